@@ -46,6 +46,7 @@ def compare(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of observation and trainings.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
+    precision: options.Precision = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all without it.")] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -72,6 +73,7 @@ def compare(
             seconds=seconds,
             seed=seed,
             device=device,
+            precision=precision,
             threads=threads,
             progress=lambda model, done, total: bar.update(
                 line, description=model, completed=done, total=total

@@ -54,6 +54,9 @@ Stopping = Annotated[
     str | None,
     typer.Option(help=f"Replay a stopping criterion on each run: {', '.join(STOPPING)}."),
 ]
+Precision = Annotated[
+    str, typer.Option(help="float32, bf16, or auto: bf16 where it is known to change nothing.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 

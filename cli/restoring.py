@@ -73,6 +73,7 @@ def restore(
     bits: Bits = "8",
     seed: Seed = 0,
     device: Device = "auto",
+    precision: options.Precision = "auto",
     threads: Threads = None,
     as_json: options.Json = False,
 ) -> None:
@@ -111,6 +112,7 @@ def restore(
             iterations=iterations,
             seed=seed,
             device=device,
+            precision=precision,
             threads=threads,
             progress=show,
         )
@@ -151,6 +153,7 @@ def search(
     bits: Bits = "8",
     seed: Seed = 0,
     device: Device = "auto",
+    precision: options.Precision = "auto",
     threads: Threads = None,
     as_json: options.Json = False,
 ) -> None:
@@ -183,6 +186,7 @@ def search(
             truth=_read_truth(truth),
             seed=seed,
             device=device,
+            precision=precision,
             threads=threads,
             progress=lambda stage, done, total: bar.update(
                 line, description=stage, completed=done, total=total
@@ -251,6 +255,7 @@ def _facts(made: "Restoration", out: Path) -> dict[str, Any]:
         "status": made.fit.status,
         "kept": f"{made.kept}, iteration {made.iteration}",
         "seconds": round(made.fit.seconds, 1),
+        "precision": made.protocol.precision,
         "parameters": made.fit.parameters,
     }
     names = {"psnr": "PSNR dB", "ssim": "SSIM", "lpips": "LPIPS"}

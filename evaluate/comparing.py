@@ -10,6 +10,7 @@ import numpy as np
 from ..data import Image, Observation, Task, parse_task
 from ..errors import GenotypeError, ImageError
 from .baselines import BASELINES, check_baseline
+from .devices import resolve_device, resolve_precision
 from .models import parse_model
 from .published import variant_for
 from .quality import psnr
@@ -58,6 +59,7 @@ def compare(
     seconds: float | None = None,
     seed: int = 0,
     device: str = "auto",
+    precision: str = "auto",
     threads: int | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> list[Row]:
@@ -73,6 +75,7 @@ def compare(
         seconds: end every training after this time, if it is not over before.
         seed: of all trainings.
         device: `auto`, `cpu` or `cuda`.
+        precision: of our trainings, as in `restore`.
         threads: of the CPU, for our trainings; None takes all.
         progress: called with a model, the iterations done and their number.
 
@@ -89,6 +92,7 @@ def compare(
     ('deep-decoder', 'last', 2)
     """
     task = parse_task(task)
+    resolve_precision(precision, resolve_device(device))
     if not models:
         raise GenotypeError("no models to compare: give some, such as dip,deep-decoder,bm3d")
     for model in models:
@@ -116,6 +120,7 @@ def compare(
                 iterations=iterations,
                 seed=seed,
                 device=device,
+                precision=precision,
                 threads=threads,
                 progress=clock,
             )

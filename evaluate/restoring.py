@@ -9,6 +9,7 @@ import numpy as np
 
 from ..data import Image, Observation, Task, parse_task
 from ..errors import ImageError, ProtocolError, ScoreError, unknown
+from .devices import resolve_device, resolve_precision
 from .fitting import Training, fit
 from .models import Model, parse_model
 from .perceptual import lpips
@@ -68,6 +69,7 @@ def restore(
     protocol: str | Protocol | None = None,
     seed: int = 0,
     device: str = "auto",
+    precision: str = "auto",
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Restoration:
@@ -86,6 +88,8 @@ def restore(
         protocol: instead of the settings that the model was published with.
         seed: of network input, weights and input noise.
         device: `auto`, `cpu` or `cuda`.
+        precision: of the network's arithmetic: `float32`, `bf16`, or `auto`, which is a given
+            protocol's own, else bf16 where it is known to change nothing.
         threads: of the CPU; None takes all. The bits of the result depend on it.
         progress: called every few iterations with the number done and the training.
 
@@ -109,6 +113,9 @@ def restore(
     _check_truth(observation, truth)
     chosen = variant_for(model, task)
     settings = _settings(chosen, task, protocol, iterations, keep, threads)
+    if precision != "auto" or protocol is None:
+        resolved = resolve_precision(precision, resolve_device(device))
+        settings = settings.replace(precision=resolved)
     name = observation.sha256[:8]
     trained = fit(
         chosen,

@@ -94,6 +94,7 @@ def search(
     truth: Image | None = None,
     seed: int = 0,
     device: str = "auto",
+    precision: str = "auto",
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> SearchResult:
@@ -113,6 +114,7 @@ def search(
         truth: for judging the result alone.
         seed: of the sample, the scores and the trainings.
         device: `auto`, `cpu` or `cuda`.
+        precision: of the trainings, as in `restore`; scores are computed in float32.
         threads: of the CPU; None takes all.
         progress: called with a stage, what is done of it, and how much there is.
 
@@ -128,6 +130,7 @@ def search(
     (1, True)
     """
     try:
+        from ...evaluate.devices import resolve_device, resolve_precision
         from ...evaluate.restoring import restore
     except ModuleNotFoundError as error:
         raise MissingExtraError("train", "searching with real trainings") from error
@@ -138,7 +141,9 @@ def search(
         raise QueryError(f"{keep} of {models} models cannot be kept: give 1 to {models}")
     if budget is not None and budget <= 0:
         raise QueryError(f"a budget of {budget:g} seconds buys nothing: give more")
-    protocol = _protocol(iterations)
+    protocol = _protocol(iterations).replace(
+        precision=resolve_precision(precision, resolve_device(device))
+    )
     work = _Work(observation, task, protocol, seed, device, threads or len(os.sched_getaffinity(0)))
     settings = {
         "observation_sha256": observation.sha256,

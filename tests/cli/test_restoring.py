@@ -84,6 +84,7 @@ def test_restore_by_a_mask_file_and_by_alpha(dipbench, files):
         (("--model", "dipp"), "dipp"),
         (("--model", "dip-pixel-shuffle"), "cannot make an image"),
         (("--device", "cuda:99"), "cuda:99"),
+        (("--precision", "half"), "'half' is no precision"),
     ],
 )
 def test_mistakes_take_one_line_and_write_nothing(dipbench, files, monkeypatch, more, message):

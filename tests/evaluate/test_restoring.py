@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from dipbench.data import load_image, load_observation, parse_task
-from dipbench.errors import DipbenchError, ImageError, ProtocolError
+from dipbench.errors import DeviceError, DipbenchError, ImageError, ProtocolError
 from dipbench.evaluate import psnr
+from dipbench.evaluate.devices import resolve_precision
 from dipbench.evaluate.protocol import Protocol, VarianceStop
 from dipbench.evaluate.published import published_protocol, variant_for
 from dipbench.evaluate.restoring import KEEP, restore
@@ -161,7 +162,23 @@ def test_published_settings_become_protocols():
     assert (genotype.name, genotype.stop) == ("isnas", None)
 
 
+def test_the_precision_asked_for_is_computed_in_and_recorded():
+    try:
+        resolve_precision("bf16", torch.device("cpu"))
+    except DeviceError as error:
+        pytest.skip(str(error))
+    options = {"keep": "last", "iterations": 5, "device": "cpu"}
+    full, half = (restored(precision=name, **options) for name in ("float32", "bf16"))
+    assert (full.protocol.precision, half.protocol.precision) == ("float32", "bf16")
+    assert not np.array_equal(full.image, half.image)
+    assert np.abs(full.image - half.image).max() < 0.05
+    own = restored(protocol=half.protocol, **options)
+    assert np.array_equal(own.image, half.image)
+
+
 def test_mistakes_are_told_before_the_work():
+    with pytest.raises(DeviceError, match="'half' is no precision"):
+        restored(precision="half")
     with pytest.raises(ProtocolError, match="did you mean 'smooth'"):
         restored(keep="smoth")
     with pytest.raises(ImageError, match="the truth has shape"):

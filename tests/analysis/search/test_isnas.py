@@ -8,7 +8,7 @@ import pytest
 from dipbench.analysis.search.isnas import search
 from dipbench.analysis.search.journal import Journal
 from dipbench.data import load_image, parse_task
-from dipbench.errors import QueryError, ScoreError, StoreError
+from dipbench.errors import DeviceError, QueryError, ScoreError, StoreError
 from dipbench.evaluate.selecting import nearest_to_average
 from dipbench.genotypes import sample
 
@@ -71,6 +71,15 @@ def test_a_folder_of_another_search_is_refused(found, folder):
     with pytest.raises(StoreError, match="another seed"):
         search(NOISY, TASK, folder=folder, seed=3, **OPTIONS)
     assert json.loads((folder / "search.json").read_text())["seed"] == 0
+
+
+def test_the_trainings_have_the_precision_asked_for(tmp_path):
+    try:
+        made = search(NOISY, TASK, folder=tmp_path, precision="bf16", **OPTIONS | {"keep": 1})
+    except DeviceError as error:
+        pytest.skip(str(error))
+    assert made.restoration.protocol.precision == "bf16"
+    assert json.loads((tmp_path / "search.json").read_text())["protocol"]["precision"] == "bf16"
 
 
 def test_a_small_budget_still_restores():
