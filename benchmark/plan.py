@@ -11,7 +11,7 @@ from ..data import Image, Observation, parse_task
 from ..errors import GenotypeError, ProtocolError, StoreError
 from ..evaluate.protocol import Protocol
 from ..files import published
-from ..genotypes import ISNAS522, Genotype, sample
+from ..genotypes import ISNAS522, Genotype, sample, stratified
 from ..genotypes.reference import BY_TASK, REFERENCE
 from .pictures import Pair, write_pictures
 from .schema import RunKey, row_order
@@ -19,6 +19,9 @@ from .store import writing
 
 PLAN = "plan.json"
 PLAN_PICTURES = "plan-images.h5"
+
+CHOICES = {"random": sample, "stratified": stratified}
+"""What chooses a number of models by a seed: a longer choice begins with the shorter one."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,9 @@ class Plan:
 def parse_models(text: str) -> tuple[str, ...]:
     """The models that a comma list names, without repeats.
 
-    Each item is `isnas522`, `random:<count>:<seed>`, an index of the 522, a genotype in any text
-    form, the name of a named network, or a file with one such item a line.
+    Each item is `isnas522`, `stratified:<count>:<seed>` of them, `random:<count>:<seed>` of the
+    whole space, an index of the 522, a genotype in any text form, the name of a named network, or
+    a file with one such item a line. A seed left out is 0.
 
     >>> parse_models("0,0,random:2:7")[0]
     'nearest-sep_conv-7x7-relu/0000011001001001100111101'
@@ -92,7 +96,9 @@ def parse_models(text: str) -> tuple[str, ...]:
         named = _lines(path) if path.suffix and path.is_file() else [item]
         items += [model for name in named for model in _expand(name)]
     if not items:
-        raise GenotypeError("no models are given: try isnas522, 0,9,77 or random:32:7")
+        raise GenotypeError(
+            "no models are given: try isnas522, stratified:32, random:32:7 or 0,9,77"
+        )
     return tuple(dict.fromkeys(items))
 
 
@@ -109,16 +115,17 @@ def _lines(path: Path) -> list[str]:
 def _expand(item: str) -> list[str]:
     if item == "isnas522":
         return [str(genotype) for genotype in ISNAS522]
-    if item.startswith("random:"):
-        return [str(genotype) for genotype in _sampled(item)]
+    kind, colon, _ = item.partition(":")
+    if colon and kind in CHOICES:
+        return [str(genotype) for genotype in _chosen(item)]
     return [model_text(item)]
 
 
-def _sampled(item: str) -> list[Genotype]:
-    count, _, seed = item.removeprefix("random:").partition(":")
+def _chosen(item: str) -> list[Genotype]:
+    kind, count, seed = (*item.split(":", 2), "")[:3]
     if not (count.isdigit() and (seed.isdigit() or not seed)):
-        raise GenotypeError(f"{item!r} is no random sample: write random:<count>:<seed>")
-    return sample(int(count), int(seed or 0))
+        raise GenotypeError(f"{item!r} is no {kind} choice of models: write {kind}:<count>:<seed>")
+    return CHOICES[kind](int(count), int(seed or 0))
 
 
 def model_text(model: str | Genotype | int) -> str:

@@ -51,7 +51,8 @@ def train(
     models: Annotated[
         str,
         typer.Option(
-            help="isnas522, indices of it, random:32:7 (count, seed), genotypes, or a file."
+            help="isnas522, stratified:32 of them, indices, random:32:7 (count, seed), genotypes, "
+            "or a file."
         ),
     ] = "isnas522",
     protocol: Annotated[

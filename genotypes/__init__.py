@@ -2,5 +2,6 @@
 
 from .isnas522 import ISNAS522
 from .space import Genotype, mutate, neighbours, sample
+from .strata import stratified
 
-__all__ = ["ISNAS522", "Genotype", "mutate", "neighbours", "sample"]
+__all__ = ["ISNAS522", "Genotype", "mutate", "neighbours", "sample", "stratified"]

@@ -19,7 +19,7 @@ from dipbench.benchmark.plan import (
 from dipbench.data import Image, parse_task
 from dipbench.errors import GenotypeError, StoreError
 from dipbench.evaluate.protocol import get_protocol
-from dipbench.genotypes import ISNAS522, sample
+from dipbench.genotypes import ISNAS522, sample, stratified
 
 QUICK = get_protocol("quick")
 
@@ -32,6 +32,8 @@ def test_every_form_of_models() -> None:
     assert parse_models("random:3:7") == tuple(str(genotype) for genotype in sample(3, 7))
     assert parse_models("random:3") == parse_models("random:3:0") != parse_models("random:3:1")
     assert parse_models("dip,0") == ("dip", texts[0])
+    assert parse_models("stratified:3:7") == tuple(map(str, stratified(3, 7)))
+    assert parse_models("stratified:3") == tuple(map(str, stratified(3)))
 
 
 def test_a_file_of_models(tmp_path: Path) -> None:
@@ -47,7 +49,11 @@ def test_a_file_of_models(tmp_path: Path) -> None:
         parse_models(str(file))
 
 
-@pytest.mark.parametrize("text", ["", " , ", "522", "random:x", "random:-1:0", "no-model", "-1"])
+@pytest.mark.parametrize(
+    "text",
+    ["", " , ", "522", "-1", "no-model", "random:x", "random:-1:0", "random:1:2:3"]
+    + [f"stratified:{rest}" for rest in ("", "523", "2:x")],
+)
 def test_what_names_no_model_is_refused(text: str) -> None:
     with pytest.raises(GenotypeError):
         parse_models(text)
