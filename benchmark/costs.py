@@ -8,11 +8,9 @@ from ..data import parse_task
 from ..evaluate.models import parse_model
 from ..genotypes import Genotype
 from ..genotypes.named import NamedNetwork
-from ..genotypes.network import build_network, count_macs
+from ..genotypes.network import SMALLEST, count_genotype_macs, count_macs
 from .plan import Plan
 from .schema import RunKey
-
-SIDE = 64
 
 
 def run_cost(plan: Plan, key: RunKey, shape: tuple[int, int, int]) -> float:
@@ -43,17 +41,11 @@ def run_cost(plan: Plan, key: RunKey, shape: tuple[int, int, int]) -> float:
 def _reference_macs(
     model: Genotype | NamedNetwork, channels: int, input_channels: int
 ) -> tuple[int, int]:
-    """Multiply-accumulates on the smallest image that a model takes, and its pixels.
-
-    Counting takes a good part of a second for some models, so each is counted at one size; nearly
-    all of their layers grow with the pixels.
-    """
-    side = max(SIDE, model.multiple) if isinstance(model, NamedNetwork) else SIDE
-    input_shape = (input_channels, side, side)
+    """Multiply-accumulates on a small image, and its pixels: nearly all layers grow with them."""
+    if isinstance(model, Genotype):
+        return count_genotype_macs(model, input_channels, channels), SMALLEST**2
+    side = max(SMALLEST, model.smallest, model.multiple)
+    image_shape = (channels, side, side)
     with torch.device("meta"):
-        if isinstance(model, NamedNetwork):
-            input_shape = model.input_shape((channels, side, side))
-            network = model.build((channels, side, side))
-        else:
-            network = build_network(model, input_channels, channels)
-    return count_macs(network, (1, *input_shape)), side * side
+        network = model.build(image_shape)
+    return count_macs(network, (1, *model.input_shape(image_shape))), side * side

@@ -14,12 +14,13 @@ from dipbench.genotypes import ISNAS522, Genotype, sample
 from dipbench.genotypes.blocks import UpsampleBlock
 from dipbench.genotypes.network import (
     build_network,
+    count_genotype_macs,
     count_macs,
     count_parameters,
     count_used_parameters,
     unused_modules,
 )
-from dipbench.genotypes.upsample import decode
+from dipbench.genotypes.upsample import VALID_UPSAMPLE_CODES, decode
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 PUBLISHED = json.loads((REFERENCE / "network_fingerprints.json").read_text())
@@ -136,7 +137,8 @@ def test_counts_multiply_accumulates_by_hand(layer):
 def test_counting_leaves_the_network_alone():
     net = build_network((0, "1" * 25))
     before = copy.deepcopy(net.state_dict())
-    assert count_macs(net, (1, 1, 128, 64)) == 2 * count_macs(net, (1, 1, 64, 64))
+    ran = nn.Sequential(net)
+    assert count_macs(ran, (1, 1, 128, 64)) == 2 * count_macs(ran, (1, 1, 64, 64))
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert not any(part._forward_hooks for part in net.modules())
 
@@ -144,3 +146,31 @@ def test_counting_leaves_the_network_alone():
 def test_macs_leave_out_what_is_not_run():
     few, many = (count_macs(skeleton((4, bits)), (1, 1, 64, 64)) for bits in (NONE, ALL))
     assert 0 < few < many
+
+
+@pytest.mark.parametrize("genotype", [*sample(6, seed=4), (4, ALL), (4, NONE)], ids=str)
+def test_macs_by_levels_equal_those_counted_while_it_runs(genotype):
+    genotype = Genotype.parse(genotype)
+    net = skeleton(genotype, in_channels=2, out_channels=3)
+    shape = (2, 2, 64, 96)
+    counted = count_macs(nn.Sequential(net), shape)
+    assert 2 * count_genotype_macs(genotype, 2, 3, (64, 96)) == counted
+    assert count_macs(net, shape) == counted
+
+
+def test_every_block_counts_as_when_it_runs():
+    # At 64 x 64, the five blocks of the decoder's main path take 32 x 32 to 2 x 2 pixels.
+    entering = sum(4**level for level in range(1, 6))
+    without = count_genotype_macs(Genotype.parse("nearest-identity-none/" + NONE))
+    for code in VALID_UPSAMPLE_CODES:
+        block = decode(code)
+        if block.activation == "none":
+            with torch.device("meta"):
+                ran = count_macs(UpsampleBlock(block), (1, 128, 1, 1))
+            found = count_genotype_macs(Genotype(code, NONE)) - without
+            assert found == entering * ran, str(block)
+
+
+def test_macs_of_what_does_not_fit_are_not_counted():
+    with pytest.raises(ImageError, match="multiples of 32"):
+        count_macs(skeleton(3), (1, 1, 80, 64))
