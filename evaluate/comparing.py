@@ -1,6 +1,5 @@
 """Several models on one observation, on equal terms."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -8,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..data import Image, Observation, Task, parse_task
-from ..errors import GenotypeError, ImageError
+from ..errors import GenotypeError
 from .baselines import BASELINES, check_baseline
 from .devices import resolve_device, resolve_precision
 from .models import parse_model
 from .published import variant_for
 from .quality import psnr
-from .restoring import judge, restore
+from .restoring import check_wishes, judge, restore
 
 if TYPE_CHECKING:
     from .fitting import Training
@@ -92,6 +91,7 @@ def compare(
     ('deep-decoder', 'last', 2)
     """
     task = parse_task(task)
+    check_wishes(observation, keep, truth)
     resolve_precision(precision, resolve_device(device))
     if not models:
         raise GenotypeError("no models to compare: give some, such as dip,deep-decoder,bm3d")
@@ -100,17 +100,11 @@ def compare(
             check_baseline(model, task)
         else:
             parse_model(variant_for(model, task), task.kind)
-    if truth is not None and truth.shape != observation.restored_shape:
-        raise ImageError(
-            f"the truth has shape {truth.shape}, what is restored {observation.restored_shape}: "
-            "give the picture that was degraded"
-        )
     rows = []
     for model in dict.fromkeys(models):
         if model in BASELINES:
             row = _baseline(model, observation, task, truth, iterations, seconds, seed, device)
         else:
-            clock = _Clock(model, seconds, progress)
             made = restore(
                 observation,
                 task,
@@ -118,13 +112,14 @@ def compare(
                 truth=truth,
                 keep=keep,
                 iterations=iterations,
+                seconds=seconds,
                 seed=seed,
                 device=device,
                 precision=precision,
                 threads=threads,
-                progress=clock,
+                progress=_reporter(model, progress),
             )
-            if made.fit.status == "interrupted" and not clock.over:
+            if made.fit.status == "interrupted":
                 raise KeyboardInterrupt
             row = Row(
                 made.model,
@@ -140,22 +135,12 @@ def compare(
     return rows
 
 
-class _Clock:
-    """Reports progress and ends a training, as an interrupt would, when its time is up."""
-
-    def __init__(
-        self, model: str, seconds: float | None, progress: Callable[[str, int, int], None] | None
-    ) -> None:
-        self._model, self._seconds, self._progress = model, seconds, progress
-        self._start = time.perf_counter()
-        self.over = False
-
-    def __call__(self, done: int, training: "Training") -> None:
-        if self._progress is not None:
-            self._progress(self._model, done, training.iterations)
-        if self._seconds is not None and time.perf_counter() - self._start > self._seconds:
-            self.over = True
-            raise KeyboardInterrupt
+def _reporter(
+    model: str, progress: Callable[[str, int, int], None] | None
+) -> "Callable[[int, Training], None] | None":
+    if progress is None:
+        return None
+    return lambda done, training: progress(model, done, training.iterations)
 
 
 def _baseline(

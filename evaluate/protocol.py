@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from math import inf
 from typing import Any, Literal
 
 from ..errors import ProtocolError, unknown
@@ -136,7 +137,7 @@ class Protocol:
         _require_one_of("precision", self.precision, ("float32", "bf16"))
         _require_one_of("loss_reduction", self.loss_reduction, ("mean", "sum"))
         _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
-        _require(self.input_noise >= 0, "input_noise", self.input_noise, "0 or more")
+        _require(0 <= self.input_noise < inf, "input_noise", self.input_noise, "0 or more, finite")
         _require(
             0 < self.input_noise_decay <= 1,
             "input_noise_decay",

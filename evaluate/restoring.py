@@ -1,9 +1,10 @@
 """Restore one picture: train a model on it, choose which output to keep, and judge it."""
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -67,6 +68,9 @@ def restore(
     keep: str = "stopped",
     iterations: int | None = None,
     protocol: str | Protocol | None = None,
+    input_noise: float | None = None,
+    input_noise_decay: float | None = None,
+    seconds: float | None = None,
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
@@ -86,6 +90,11 @@ def restore(
         keep: a key of `KEEP`.
         iterations: instead of the protocol's.
         protocol: instead of the settings that the model was published with.
+        input_noise: standard deviation of the noise added to the network's input afresh in each
+            iteration, instead of the protocol's.
+        input_noise_decay: factor on it from one iteration to the next, in (0, 1].
+        seconds: end the training after this time, if it is not over before; the fit's status is
+            then `stopped`. Looked at every few iterations, so that some are always done.
         seed: of network input, weights and input noise.
         device: `auto`, `cpu` or `cuda`.
         precision: of the network's arithmetic: `float32`, `bf16`, or `auto`, which is a given
@@ -97,7 +106,7 @@ def restore(
         The picture; on a `KeyboardInterrupt` the best so far.
 
     Raises:
-        DipbenchError: an argument is unknown, or the truth is of another shape.
+        DipbenchError: an argument is unknown or unusable, or the truth is of another shape.
 
     >>> from dipbench.data import load_image, parse_task
     >>> from dipbench.evaluate.restoring import restore
@@ -108,14 +117,14 @@ def restore(
     ((1, 64, 64), 4, {})
     """
     task = parse_task(task)
-    if keep not in KEEP:
-        raise ProtocolError(unknown("output to keep", keep, KEEP))
-    _check_truth(observation, truth)
+    check_wishes(observation, keep, truth)
     chosen = variant_for(model, task)
     settings = _settings(chosen, task, protocol, iterations, keep, threads)
+    settings = _with_noise(settings, input_noise, input_noise_decay)
     if precision != "auto" or protocol is None:
         resolved = resolve_precision(precision, resolve_device(device))
         settings = settings.replace(precision=resolved)
+    clock = _Clock(seconds, progress)
     name = observation.sha256[:8]
     trained = fit(
         chosen,
@@ -125,10 +134,15 @@ def restore(
         protocol=settings,
         device=device,
         observation=observation,
-        progress=progress,
+        progress=clock,
     )
     if trained.length == 0:
+        if trained.status == "diverged":
+            raise ProtocolError(f"the training of {_name(chosen, task)} diverged: {trained.reason}")
         raise KeyboardInterrupt
+    if clock.over:
+        reason = f"its {seconds:g} seconds were over after {trained.length} iterations"
+        trained = replace(trained, status="stopped", reason=reason)
     image, iteration = _kept(trained, keep, settings)
     return Restoration(
         image=image,
@@ -174,6 +188,37 @@ def _settings(
     return given.replace(stop=stop, size=None, threads=threads or len(os.sched_getaffinity(0)))
 
 
+def _with_noise(protocol: Protocol, noise: float | None, decay: float | None) -> Protocol:
+    noise = protocol.input_noise if noise is None else float(noise)
+    if decay is not None and not noise:
+        raise ProtocolError(
+            f"input_noise_decay {decay:g} has nothing to act on: give input_noise above 0 too"
+        )
+    decay = protocol.input_noise_decay if decay is None else float(decay)
+    return protocol.replace(input_noise=noise, input_noise_decay=decay)
+
+
+class _Clock:
+    """Passes progress on and ends a training, as an interrupt would, when its time is up."""
+
+    def __init__(self, seconds: float | None, progress: Progress | None) -> None:
+        if seconds is not None and not seconds >= 0:
+            raise ProtocolError(f"a training cannot last {seconds:g} seconds: give 0 or more")
+        self._seconds, self._progress = seconds, progress
+        self._start = time.perf_counter()
+        self.over = False
+
+    def __call__(self, done: int, training: Training) -> None:
+        if self._progress is not None:
+            self._progress(done, training)
+        if self._seconds is None or time.perf_counter() - self._start < self._seconds:
+            return
+        # A training that has just ended by itself keeps its own status.
+        if done < training.iterations and bool(training.tracker.active):
+            self.over = True
+            raise KeyboardInterrupt
+
+
 def _kept(trained: Fit, keep: str, protocol: Protocol) -> tuple[np.ndarray, int]:
     output = {"stopped": "lowest_variance"}.get(keep, keep)
     iteration = trained.length - 1
@@ -192,7 +237,19 @@ def _name(model: Model, task: Task) -> str:
     return str(getattr(found, "name", found))
 
 
-def _check_truth(observation: Observation, truth: Image | None) -> None:
+def check_wishes(observation: Observation, keep: str, truth: Image | None) -> None:
+    """Refuse, before any long work, an output that is none, and a truth of another shape.
+
+    Raises:
+        DipbenchError: it is so.
+
+    >>> import numpy as np
+    >>> from dipbench.data import Observation
+    >>> from dipbench.evaluate.restoring import check_wishes
+    >>> check_wishes(Observation(np.zeros((1, 64, 64))), "last", None)
+    """
+    if keep not in KEEP:
+        raise ProtocolError(unknown("output to keep", keep, KEEP))
     if truth is not None and truth.shape != observation.restored_shape:
         raise ImageError(
             f"the truth has shape {truth.shape} (channels, height, width), what is restored "

@@ -3,28 +3,25 @@
 Arican et al., CVPR 2022: N random genotypes are scored on their untrained outputs, the best few
 are trained, the outputs are averaged with weights by score, the model whose output is nearest to
 that average is selected, and it is trained from fresh weights. (The authors' script trains
-another network in that last step.)
+another network in that last step.) The publication has an option of training the candidates on a
+smaller picture, which `small_side` is.
 """
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...data import Image, Observation, Task, load_observation, parse_task
+from ...data import Denoising, Image, Observation, Task, load_observation, parse_task
 from ...errors import MissingExtraError, QueryError
 from ...evaluate.protocol import Iterations, Protocol, get_protocol
+from ...evaluate.reducing import reduce_observation
 from ...evaluate.registry import Score, get_score
 from ...evaluate.selecting import nearest_to_average
-from ...genotypes import sample
-from ...seeds import generator
-from .interface import Cost, Objective, Outcome, Trial
+from .isnas_stages import Deadline, Progress, Work, score_all, spent, train_kept
 from .journal import Journal
-from .listed import ScoreGuided
-from .signals import signal_of_curves
 
 if TYPE_CHECKING:
     from ...evaluate.restoring import Restoration
@@ -32,11 +29,6 @@ if TYPE_CHECKING:
 SCORE = "psd_db_strip_mse"
 SEARCH_ITERATIONS = Iterations(denoising=1200, inpainting=9500, sr=4500)
 """As published for searches."""
-
-SCORING_SHARE = 0.25
-"""Of a budget, the most that scoring takes; what it leaves trains candidates and the selected."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -70,6 +62,8 @@ class SearchResult:
         score: name of the score.
         seconds: of scoring, of the candidates' trainings and of the last one, with what was done
             before the search was taken up.
+        effective_sigma: of the noise in the smaller picture that the candidates were trained on,
+            on the 0-255 scale; None without one, and for tasks without a sigma.
     """
 
     restoration: "Restoration" = field(repr=False)
@@ -78,6 +72,7 @@ class SearchResult:
     scores: dict[str, float] = field(repr=False)
     score: str
     seconds: tuple[float, float, float]
+    effective_sigma: float | None = None
 
 
 def search(
@@ -89,6 +84,7 @@ def search(
     score: str = SCORE,
     iterations: int | None = None,
     output: str = "smooth",
+    small_side: int | None = None,
     budget: float | None = None,
     folder: Path | str | None = None,
     truth: Image | None = None,
@@ -107,9 +103,14 @@ def search(
         keep: how many of them are trained.
         score: a score of the untrained output.
         iterations: of every training; 1200 for denoising as published, else the protocol's.
-        output: which output of the last training is the result, as `restore` keeps them.
-        budget: in seconds: scoring ends after a quarter of it, and no candidate is begun that
-            would leave no time for the last training. At least one is trained.
+        output: which output of the last training is the result, as `restore` keeps them. The
+            published `smooth` lags by about 100 iterations: few iterations call for another.
+        small_side: train the candidates on the observation averaged down to this short side in
+            pixels. It is quicker and another problem: noise is averaged out (of sigma 25 at 512
+            pixels about 3 is left at 64). Scores and the last training are of the full size.
+        budget: in seconds: scoring ends after a quarter of it, no candidate is begun that would
+            leave no time for the last training, and a training is cut short when its share is
+            over, with the best so far for its result. One candidate at least is begun.
         folder: where every step is recorded, so that a killed search goes on where it was.
         truth: for judging the result alone.
         seed: of the sample, the scores and the trainings.
@@ -131,20 +132,23 @@ def search(
     """
     try:
         from ...evaluate.devices import resolve_device, resolve_precision
-        from ...evaluate.restoring import restore
+        from ...evaluate.restoring import check_wishes, restore
     except ModuleNotFoundError as error:
         raise MissingExtraError("train", "searching with real trainings") from error
     task = parse_task(task)
     chosen = _scorable(score)
     observation = image if isinstance(image, Observation) else load_observation(image, task)
+    check_wishes(observation, output, truth)
     if not 1 <= keep <= models:
         raise QueryError(f"{keep} of {models} models cannot be kept: give 1 to {models}")
-    if budget is not None and budget <= 0:
+    if budget is not None and not budget > 0:
         raise QueryError(f"a budget of {budget:g} seconds buys nothing: give more")
     protocol = _protocol(iterations).replace(
         precision=resolve_precision(precision, resolve_device(device))
     )
-    work = _Work(observation, task, protocol, seed, device, threads or len(os.sched_getaffinity(0)))
+    trial, sigma = _smaller(observation, task, small_side)
+    threads = threads or len(os.sched_getaffinity(0))
+    work = Work(observation, trial, task, protocol, seed, device, threads)
     settings = {
         "observation_sha256": observation.sha256,
         "task": str(task),
@@ -152,11 +156,14 @@ def search(
         "score": chosen.name,
         "seed": seed,
         "protocol": protocol.to_record(),
+        "small_side": small_side,
+        "effective_sigma": sigma,
     }
     journal = Journal(None if folder is None else Path(folder), settings)
+    clock = Deadline(budget, spent(journal, "scores") + spent(journal, "trained"))
     tell = progress or (lambda stage, done, total: None)
-    scores = _score_all(work, chosen, models, journal, budget, tell)
-    candidates = _train_kept(work, chosen, scores, keep, journal, budget, tell)
+    scores = score_all(work, chosen, models, journal, clock, tell)
+    candidates = train_kept(work, chosen, scores, keep, journal, clock, tell)
     outputs = [journal.output(record["model"]) for record in candidates]
     values = [record["score"] for record in candidates]
     index, distances = nearest_to_average(
@@ -175,6 +182,7 @@ def search(
         truth=truth,
         keep=output,
         protocol=protocol,
+        seconds=clock.left(),
         seed=seed + 1,
         device=device,
         threads=threads,
@@ -189,142 +197,19 @@ def search(
         ),
         scores,
         chosen.name,
-        (_spent(journal, "scores"), _spent(journal, "trained"), restoration.fit.seconds),
+        (spent(journal, "scores"), spent(journal, "trained"), restoration.fit.seconds),
+        sigma,
     )
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What every model of a search is tried on."""
-
-    observation: Observation
-    task: Task
-    protocol: Protocol
-    seed: int
-    device: str
-    threads: int
-
-
-class _Candidates(Objective):
-    """Trains the kept models and keeps their smoothed outputs; answers from the journal first."""
-
-    def __init__(self, work: _Work, scores: dict[str, float], journal: Journal) -> None:
-        self.label = "real trainings on one picture"
-        self._work, self._scores, self._journal = work, scores, journal
-
-    def evaluate(self, trial: Trial) -> Outcome:
-        """Train the model, or give what a training before gave."""
-        from ...evaluate.restoring import restore
-
-        known = {record["model"]: record for record in self._journal.records("trained")}
-        record = known.get(trial.model)
-        if record is None or self._journal.output(trial.model) is None:
-            work = self._work
-            made = restore(
-                work.observation,
-                work.task,
-                trial.model,
-                keep="smooth",
-                protocol=work.protocol,
-                seed=work.seed,
-                device=work.device,
-                threads=work.threads,
-            )
-            if made.fit.status == "interrupted":
-                raise KeyboardInterrupt
-            signal = None
-            if made.fit.status == "finished":
-                signal = signal_of_curves(made.fit.curves, "observed_loss")
-                self._journal.save_output(trial.model, made.fit.outputs["smooth"])
-            record = {
-                "model": trial.model,
-                "score": self._scores[trial.model],
-                "status": made.fit.status,
-                "signal": signal,
-                "loss": float(made.fit.loss.min()),
-                "iterations": made.fit.length,
-                "seconds": made.fit.seconds,
-            }
-            self._journal.add("trained", record)
-        cost = Cost(record["iterations"], None, record["seconds"])
-        return Outcome(trial, record["signal"], cost)
-
-
-def _train_kept(
-    work: _Work,
-    score: Score,
-    scores: dict[str, float],
-    keep: int,
-    journal: Journal,
-    budget: float | None,
-    tell: Progress,
-) -> list[dict[str, Any]]:
-    """The records of the candidates that were trained to the end, best score first."""
-    ties = generator("search-ties", work.seed)
-    badness = {model: -score.sign * value for model, value in scores.items()}
-    searcher = ScoreGuided(badness, ties, keep=keep)
-    objective = _Candidates(work, scores, journal)
-    spent, longest, done = _spent(journal, "scores"), 0.0, 0
-    finished: list[str] = []
-    tell("training candidates", 0, keep)
-    while (trial := searcher.ask()) is not None:
-        # The last training takes about as long as the longest so far, and must fit in too.
-        if budget is not None and finished and spent + 2 * longest > budget:
-            break
-        outcome = objective.evaluate(trial)
-        searcher.tell(outcome)
-        seconds = outcome.cost.seconds or 0.0
-        spent, longest, done = spent + seconds, max(longest, seconds), done + 1
-        if outcome.signal is not None:
-            finished.append(trial.model)
-        tell("training candidates", done, keep)
-    if not finished:
-        raise QueryError("no candidate could be trained to the end: keep more of them")
-    records = {record["model"]: record for record in journal.records("trained")}
-    return [records[model] for model in finished]
-
-
-def _score_all(
-    work: _Work,
-    score: Score,
-    count: int,
-    journal: Journal,
-    budget: float | None,
-    tell: Progress,
-) -> dict[str, float]:
-    """The score of each model that has one; those in the journal are not scored again."""
-    from ...evaluate.screening import screen
-
-    known = {record["model"] for record in journal.records("scores")}
-    models = [str(genotype) for genotype in sample(count, work.seed)]
-    batches = screen(
-        [model for model in models if model not in known],
-        score,
-        work.observation,
-        work.task,
-        work.protocol,
-        seed=work.seed,
-        device=work.device,
-        threads=work.threads,
-    )
-    tell("scoring", len(known), count)
-    while budget is None or not known or _spent(journal, "scores") < SCORING_SHARE * budget:
-        batch = next(batches, None)
-        if batch is None:
-            break
-        for record in batch:
-            journal.add("scores", record)
-            known.add(record["model"])
-        tell("scoring", len(known), count)
-    records = journal.records("scores")
-    scores = {record["model"]: record["score"] for record in records if record["score"] is not None}
-    if not scores:
-        raise QueryError(f"no model has a {score.name} here: {records[0]['reason']}")
-    return {model: scores[model] for model in models if model in scores}
-
-
-def _spent(journal: Journal, kind: str) -> float:
-    return sum(float(record["seconds"]) for record in journal.records(kind))
+def _smaller(
+    observation: Observation, task: Task, side: int | None
+) -> tuple[Observation, float | None]:
+    if side is None:
+        return observation, None
+    reduced = reduce_observation(observation, side)
+    sigma = task.sigma * reduced.noise_factor if isinstance(task, Denoising) else None
+    return reduced.observation, sigma
 
 
 def _scorable(name: str) -> Score:

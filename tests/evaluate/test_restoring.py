@@ -9,6 +9,7 @@ from dipbench.data import load_image, load_observation, parse_task
 from dipbench.errors import DeviceError, DipbenchError, ImageError, ProtocolError
 from dipbench.evaluate import psnr
 from dipbench.evaluate.devices import resolve_precision
+from dipbench.evaluate.fitting import CHUNK
 from dipbench.evaluate.protocol import Protocol, VarianceStop
 from dipbench.evaluate.published import published_protocol, variant_for
 from dipbench.evaluate.restoring import KEEP, restore
@@ -101,6 +102,27 @@ def test_a_truth_judges_and_changes_nothing(by_keep):
     assert np.array_equal(blind.image, by_keep["last"].image)
 
 
+def test_time_ends_a_training_that_is_not_over_yet():
+    made = restored(seconds=0, iterations=10**4)
+    assert (made.fit.status, made.fit.length) == ("stopped", CHUNK)
+    assert "0 seconds were over after 50 iterations" in made.fit.reason
+    assert np.isfinite(made.image).all()
+    assert restored(seconds=0, iterations=CHUNK, keep="last").fit.status == "finished"
+
+
+def test_the_noise_of_the_input_can_be_set_and_decays():
+    options = {"keep": "last", "iterations": 20}
+    quiet, loud, fading = (
+        restored(input_noise=noise, input_noise_decay=decay, **options)
+        for noise, decay in ((0, None), (0.5, None), (0.5, 0.01))
+    )
+    assert (fading.protocol.input_noise, fading.protocol.input_noise_decay) == (0.5, 0.01)
+    off = [np.abs(made.fit.loss - quiet.fit.loss) for made in (loud, fading)]
+    # The first iteration is as noisy; two later the decaying noise is gone from the input.
+    assert off[0][0] == off[1][0] > 0
+    assert off[1][10:].max() < off[0][10:].max() / 5
+
+
 def test_an_interrupt_keeps_the_best_so_far():
     def interrupt(done, training):
         raise KeyboardInterrupt
@@ -181,6 +203,15 @@ def test_mistakes_are_told_before_the_work():
         restored(precision="half")
     with pytest.raises(ProtocolError, match="did you mean 'smooth'"):
         restored(keep="smoth")
+    for options, message in (
+        ({"input_noise": -0.1}, "input_noise is -0.1: expected 0 or more"),
+        ({"input_noise": float("inf")}, "expected 0 or more, finite"),
+        ({"input_noise_decay": 1.5}, "expected in"),
+        ({"input_noise": 0, "input_noise_decay": 0.9}, "nothing to act on"),
+        ({"seconds": float("nan")}, "cannot last"),
+    ):
+        with pytest.raises(ProtocolError, match=message):
+            restored(**options)
     with pytest.raises(ImageError, match="the truth has shape"):
         restored(truth=load_image("camera", size=96))
     with pytest.raises(DipbenchError, match="dip-pixel-shuffle cannot make"):

@@ -1,6 +1,7 @@
 """The published search on one picture: what it trains, that it can be killed, what it refuses."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,7 +9,15 @@ import pytest
 from dipbench.analysis.search.isnas import search
 from dipbench.analysis.search.journal import Journal
 from dipbench.data import load_image, parse_task
-from dipbench.errors import DeviceError, QueryError, ScoreError, StoreError
+from dipbench.errors import (
+    DeviceError,
+    ImageError,
+    ProtocolError,
+    QueryError,
+    ScoreError,
+    StoreError,
+)
+from dipbench.evaluate import fitting
 from dipbench.evaluate.selecting import nearest_to_average
 from dipbench.genotypes import sample
 
@@ -82,10 +91,45 @@ def test_the_trainings_have_the_precision_asked_for(tmp_path):
     assert json.loads((tmp_path / "search.json").read_text())["protocol"]["precision"] == "bf16"
 
 
-def test_a_small_budget_still_restores():
-    made = search(NOISY, TASK, budget=0.01, **OPTIONS | {"models": 50})
-    assert len(made.candidates) == 1
+def test_a_small_budget_cuts_trainings_short_and_still_restores(tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "CHUNK", 2)
+    options = OPTIONS | {"models": 50, "iterations": 5}
+    made = search(NOISY, TASK, budget=0.01, folder=tmp_path, **options)
     assert len(made.scores) < 50
+    (record,) = Journal(tmp_path, {}).records("trained")
+    assert (record["status"], record["iterations"]) == ("stopped", 2)
+    assert [candidate.model for candidate in made.candidates] == [made.selected]
+    assert (made.restoration.fit.status, made.restoration.fit.length) == ("stopped", 2)
+    assert made.restoration.image.std() > 0
+
+
+def test_a_candidate_cut_short_is_trained_again_given_more_time(found, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "again")
+    trained = tmp_path / "again" / "trained.jsonl"
+    first = json.loads(trained.read_text().splitlines()[0])
+    trained.write_text(json.dumps(first | {"status": "stopped", "seconds": 9.0}) + "\n")
+    hasty = search(NOISY, TASK, folder=tmp_path / "again", budget=10, **OPTIONS)
+    assert [candidate.model for candidate in hasty.candidates] == [first["model"]]
+    assert len(trained.read_text().splitlines()) == 1
+    patient = search(NOISY, TASK, folder=tmp_path / "again", **OPTIONS)
+    assert patient.selected == found.selected
+    lines = [json.loads(line) for line in trained.read_text().splitlines()]
+    assert [(line["model"], line["status"]) for line in lines[:2]] == [
+        (first["model"], "stopped"),
+        (first["model"], "finished"),
+    ]
+
+
+def test_candidates_can_be_trained_on_a_smaller_picture(tmp_path):
+    large = TASK.observe(load_image("camera", size=128), 0)
+    options = OPTIONS | {"models": 1, "keep": 1, "iterations": 1}
+    made = search(large, TASK, folder=tmp_path, small_side=64, **options)
+    assert made.effective_sigma == pytest.approx(12.5)
+    assert Journal(tmp_path, {}).output(made.selected).shape == (1, 64, 64)
+    assert made.restoration.image.shape == (1, 128, 128)
+    assert json.loads((tmp_path / "search.json").read_text())["effective_sigma"] == 12.5
+    with pytest.raises(StoreError, match="another small_side"):
+        search(large, TASK, folder=tmp_path, **options)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +138,10 @@ def test_a_small_budget_still_restores():
         ({"keep": 5}, QueryError),
         ({"keep": 0}, QueryError),
         ({"budget": 0}, QueryError),
+        ({"budget": float("nan")}, QueryError),
+        ({"small_side": 64}, ImageError),
+        ({"output": "best"}, ProtocolError),
+        ({"truth": load_image("camera", size=96)}, ImageError),
         ({"score": "psd"}, ScoreError),
         ({"score": "synflow"}, QueryError),
     ],
