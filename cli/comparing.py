@@ -1,13 +1,17 @@
 """The command that sets models beside each other on one picture."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import options
+from ..errors import ImageError
+from . import degraded, options
 from .output import console, print_json, progress_bar, table
 from .targets import FIGURES, check_target
+
+if TYPE_CHECKING:
+    from ..data import Image, Observation, Task
 
 
 def compare(
@@ -29,25 +33,26 @@ def compare(
     size: Annotated[
         int | None, typer.Option(min=64, help="Cut out a square and resize it to this side.")
     ] = None,
-    degraded: Annotated[
-        bool,
-        typer.Option("--degraded", help="The picture is degraded already, its truth not known."),
+    is_degraded: Annotated[
+        bool, typer.Option("--degraded", help="The picture is degraded already.")
     ] = False,
+    mask: degraded.Mask = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="The ground truth of a degraded picture; for judging alone."),
+    ] = None,
     sheet: Annotated[
         Path | None, typer.Option(help="Write a contact sheet as PNG, SVG or PDF.")
     ] = None,
-    keep: Annotated[
-        Literal["stopped", "smooth", "last", "lowest_loss"],
-        typer.Option("--return", help="Which output is kept, as in restore."),
-    ] = "stopped",
-    iterations: Annotated[int | None, typer.Option(min=1, help="Of every training.")] = None,
+    keep: degraded.Keep = "stopped",
+    iterations: degraded.Iterations = None,
     seconds: Annotated[
         float | None, typer.Option(help="End every training after this time.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of observation and trainings.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
+    device: options.Device = "auto",
     precision: options.Precision = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all without it.")] = None,
+    threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
     """Restore one picture with several models, on one observation: a table and a contact sheet.
@@ -55,19 +60,24 @@ def compare(
     Example: `dipbench compare camera --size 128 --models dip,deep-decoder,bm3d --sheet sheet.png`
     """
     check_target(sheet, FIGURES, "--sheet")
-    from ..data import load_image, load_observation, parse_task
     from ..evaluate.comparing import compare as run
 
-    wanted = parse_task(task)
-    truth = None if degraded else load_image(image, size=size)
-    observation = load_observation(image, wanted) if truth is None else wanted.observe(truth, seed)
+    if is_degraded:
+        if size is not None:
+            raise ImageError("--size is for a true picture: a degraded one is taken as it is")
+        observation, wanted = degraded.read_degraded(image, task, mask)
+        known = degraded.read_truth(truth)
+    else:
+        if truth is not None:
+            raise ImageError(f"{image} is taken for the truth: --truth needs --degraded beside it")
+        observation, wanted, known = _degrade(image, task, mask, size, seed)
     with progress_bar() as bar:
         line = bar.add_task("comparing", total=None)
         rows = run(
             observation,
             wanted,
-            models.split(","),
-            truth=truth,
+            [name.strip() for name in models.split(",") if name.strip()],
+            truth=known,
             keep=keep,
             iterations=iterations,
             seconds=seconds,
@@ -83,7 +93,7 @@ def compare(
         from ..analysis.plots import save
         from ..analysis.plots_restoration import comparison_sheet
 
-        save(comparison_sheet(rows, observation, truth, f"{Path(image).stem}, {wanted}"), sheet)
+        save(comparison_sheet(rows, observation, known, f"{Path(image).stem}, {wanted}"), sheet)
     if as_json:
         plain = [{k: v for k, v in vars(row).items() if k != "image"} for row in rows]
         print_json(plain)
@@ -104,8 +114,19 @@ def compare(
         for row in rows
     ]
     console.print(table(columns + [">LPIPS"] * has_lpips, cells, f"{image}, {wanted}"))
-    if truth is not None:
+    if known is not None:
         console.print("best smoothed: in dB, where only one who knows the truth would have stopped")
+
+
+def _degrade(
+    image: str, task: str, mask: Path | None, size: int | None, seed: int
+) -> "tuple[Observation, Task, Image]":
+    from ..data import load_image, parse_task
+
+    # With a mask file, inpainting is what hides the mask's pixels.
+    wanted = parse_task("inpainting-mask" if mask and task == "inpainting" else task, mask)
+    truth = load_image(image, size=size)
+    return wanted.observe(truth, seed), wanted, truth
 
 
 def _number(value: float | None, digits: int) -> str:

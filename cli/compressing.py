@@ -27,8 +27,8 @@ def compress(
         typer.Option(min=4, max=16, help="Of a weight; chosen by its cost without it."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the network's input.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all without it.")] = None,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
     """Compress a picture into the weights of a Deep Decoder, beside JPEG and WebP at its size.
@@ -92,7 +92,7 @@ def compress(
 def decompress(
     file: Annotated[Path, typer.Argument(help="A .dd file.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The picture: PNG or TIFF.", show_default=False)],
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all without it.")] = None,
+    threads: options.Threads = None,
 ) -> None:
     """Draw the picture of a .dd file.
 

@@ -54,6 +54,8 @@ Stopping = Annotated[
     str | None,
     typer.Option(help=f"Replay a stopping criterion on each run: {', '.join(STOPPING)}."),
 ]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all without it.")]
 Precision = Annotated[
     str, typer.Option(help="float32, bf16, or auto: bf16 where it is known to change nothing.")
 ]

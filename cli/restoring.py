@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from . import options
+from . import degraded, options
 from .comparing import compare
 from .compressing import compress, decompress
 from .output import console, facts_table, notes, print_json, progress_bar, table
@@ -13,7 +13,6 @@ from .targets import FIGURES, PICTURES, check_target
 
 if TYPE_CHECKING:
     from ..analysis.search.isnas import SearchResult
-    from ..data import Image
     from ..evaluate.restoring import Restoration
 
 Degraded = Annotated[
@@ -26,27 +25,8 @@ Task = Annotated[
         help="What was done to it: denoising-25, inpainting, sr-4 and so on.", show_default=False
     ),
 ]
-Mask = Annotated[
-    Path | None,
-    typer.Option(
-        help="Inpainting: white pixels are known. Without it, alpha 0 or NaN marks what is missing."
-    ),
-]
-Truth = Annotated[Path | None, typer.Option(help="The ground truth; for judging alone.")]
 Bits = Annotated[Literal["8", "16"], typer.Option(help="Of each channel of the output.")]
-Iterations = Annotated[int | None, typer.Option(min=1, help="Instead of the published ones.")]
 Seed = Annotated[int, typer.Option(help="Of network input, weights and input noise.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all without it.")]
-Keep = Literal["stopped", "smooth", "last", "lowest_loss"]
-Return = Annotated[
-    Keep,
-    typer.Option(
-        "--return",
-        help="stopped: where the moving variance is first lowest for long (needs no truth); "
-        "smooth: the moving average at the end; last; lowest_loss.",
-    ),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -62,19 +42,33 @@ def restore(
     model: Annotated[
         str, typer.Option(help="dip, deep-decoder, another named network, or a genotype.")
     ] = "dip",
-    mask: Mask = None,
-    truth: Truth = None,
-    keep: Return = "stopped",
-    iterations: Iterations = None,
+    mask: degraded.Mask = None,
+    truth: degraded.Truth = None,
+    keep: degraded.Keep = "stopped",
+    iterations: degraded.Iterations = None,
+    input_noise: Annotated[
+        float | None,
+        typer.Option(
+            help="Deviation of the noise added to the network's input in each iteration, instead "
+            "of the published one.",
+        ),
+    ] = None,
+    input_noise_decay: Annotated[
+        float | None,
+        typer.Option(
+            help="Factor on it from one iteration to the next: 0.999 halves it in 693. "
+            "Without it the noise stays.",
+        ),
+    ] = None,
     gif: Annotated[Path | None, typer.Option(help="Write the training as a GIF.")] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Write its dynamics as PNG, SVG or PDF.")
     ] = None,
     bits: Bits = "8",
     seed: Seed = 0,
-    device: Device = "auto",
+    device: options.Device = "auto",
     precision: options.Precision = "auto",
-    threads: Threads = None,
+    threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
     """Restore a degraded picture with a network that is trained on it alone.
@@ -86,13 +80,12 @@ def restore(
     check_target(out, PICTURES, "--out")
     check_target(gif, (".gif",), "--gif")
     check_target(plot, FIGURES, "--plot")
-    from ..data import load_observation, parse_task, save_image
+    from ..data import save_image
     from ..evaluate.animation import Frames
     from ..evaluate.published import published_protocol
     from ..evaluate.restoring import restore as run
 
-    wanted = parse_task(task, mask if task.startswith("inpainting-mask") else None)
-    observation = load_observation(image, wanted, None if mask is None else str(mask))
+    observation, wanted = degraded.read_degraded(image, task, mask)
     planned = iterations or published_protocol(model, wanted).iterations_for(wanted.kind)
     frames = None if gif is None else Frames(observation, planned)
     with progress_bar() as bar:
@@ -107,9 +100,11 @@ def restore(
             observation,
             wanted,
             model,
-            truth=_read_truth(truth),
+            truth=degraded.read_truth(truth),
             keep=keep,
             iterations=iterations,
+            input_noise=input_noise,
+            input_noise_decay=input_noise_decay,
             seed=seed,
             device=device,
             precision=precision,
@@ -142,19 +137,27 @@ def search(
     score: Annotated[str, typer.Option(help="A score of the untrained output.")] = (
         "psd_db_strip_mse"
     ),
+    small_side: Annotated[
+        int | None,
+        typer.Option(
+            min=64,
+            help="Train the candidates on the picture averaged down to this short side: quicker, "
+            "and another problem, for noise is averaged out.",
+        ),
+    ] = None,
     budget: Annotated[float | None, typer.Option(help="Seconds for all of it.")] = None,
     trace: Annotated[
         Path | None, typer.Option(help="Folder to record every step in; give it again to resume.")
     ] = None,
-    mask: Mask = None,
-    truth: Truth = None,
-    keep: Return = "smooth",
-    iterations: Iterations = None,
+    mask: degraded.Mask = None,
+    truth: degraded.Truth = None,
+    keep: degraded.Keep = "smooth",
+    iterations: degraded.Iterations = None,
     bits: Bits = "8",
     seed: Seed = 0,
-    device: Device = "auto",
+    device: options.Device = "auto",
     precision: options.Precision = "auto",
-    threads: Threads = None,
+    threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
     """Search an architecture for this one picture, and restore it with what is found.
@@ -167,10 +170,9 @@ def search(
     """
     check_target(out, PICTURES, "--out")
     from ..analysis.search.isnas import search as run
-    from ..data import load_observation, parse_task, save_image
+    from ..data import save_image
 
-    wanted = parse_task(task, mask if task.startswith("inpainting-mask") else None)
-    observation = load_observation(image, wanted, None if mask is None else str(mask))
+    observation, wanted = degraded.read_degraded(image, task, mask)
     with progress_bar() as bar:
         line = bar.add_task("searching", total=None)
         found = run(
@@ -181,9 +183,10 @@ def search(
             score=score,
             iterations=iterations,
             output=keep,
+            small_side=small_side,
             budget=budget,
             folder=trace,
-            truth=_read_truth(truth),
+            truth=degraded.read_truth(truth),
             seed=seed,
             device=device,
             precision=precision,
@@ -204,6 +207,8 @@ def search(
         "trained": len(found.candidates),
         **_facts(found.restoration, out),
     }
+    if found.effective_sigma is not None:
+        facts["candidates' sigma"] = round(found.effective_sigma, 2)
     facts["seconds"] = ", ".join(
         f"{seconds:.1f} {stage}"
         for seconds, stage in zip(
@@ -231,12 +236,6 @@ def _end_interrupted(made: "Restoration", out: Path) -> None:
     if made.fit.status == "interrupted":
         notes.print(f"{made.fit.reason}: {out} holds the best so far")
         raise typer.Exit(130)
-
-
-def _read_truth(path: Path | None) -> "Image | None":
-    from ..data import load_image
-
-    return None if path is None else load_image(path)
 
 
 def _state(curves: dict[str, Any]) -> str:

@@ -85,6 +85,10 @@ def test_restore_by_a_mask_file_and_by_alpha(dipbench, files):
         (("--model", "dip-pixel-shuffle"), "cannot make an image"),
         (("--device", "cuda:99"), "cuda:99"),
         (("--precision", "half"), "'half' is no precision"),
+        (("--input-noise", "inf"), "0 or more, finite"),
+        (("--input-noise", "-1"), "input_noise is -1.0"),
+        (("--input-noise-decay", "1.5"), "in (0, 1]"),
+        (("--input-noise", "0", "--input-noise-decay", "0.9"), "nothing to act on"),
     ],
 )
 def test_mistakes_take_one_line_and_write_nothing(dipbench, files, monkeypatch, more, message):
@@ -148,6 +152,53 @@ def test_compare_a_picture_whose_truth_is_not_known(dipbench, files):
     )  # fmt: skip
     assert answer.status == 0, answer.err
     assert json.loads(answer.out)[0]["quality"] == {}
+
+
+def test_compare_inpaints_by_a_mask_file_with_and_without_the_degraded_picture(dipbench, files):
+    mask = np.ones((64, 64), np.uint8) * 255
+    mask[20:30] = 0
+    Pillow.fromarray(mask).save(files / "mask.png")
+    pixels = (CAMERA.array[0] * 255).round().astype(np.uint8)
+    Pillow.fromarray(np.dstack([pixels, mask])).save(files / "holed.png")
+    shared = ("--models", "dip-jpeg", "--iterations", 2, "--json", "--threads", 1,
+              "--return", "last", "--task", "inpainting")  # fmt: skip
+    truth = ("--truth", files / "truth.png")
+    by_mask = dipbench("compare", files / "truth.png", "--mask", files / "mask.png", *shared)
+    by_both = dipbench(
+        "compare", files / "truth.png", "--degraded", "--mask", files / "mask.png", *truth, *shared
+    )
+    by_alpha = dipbench("compare", files / "holed.png", "--degraded", *truth, *shared)
+    for answer in (by_mask, by_both, by_alpha):
+        assert answer.status == 0, answer.err
+    first, second, third = (
+        json.loads(answer.out)[0]["quality"] for answer in (by_mask, by_both, by_alpha)
+    )
+    assert set(first) >= {"psnr", "ssim"}
+    # The mask's name is a part of the first one's seed; the observations are the same.
+    assert second == third
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--truth", "truth.png"), "--truth needs --degraded"),
+        (("--degraded", "--size", 64), "--size is for a true picture"),
+        (("--mask", "white.png"), "takes no mask"),
+        (("--mask", "white.png", "--task", "inpainting"), "hides nothing"),
+        (("--degraded", "--mask", "white.png", "--task", "inpainting"), "no pixel of"),
+        (("--degraded", "--truth", "large.png"), "the truth has shape"),
+        (("--models", ""), "no model"),
+    ],
+)
+def test_mistakes_of_compare_take_one_line(dipbench, files, monkeypatch, more, message):
+    monkeypatch.chdir(files)
+    Pillow.fromarray(np.full((64, 64), 255, np.uint8)).save("white.png")
+    save_image("large.png", load_image("camera", size=96).array)
+    answer = dipbench("compare", "noisy.png", "--iterations", 1, "--sheet", "sheet.png", *more)
+    assert answer.status == 2
+    assert message in answer.err
+    assert len(answer.err.strip().splitlines()) == 1
+    assert not (files / "sheet.png").exists()
 
 
 def test_search_leaves_its_trace_and_its_picture(dipbench, files):

@@ -1,0 +1,52 @@
+"""What the commands that restore a picture share: their options, and how they read the picture."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from ..data import Image, Observation, Task
+
+Mask = Annotated[
+    Path | None,
+    typer.Option(
+        help="Inpainting: white pixels are known. Without it, alpha 0 or NaN marks what is missing."
+    ),
+]
+Truth = Annotated[Path | None, typer.Option(help="The ground truth; for judging alone.")]
+Keep = Annotated[
+    Literal["stopped", "smooth", "last", "lowest_loss"],
+    typer.Option(
+        "--return",
+        help="stopped: where the moving variance is first lowest for long (needs no truth); "
+        "smooth: the moving average at the end; last; lowest_loss.",
+    ),
+]
+Iterations = Annotated[int | None, typer.Option(min=1, help="Instead of the published ones.")]
+
+
+def read_degraded(image: str | Path, task: str, mask: Path | None) -> "tuple[Observation, Task]":
+    """The observation that a degraded picture is, and the task.
+
+    Raises:
+        DipbenchError: as `load_observation` and `parse_task` do.
+    """
+    from ..data import load_observation
+
+    wanted = read_task(task, mask)
+    return load_observation(image, wanted, None if mask is None else str(mask)), wanted
+
+
+def read_task(text: str, mask: Path | None) -> "Task":
+    """The task of a text form; the mask belongs to it where it is `inpainting-mask`."""
+    from ..data import parse_task
+
+    return parse_task(text, mask if text.startswith("inpainting-mask") else None)
+
+
+def read_truth(path: Path | None) -> "Image | None":
+    """The ground truth, where there is one."""
+    from ..data import load_image
+
+    return None if path is None else load_image(path)
