@@ -39,12 +39,28 @@ class Worker:
 
 @dataclass(frozen=True)
 class Sheet:
-    """The workers of one builder, known by its host and process, and since when they work."""
+    """The workers of one builder.
+
+    Attributes:
+        host: the builder's machine.
+        process: its process there.
+        since: when it began (Unix time).
+        workers: those that it has had.
+        cost_made: of the runs made, in any measure that grows with the time they take.
+        cost_left: of those that it has yet to make; None from a builder that counts no costs.
+    """
 
     host: str
     process: int
     since: float
     workers: tuple[Worker, ...] = ()
+    cost_made: float = 0.0
+    cost_left: float | None = None
+
+    @property
+    def runs(self) -> int:
+        """Runs that all its workers have made."""
+        return sum(worker.runs for worker in self.workers)
 
 
 class Roster:
@@ -54,6 +70,7 @@ class Roster:
         self._path = folder / ROSTERS / f"{socket.gethostname()}-{os.getpid()}.json"
         self._workers: dict[str, Worker] = {}
         self._since = time.time()
+        self._costs: tuple[float, float | None] = (0.0, None)
         self._changed = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, daemon=True)
@@ -80,6 +97,11 @@ class Roster:
         self._workers[name] = replace(known, unit=None, since=None, runs=known.runs + runs)
         self._changed.set()
 
+    def weigh(self, cost_made: float, cost_left: float) -> None:
+        """What has been made so far cost so much, and what is left will cost so much."""
+        self._costs = cost_made, cost_left
+        self._changed.set()
+
     def _keep(self) -> None:
         while not self._ended.wait(SECONDS_BETWEEN_WRITES):
             if self._changed.is_set():
@@ -88,7 +110,7 @@ class Roster:
 
     def _write(self) -> None:
         workers = tuple(self._workers.values())
-        sheet = Sheet(socket.gethostname(), os.getpid(), self._since, workers)
+        sheet = Sheet(socket.gethostname(), os.getpid(), self._since, workers, *self._costs)
         # A full disk must not end a build that could still finish what it has.
         with suppress(OSError):
             self._path.parent.mkdir(exist_ok=True)

@@ -26,7 +26,11 @@ class Report:
         failed: those recorded as failed.
         running: units that workers have now.
         runs_per_hour: of the living builders, since each began; None before the first run.
-        expected_end: at that rate, an ISO 8601 time; None where there is none.
+        work_per_hour: the share of their work that they make in an hour, weighted by what the runs
+            cost: the costliest are made first. None before the first unit, or where a builder
+            counts no costs.
+        expected_end: when the last builder should be done (ISO 8601): at its rate of work, or of
+            runs where costs are not counted; None where there is none.
         builders: who builds, or died while building.
         workers: of the living builders.
     """
@@ -36,6 +40,7 @@ class Report:
     failed: int
     running: int
     runs_per_hour: float | None
+    work_per_hour: float | None
     expected_end: str | None
     builders: tuple[Builder, ...]
     workers: tuple[Worker, ...]
@@ -79,7 +84,8 @@ class Watch:
             failed=failed,
             running=sum(worker.unit is not None for worker in workers),
             runs_per_hour=rate,
-            expected_end=_end(remaining, rate) if rate and remaining else None,
+            work_per_hour=_work_per_hour(sheets),
+            expected_end=_end(sheets, remaining) if remaining else None,
             builders=tuple(known),
             workers=workers,
         )
@@ -111,14 +117,31 @@ def is_silent(builder: Builder) -> bool:
 
 
 def _runs_per_hour(sheets: list[Sheet]) -> float | None:
-    now = time.time()
-    rate = sum(
-        3600 * sum(worker.runs for worker in sheet.workers) / max(1.0, now - sheet.since)
+    return sum(sheet.runs / _hours(sheet) for sheet in sheets) or None
+
+
+def _work_per_hour(sheets: list[Sheet]) -> float | None:
+    weighed = [sheet for sheet in sheets if sheet.cost_left is not None]
+    work = sum(sheet.cost_made + (sheet.cost_left or 0.0) for sheet in weighed)
+    return sum(sheet.cost_made / _hours(sheet) for sheet in weighed) / work if work else None
+
+
+def _end(sheets: list[Sheet], remaining: int) -> str | None:
+    """When the last builder is done if costs go on to be made as fast; else if runs do."""
+    hours = [
+        _hours(sheet) * sheet.cost_left / sheet.cost_made
         for sheet in sheets
-    )
-    return rate or None
-
-
-def _end(remaining: int, runs_per_hour: float) -> str:
-    end = datetime.fromtimestamp(time.time() + 3600 * remaining / runs_per_hour, UTC)
+        if sheet.cost_left is not None and sheet.cost_made
+    ]
+    rate = _runs_per_hour(sheets)
+    if not hours and rate:
+        hours = [remaining / rate]
+    if not hours:
+        return None
+    end = datetime.fromtimestamp(time.time() + 3600 * max(hours), UTC)
     return end.isoformat(timespec="seconds")
+
+
+def _hours(sheet: Sheet) -> float:
+    """How long a builder has been at work."""
+    return max(1.0, time.time() - sheet.since) / 3600

@@ -65,7 +65,7 @@ def _watch(looking: Watch, folder: Path) -> None:
 
 
 def _facts(report: Report) -> dict[str, object]:
-    rate, end = report.runs_per_hour, report.expected_end
+    rate, work, end = report.runs_per_hour, report.work_per_hour, report.expected_end
     local_end = end and datetime.fromisoformat(end).astimezone().strftime("%Y-%m-%d %H:%M")
     return {
         "planned": report.planned,
@@ -74,6 +74,7 @@ def _facts(report: Report) -> dict[str, object]:
         "remaining": report.remaining,
         "running": f"{report.running} units",
         "rate": f"{rate:.1f} runs an hour" if rate else "not known yet",
+        "work an hour": f"{work:.1%} of all, by what runs cost" if work else "not known yet",
         "expected end": local_end or "not known",
     }
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +42,7 @@ def test_every_run_is_made_or_given_up(
             schedule.measured(unit, sum(costs[one] for one in unit.keys))
             made += unit.keys
     assert sorted(made) == sorted(costs)
+    assert schedule.cost_left == pytest.approx(0, abs=1e-6)
     assert all(count <= ATTEMPTS for count in lost.values())
 
 
@@ -60,6 +62,29 @@ def test_the_longest_runs_go_first_and_units_shrink_towards_the_end() -> None:
         sizes.append(expected)
     assert sizes[0] > 20
     assert sizes[-1] <= 2
+
+
+def test_units_fill_a_worker_that_makes_several_runs_side_by_side() -> None:
+    costs = {key(index): float(100 - index) for index in range(100)}
+    schedule = Schedule(costs, 2, unit_seconds=1e-9, together=8)
+    sizes = []
+    while schedule:
+        unit = schedule.take()
+        schedule.measured(unit, 1.0)
+        sizes.append(len(unit.keys))
+    assert sizes[:9] == [8] * 9
+    assert sizes[-3:] == [1, 1, 1], "the last runs are spread over the workers"
+
+
+def test_what_is_left_is_known_by_its_cost() -> None:
+    schedule = Schedule({key(index): float(index) for index in range(1, 5)}, 1)
+    assert (schedule.cost_made, schedule.cost_left) == (0, 10)
+    first, second = schedule.take(), schedule.take()
+    schedule.measured(first, 1.0)
+    assert (schedule.cost_made, schedule.cost_left) == (4, 6), "what is under way is left"
+    for _ in range(ATTEMPTS):
+        schedule.lost(second)
+    assert (schedule.cost_made, schedule.cost_left) == (4, 3)
 
 
 def test_runs_of_a_lost_unit_are_tried_alone_and_first() -> None:

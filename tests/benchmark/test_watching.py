@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from dipbench.benchmark.building import finish
 from dipbench.benchmark.locking import builder_lock, builders
 from dipbench.benchmark.parts import list_parts, write_part
 from dipbench.benchmark.plan import Plan
-from dipbench.benchmark.roster import Roster, read_sheets
+from dipbench.benchmark.roster import ROSTERS, Roster, Sheet, Worker, read_sheets
 from dipbench.benchmark.schema import Run
 from dipbench.benchmark.store import PARTS
 from dipbench.benchmark.watching import SILENT_SECONDS, Watch, is_silent
@@ -68,6 +69,7 @@ def test_workers_their_units_and_the_expected_end(tmp_path: Path, frozen_plan: F
         roster.took("a", "unit2", "far", 7)
         roster.took("b", "unit3", "near", 8)
         roster.gave("b", 0)
+        roster.weigh(30.0, 470.0)
         wait_for(lambda: bool(read_sheets(tmp_path)) and bool(builders(tmp_path)))
         report = Watch(tmp_path).look()
         first, second = report.workers
@@ -76,10 +78,38 @@ def test_workers_their_units_and_the_expected_end(tmp_path: Path, frozen_plan: F
         assert (second.unit, second.since, second.runs) == (None, None, 0)
         assert report.running == 1
         assert report.runs_per_hour is not None
+        assert report.work_per_hour is not None
         assert report.expected_end is not None
         assert datetime.fromisoformat(report.expected_end) > datetime.now(UTC)
     assert read_sheets(tmp_path) == []
     assert Watch(tmp_path).look().workers == ()
+
+
+def test_the_expected_end_is_weighted_by_what_runs_cost(
+    tmp_path: Path, frozen_plan: Freeze
+) -> None:
+    frozen_plan(tmp_path, ("deep-decoder",), seeds=range(50))
+    began = time.time() - 3600
+    host, process = socket.gethostname(), os.getpid()
+    made = Worker("a", host, process, runs=5)
+    weighed = Sheet(host, process, began, (made,), cost_made=80.0, cost_left=20.0)
+    (tmp_path / ROSTERS).mkdir()
+
+    def hours_left(sheet: Sheet) -> float:
+        (tmp_path / ROSTERS / "a.json").write_text(json.dumps(asdict(sheet)))
+        end = Watch(tmp_path).look().expected_end
+        assert end is not None
+        return (datetime.fromisoformat(end) - datetime.now(UTC)).total_seconds() / 3600
+
+    with builder_lock(tmp_path, "1of1"):
+        wait_for(lambda: bool(builders(tmp_path)))
+        # The five costliest of fifty runs are four fifths of the work.
+        assert hours_left(weighed) == pytest.approx(0.25, abs=0.01)
+        assert Watch(tmp_path).look().work_per_hour == pytest.approx(0.8, abs=0.01)
+        assert hours_left(replace(weighed, cost_left=None)) == pytest.approx(10, abs=0.1)
+        other = replace(weighed, cost_left=160.0)
+        (tmp_path / ROSTERS / "b.json").write_text(json.dumps(asdict(other)))
+        assert hours_left(weighed) == pytest.approx(2, abs=0.01), "the last shard ends the build"
 
 
 def test_a_builder_that_died_counts_for_nothing(tmp_path: Path, frozen_plan: Freeze) -> None:
