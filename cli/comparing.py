@@ -94,6 +94,7 @@ def compare(
         from ..analysis.plots_restoration import comparison_sheet
 
         save(comparison_sheet(rows, observation, known, f"{Path(image).stem}, {wanted}"), sheet)
+    degraded.tell_missing_lpips(rows[0].quality)
     if as_json:
         plain = [{k: v for k, v in vars(row).items() if k != "image"} for row in rows]
         print_json(plain)

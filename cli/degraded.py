@@ -1,9 +1,12 @@
 """What the commands that restore a picture share: their options, and how they read the picture."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from .output import notes
 
 if TYPE_CHECKING:
     from ..data import Image, Observation, Task
@@ -50,3 +53,11 @@ def read_truth(path: Path | None) -> "Image | None":
     from ..data import load_image
 
     return None if path is None else load_image(path)
+
+
+def tell_missing_lpips(quality: Mapping[str, float]) -> None:
+    """Say why a judged picture has no LPIPS, to those who have installed it."""
+    from ..evaluate.perceptual import has_lpips, why_no_lpips
+
+    if quality and "lpips" not in quality and has_lpips():
+        notes.print(f"no LPIPS: {why_no_lpips()}")

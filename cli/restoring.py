@@ -123,6 +123,7 @@ def restore(
         print_json(_facts(made, out))
     else:
         console.print(facts_table(_facts(made, out)))
+    degraded.tell_missing_lpips(made.quality)
     _end_interrupted(made, out)
 
 
@@ -219,6 +220,7 @@ def search(
         print_json({**facts, "candidates": [vars(one) for one in found.candidates]})
     else:
         _print_found(found, facts)
+    degraded.tell_missing_lpips(found.restoration.quality)
     _end_interrupted(found.restoration, out)
 
 

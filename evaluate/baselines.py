@@ -15,6 +15,7 @@ from ..data import Denoising, Observation, Task
 from ..errors import DipbenchError, MissingExtraError, TaskError, unknown
 from .devices import resolve_device
 from .operators import forward_operator
+from .vision import import_torchvision
 
 EXTRA = "compare"
 
@@ -144,7 +145,7 @@ def import_deepinv() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            _import_torchvision()
+            import_torchvision()
             return import_module("deepinv")
         except ImportError as error:
             raise MissingExtraError(EXTRA, "deepinv's Deep Image Prior") from error
@@ -166,22 +167,6 @@ def _known_sigma(task: Task) -> float:
     if not isinstance(task, Denoising):
         raise TaskError(f"bm3d removes Gaussian noise of a known sigma, not {task}: leave it out")
     return task.sigma
-
-
-def _import_torchvision() -> None:
-    """Import what deepinv imports, beside a torch without CUDA too.
-
-    The torchvision of the package index has compiled operators for torch with CUDA alone. Beside
-    another it cannot load them and fails when it describes two of them to torch. deepinv's
-    restoration calls neither, so that it is enough that they have names.
-    """
-    try:
-        import_module("torchvision")
-    except RuntimeError:
-        for name in ("nms", "qnms"):
-            if not hasattr(torch.ops.torchvision, name):
-                torch.library.define(f"torchvision::{name}", "() -> ()")
-        import_module("torchvision")
 
 
 class _TimeIsUpError(Exception):
