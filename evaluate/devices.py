@@ -1,6 +1,8 @@
 """Which device a training runs on."""
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -91,6 +93,27 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return _processor_name()
+
+
+def described(device: torch.device) -> str:
+    """Its name and, where it differs from the processor's, how it multiplies float32.
+
+    >>> described(torch.device("cpu")) == device_name(torch.device("cpu"))
+    True
+    """
+    tf32 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    return device_name(device) + (", TF32" if tf32 else "")
+
+
+@contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """Have torch use so many threads meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _processor_name() -> str:

@@ -1,8 +1,7 @@
 """The one optimisation loop: train a network on one image, as every task and protocol asks."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from hashlib import sha256
 
 import numpy as np
@@ -14,8 +13,10 @@ from ..errors import DipbenchError
 from ..genotypes.network import count_macs, count_parameters, count_used_parameters
 from ..genotypes.network_fast import accelerate
 from ..seeds import stable_seed
-from .devices import device_name, resolve_device, torch_type
+from .devices import cpu_threads, described, resolve_device, torch_type
+from .graphs import WARM_UP, capture, new_stream, own_stream
 from .inputs import draw_input
+from .memory import is_out_of_memory, too_little_memory
 from .models import Model, build_model, side_multiple, task_kind
 from .operators import forward_operator
 from .protocol import Protocol, get_protocol
@@ -61,12 +62,41 @@ def fit(
 
     Raises:
         DipbenchError: if an argument names nothing known, the device is not there, neither image
-            nor observation is given, or image, observation and output are not of one shape.
+            nor observation is given, image, observation and output are not of one shape, or the
+            run does not fit into memory.
 
     >>> from dipbench.evaluate import fit
     >>> result = fit(172 - 172, "camera", "denoising-25", iterations=2, protocol="quick")
     >>> result.status, result.length, result.output.shape
     ('finished', 2, (1, 64, 64))
+    """
+    try:
+        training = prepare(
+            model, image, task, iterations, seed, protocol, device, observation, observation_seed
+        )
+        with cpu_threads(training.protocol.threads):
+            return training.run(progress)
+    except (MemoryError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise too_little_memory(device) from error
+        raise
+
+
+def prepare(
+    model: Model,
+    image: Image | np.ndarray | str | None,
+    task: Task | str,
+    iterations: int | None = None,
+    seed: int = 0,
+    protocol: str | Protocol = "isnas",
+    device: str = "auto",
+    observation: Observation | None = None,
+    observation_seed: int = 0,
+) -> "Training":
+    """A training that has yet to be run; what `fit` says of its arguments holds.
+
+    >>> prepare(0, "camera", "denoising-25", protocol="quick").iterations
+    300
     """
     protocol = get_protocol(protocol)
     task = parse_task(task)
@@ -84,7 +114,7 @@ def fit(
             f"of {image.shape}: give the image that was degraded"
         )
     name = image.name if image is not None else observation.sha256[:8]
-    training = Training(
+    return Training(
         model,
         observation,
         None if image is None else image.array,
@@ -93,8 +123,6 @@ def fit(
         resolve_device(device),
         (seed, name, str(task)),
     )
-    with _threads(protocol.threads):
-        return training.run(progress)
 
 
 class Training:
@@ -115,61 +143,82 @@ class Training:
         self.device = device
         self.seed = seed_parts[0]
         self.done = 0
+        self._stream = new_stream(device)
+        self._graph: torch.cuda.CUDAGraph | None = None
+        # A module of the caller's own may not run on shapes alone, nor do the same every time.
+        own = isinstance(model, nn.Module)
+        self._may_capture = self._stream is not None and not own
+        self._checkpoint: tuple[float, dict[str, Tensor]] | None = None
         channels, height, width = observation.restored_shape
-        multiple = side_multiple(model, task_kind(seed_parts))
-        padded, self._area = pad_to_multiple(np.zeros((height, width)), multiple)
+        padded, self._area = pad_to_multiple(
+            np.zeros((height, width)), side_multiple(model, task_kind(seed_parts))
+        )
         rows, columns = padded.shape
         built = build_model(model, (channels, rows, columns), protocol, seed_parts)
-        # A module of the caller's own may not be able to run on shapes alone.
-        own = isinstance(model, nn.Module)
         self._macs = None if own else count_macs(built.network, (1, *built.input_shape))
-        self.network: nn.Module = built.network.to(device)
-        self._run = accelerate(self.network, torch_type(protocol.precision, device))
         drawn = draw_input(built.input_shape, protocol, seed_parts)
         self._input_sha256 = sha256(drawn.numpy().astype("<f4").tobytes()).hexdigest()
-        self.input = drawn.to(device)
-        self._noise = torch.Generator(device).manual_seed(stable_seed("jitter", *seed_parts))
-        self._deviation = torch.tensor(protocol.input_noise, device=device)
-        self._observed = torch.tensor(observation.observed, device=device)[None]
-        self._operator = forward_operator(observation, device, torch.float32)
-        share = 1.0 if observation.mask is None else float(np.mean(observation.mask))
-        self.tracker = Tracker(
-            shape=(1, channels, height, width),
-            truth=None if truth is None else torch.tensor(truth, device=device)[None],
-            protocol=protocol,
-            iterations=iterations,
-            observed_values=share * observation.observed.size,
-            device=device,
-        )
-        self._optimiser = torch.optim.Adam(
-            [p for p in self.network.parameters() if p.requires_grad],
-            lr=protocol.learning_rate,
-            fused=True,
-        )
-        self._checkpoint: tuple[float, dict[str, Tensor]] | None = None
+        with own_stream(self._stream):
+            self.network: nn.Module = built.network.to(device)
+            self._run = accelerate(self.network, torch_type(protocol.precision, device))
+            self.input = drawn.to(device)
+            self._noise = torch.Generator(device).manual_seed(stable_seed("jitter", *seed_parts))
+            self._deviation = torch.tensor(protocol.input_noise, device=device)
+            self._observed = torch.tensor(observation.observed, device=device)[None]
+            self._operator = forward_operator(observation, device, torch.float32)
+            share = 1.0 if observation.mask is None else float(np.mean(observation.mask))
+            self.tracker = Tracker(
+                shape=(1, channels, height, width),
+                truth=None if truth is None else torch.tensor(truth, device=device)[None],
+                protocol=protocol,
+                iterations=iterations,
+                observed_values=share * observation.observed.size,
+                device=device,
+            )
+            self._optimiser = torch.optim.Adam(
+                [p for p in self.network.parameters() if p.requires_grad],
+                lr=protocol.learning_rate,
+                fused=True,
+            )
+        self._start = time.perf_counter()
 
     def run(self, progress: Callable[[int, "Training"], None] | None = None) -> Fit:
         """Train to the end, a divergence, the protocol's stop or an interrupt."""
-        start = time.perf_counter()
-        interrupted = False
         try:
-            while self.done < self.iterations and bool(self.tracker.active):
-                for _ in range(min(CHUNK, self.iterations - self.done)):
-                    self._step()
-                    self.done += 1
-                if progress is not None:
-                    progress(self.done, self)
+            with own_stream(self._stream):
+                while self.going:
+                    self.advance(CHUNK)
+                    if progress is not None:
+                        progress(self.done, self)
         except KeyboardInterrupt:
-            interrupted = True
-        curves = self.tracker.curves()
-        status, reason = self._outcome(interrupted, len(curves["loss"]))
+            return self.result(interrupted=True)
+        return self.result()
+
+    @property
+    def going(self) -> bool:
+        """Whether there is more to do; the host waits for the iterations that are under way."""
+        with own_stream(self._stream):
+            return self.done < self.iterations and bool(self.tracker.active)
+
+    def advance(self, count: int) -> None:
+        """Do so many further iterations, or as many as are left, without a look at the device."""
+        with own_stream(self._stream):
+            for _ in range(min(count, self.iterations - self.done)):
+                self._iterate()
+                self.done += 1
+
+    def result(self, interrupted: bool = False) -> Fit:
+        """What the training has given so far."""
+        with own_stream(self._stream):
+            curves, outputs = self.tracker.curves(), self.tracker.outputs()
+            status, reason = self._outcome(interrupted, len(curves["loss"]))
         return Fit(
             status=status,
             reason=reason,
             curves=curves,
-            outputs=self.tracker.outputs(),
-            seconds=time.perf_counter() - start,
-            device=device_name(self.device),
+            outputs=outputs,
+            seconds=time.perf_counter() - self._start,
+            device=described(self.device),
             seed=self.seed,
             input_sha256=self._input_sha256,
             parameters=count_parameters(self.network),
@@ -186,6 +235,15 @@ class Training:
         if bool(self.tracker.diverged):
             return "diverged", f"the loss is no finite number at iteration {length}"
         return "stopped", f"the protocol's stop rule fired at iteration {length - 1}"
+
+    def _iterate(self) -> None:
+        """One iteration: replayed where it is captured and does what every other one does."""
+        if self._may_capture and self.done == WARM_UP:
+            self._graph = capture(self._step, self._optimiser, self._noise)
+        if self._graph is None or self._looks_back():
+            self._step()
+        else:
+            self._graph.replay()
 
     def _step(self) -> None:
         self._optimiser.zero_grad(set_to_none=True)
@@ -237,7 +295,7 @@ class Training:
         ones, before the step that they have not been judged by.
         """
         limit = self.protocol.backtracking_db
-        if limit is None or self.done % BACKTRACKING_EVERY:
+        if limit is None or not self._looks_back():
             return False
         observed = self.tracker.psnr_observed()
         if self._checkpoint is not None and not observed >= self._checkpoint[0] - limit:
@@ -247,12 +305,5 @@ class Training:
         self._checkpoint = observed, {key: value.clone() for key, value in state.items()}
         return False
 
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    def _looks_back(self) -> bool:
+        return self.protocol.backtracking_db is not None and self.done % BACKTRACKING_EVERY == 0

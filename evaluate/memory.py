@@ -1,0 +1,32 @@
+"""Telling a training that does not fit into memory, whoever says so, and what to do about it."""
+
+from ..errors import DeviceError
+
+_SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+"""What torch's allocators and CUDA's libraries say, all by a RuntimeError."""
+
+
+class TooLittleMemoryError(DeviceError):
+    """A single training that its device has too little memory for."""
+
+
+def is_out_of_memory(error: object) -> bool:
+    """Whether it is an exception that says that memory ran out.
+
+    >>> is_out_of_memory(RuntimeError("CUDA out of memory.")), is_out_of_memory(ValueError("bad"))
+    (True, False)
+    """
+    if isinstance(error, RuntimeError):
+        return any(sign in str(error) for sign in _SIGNS)
+    return isinstance(error, MemoryError)
+
+
+def too_little_memory(device: object) -> TooLittleMemoryError:
+    """The error for a run that does not fit even alone.
+
+    >>> print(too_little_memory("cuda:0"))
+    too little memory on cuda:0 for one run: choose a smaller size, bf16 or another device
+    """
+    return TooLittleMemoryError(
+        f"too little memory on {device} for one run: choose a smaller size, bf16 or another device"
+    )
