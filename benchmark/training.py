@@ -1,14 +1,18 @@
 """Training the runs of one unit: what every executor's worker does."""
 
 import subprocess
-from functools import cache, lru_cache
+from collections.abc import Iterator
+from functools import cache, lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..data import Image, Observation, parse_task
 from ..errors import DipbenchError
+from ..evaluate.memory import TooLittleMemoryError
 from ..evaluate.protocol import Protocol
+from ..evaluate.results import Fit
 from .executors import Outcome, Unit
 from .logs import logger, unit_log
 from .parts import write_part
@@ -19,17 +23,53 @@ from .store import PARTS
 
 
 def train_unit(folder: Path, plan: Plan, keys: tuple[RunKey, ...], device: str) -> Outcome:
-    """Train the runs of a unit and publish them as one part; return their keys and statuses."""
+    """Train the runs of a unit and publish them as one part; return their keys and statuses.
+
+    On a GPU they are trained side by side, on a CPU one after the other.
+    """
+    train = _together if _on_gpu(device) else _one_by_one
     with unit_log(folder, Unit(keys).name) as log:
-        runs = []
-        for key in keys:
-            log.info("starts %s on %s", key, device)
-            run = train_run(folder, plan, key, device)
-            log.info("%s %s %s", run.status, key, run.reason)
-            runs.append(run)
+        log.info("starts %d runs on %s", len(keys), device)
+        made = {}
+        for run in train(folder, plan, keys, device):
+            log.info("%s %s %s", run.status, run.key, run.reason)
+            made[run.key] = run
+        runs = [made[key] for key in keys]
         write_part(folder / PARTS, runs)
         log.info("its part is published")
     return [(run.key, run.status) for run in runs]
+
+
+def _on_gpu(device: str) -> bool:
+    if device == "cpu":
+        return False  # without loading torch
+    from ..evaluate.devices import resolve_device
+
+    return resolve_device(device).type == "cuda"
+
+
+def _one_by_one(folder: Path, plan: Plan, keys: tuple[RunKey, ...], device: str) -> Iterator[Run]:
+    for key in keys:
+        logger.info("starts %s", key)
+        yield train_run(folder, plan, key, device)
+
+
+def _together(folder: Path, plan: Plan, keys: tuple[RunKey, ...], device: str) -> Iterator[Run]:
+    """The runs as they end; one that does not fit even alone is recorded as failed."""
+    from ..evaluate.fitting import prepare
+    from ..evaluate.together import train_together
+
+    images = _images(folder)
+    observations = [_observation(folder, key.image, key.task) for key in keys]
+    starts = [
+        partial(prepare, **_settings(key, images[key.image], observation, plan.protocol, device))
+        for key, observation in zip(keys, observations, strict=True)
+    ]
+    for place, ended in train_together(starts, device):
+        if isinstance(ended, TooLittleMemoryError):
+            yield Run(keys[place], "failed", str(ended))
+        else:
+            yield _as_run(keys[place], ended, observations[place], plan.outputs)
 
 
 def record_failed(folder: Path, keys: tuple[RunKey, ...], reason: str) -> Outcome:
@@ -75,38 +115,57 @@ def make_run(
     from ..evaluate.fitting import fit
 
     try:
-        result = fit(
-            key.model,
-            image,
-            parse_task(key.task),
-            seed=key.seed or 0,
-            protocol=protocol,
-            device=device,
-            observation=observation,
-        )
-    except DipbenchError:
-        raise  # it concerns every run, such as a device that is not there
+        ended = fit(**_settings(key, image, observation, protocol, device))
+    except TooLittleMemoryError as error:
+        raise MemoryError(str(error)) from error
     except Exception as error:
-        logger.exception("fails %s", key)
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-            raise MemoryError(str(error)) from error
-        return Run(key, "failed", f"{type(error).__name__}: {error}"[:500])
+        return _as_run(key, error, observation, outputs)
+    return _as_run(key, ended, observation, outputs)
+
+
+def _settings(
+    key: RunKey, image: Image | None, observation: Observation, protocol: Protocol, device: str
+) -> dict[str, Any]:
+    """What `fit` and `prepare` are given for a run."""
+    return {
+        "model": key.model,
+        "image": image,
+        "task": parse_task(key.task),
+        "seed": key.seed or 0,
+        "protocol": protocol,
+        "device": device,
+        "observation": observation,
+    }
+
+
+def _as_run(key: RunKey, ended: Fit | Exception, observation: Observation, outputs: bool) -> Run:
+    """The record of a run that ended so.
+
+    Raises:
+        DipbenchError: if it ended by one, such as for a device that is not there: it concerns
+            every run.
+    """
+    if isinstance(ended, DipbenchError):
+        raise ended
+    if isinstance(ended, Exception):
+        logger.error("fails %s", key, exc_info=ended)
+        return Run(key, "failed", f"{type(ended).__name__}: {ended}"[:500])
     return Run(
         key,
-        result.status,
-        result.reason,
-        result.curves,
+        ended.status,
+        ended.reason,
+        ended.curves,
         {
-            "seconds": result.seconds,
-            "device": result.device,
+            "seconds": ended.seconds,
+            "device": ended.device,
             "commit": _commit(),
             "observation_sha256": observation.sha256,
-            "input_sha256": result.input_sha256,
-            "parameters": result.parameters,
-            "parameters_used": result.parameters_used,
-            "macs": result.macs,
+            "input_sha256": ended.input_sha256,
+            "parameters": ended.parameters,
+            "parameters_used": ended.parameters_used,
+            "macs": ended.macs,
         },
-        result.output_smooth.astype(np.float16) if outputs else None,
+        ended.output_smooth.astype(np.float16) if outputs else None,
     )
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import threading
-from collections import deque
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,11 +20,12 @@ from ..roster import Roster
 from ..store import writing
 from ..training import record_failed
 from . import ATTEMPTS, Outcome, Unit
+from .schedule import UNIT_SECONDS, Schedule
 
 
 @dataclass(frozen=True)
 class LocalExecutor:
-    """Trains units in worker processes.
+    """Trains units in worker processes: one run each on a CPU, several on a GPU.
 
     Attributes:
         workers: processes side by side; None takes as many as the cores hold of the plan's
@@ -36,7 +37,7 @@ class LocalExecutor:
     device: str = "auto"
 
     def run(self, folder: Path, plan: Plan, units: Sequence[Unit]) -> Iterator[Outcome]:
-        """Train the units; one whose worker dies is tried again, then recorded as failed.
+        """Train the runs of the units; those of a worker that dies are tried again, then failed.
 
         Raises:
             StoreError: if a part cannot be written; finished parts stay.
@@ -44,53 +45,63 @@ class LocalExecutor:
         """
         devices = device_names(self.device)
         workers = self.workers or default_workers(plan.protocol.threads, self.device)
-        count = min(len(units), workers)
+        keys = [key for unit in units for key in unit.keys]
+        count = min(len(keys), workers)
         lanes = [_Lane(folder, plan, devices[index % len(devices)]) for index in range(count)]
+        # A GPU is filled by several runs; on a CPU what is finished had better be on the disk.
+        unit_seconds = 0.0 if devices == ["cpu"] else UNIT_SECONDS
+        schedule = Schedule(dict.fromkeys(keys, 1.0), max(1, count), unit_seconds)
         try:
             with Roster(folder) as roster:
-                yield from _serve_lanes(folder, lanes, units, roster)
+                yield from _serve_lanes(folder, lanes, schedule, roster)
         finally:
             for lane in lanes:
                 lane.end()
 
 
 def _serve_lanes(
-    folder: Path, lanes: Sequence["_Lane"], units: Sequence[Unit], roster: Roster
+    folder: Path, lanes: Sequence["_Lane"], schedule: Schedule, roster: Roster
 ) -> Iterator[Outcome]:
-    waiting = deque((unit, 1) for unit in units)
-    while waiting or any(lane.busy for lane in lanes):
+    while schedule or any(lane.busy for lane in lanes):
         for index, lane in enumerate(lanes):
-            if waiting and not lane.busy:
-                unit, attempt = waiting.popleft()
-                process = lane.start(unit, attempt)
+            if schedule and not lane.busy:
+                unit = schedule.take()
+                process = lane.start(unit)
                 roster.took(str(index), unit.name, socket.gethostname(), process)
         for lane in _ready(lanes):
-            unit, attempt = lane.taken
-            outcome = lane.receive()
-            roster.gave(str(lanes.index(lane)), len(outcome or ()))
-            if outcome is not None:
-                yield outcome
+            answer = lane.receive()
+            outcome = [] if isinstance(answer, Lost) else answer
+            roster.gave(str(lanes.index(lane)), len(outcome))
+            if not isinstance(answer, Lost):
+                schedule.measured(lane.unit, time.monotonic() - lane.since)
+                yield answer
                 continue
-            with unit_log(folder, unit.name) as log:
-                log.warning("its worker died, attempt %d of %d", attempt, ATTEMPTS)
-            if attempt < ATTEMPTS:
-                waiting.append((unit, attempt + 1))
-            else:
-                reason = f"its worker died {ATTEMPTS} times (out of memory?)"
-                yield record_failed(folder, unit.keys, reason)
+            with unit_log(folder, lane.unit.name) as log:
+                log.warning("lost: %s", answer.reason)
+            given_up = schedule.lost(lane.unit)
+            if given_up:
+                yield record_failed(folder, given_up, f"lost {ATTEMPTS} times: {answer.reason}")
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Instead of an outcome: why there is none, though there may be at another attempt."""
+
+    reason: str
 
 
 class _Lane:
-    """One worker process and the unit it has; a dead worker is replaced at the next start."""
+    """One worker process and the unit it has; a worker that lost one is replaced at the next."""
 
     def __init__(self, folder: Path, plan: Plan, device: str) -> None:
         self._work = folder, plan, device
         self._process: SpawnProcess | None = None
         self.connection: Connection | None = None
         self.busy = False
-        self.taken: tuple[Unit, int] = (Unit(()), 0)
+        self.unit = Unit(())
+        self.since = 0.0
 
-    def start(self, unit: Unit, attempt: int) -> int:
+    def start(self, unit: Unit) -> int:
         """Hand a unit to the worker, and return the worker's process."""
         if self._process is None or self.connection is None:
             context = get_context("spawn")
@@ -100,24 +111,23 @@ class _Lane:
             )
             self._process.start()
             theirs.close()
-        self.taken, self.busy = (unit, attempt), True
+        self.unit, self.since, self.busy = unit, time.monotonic(), True
         # A worker that died since is found when its answer is waited for.
         with suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send(unit)
         return self._process.pid or 0
 
-    def receive(self) -> Outcome | None:
-        """The outcome of the unit; None if the worker died with it."""
+    def receive(self) -> Outcome | Lost:
+        """What became of the unit."""
         self.busy = False
-        if self.connection is None:
-            return None
-        try:
-            answer: Outcome | Exception = self.connection.recv()
-        except (EOFError, OSError):
-            self.end()
-            return None
+        answer: Outcome | Lost | Exception = Lost("its worker died (out of memory?)")
+        if self.connection is not None:
+            with suppress(EOFError, OSError):
+                answer = self.connection.recv()
         if isinstance(answer, Exception):
             raise answer
+        if isinstance(answer, Lost):
+            self.end()
         return answer
 
     def end(self) -> None:
@@ -177,10 +187,12 @@ def _serve(connection: Connection, folder: Path, plan: Plan, device: str) -> Non
             unit: Unit = connection.recv()
         except EOFError:
             return
-        answer: Outcome | DipbenchError
+        answer: Outcome | Lost | DipbenchError
         try:
             with writing(folder):
                 answer = train_unit(folder, plan, unit.keys, device)
+        except MemoryError as error:
+            answer = Lost(str(error))
         except DipbenchError as error:
             answer = type(error)(str(error))
         connection.send(answer)

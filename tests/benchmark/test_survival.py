@@ -183,7 +183,7 @@ def test_a_unit_whose_worker_dies_three_times_is_recorded_as_failed(
     assert frame["status"].to_dict() == {
         model: "failed" if model == models[1] else "finished" for model in models
     }
-    assert frame["reason"][models[1]] == "its worker died 3 times (out of memory?)"
+    assert frame["reason"][models[1]] == "lost 3 times: its worker died (out of memory?)"
     # It is left alone until asked for, and then it is replaced.
     assert started(tmp_path / "store").communicate()[0] == ""
     again = started(tmp_path / "store", retry_failed=True)
