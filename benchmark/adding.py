@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from ..errors import StoreError
 from .locking import builder_lock
-from .merging import Generation, merge, run_sha256
+from .merging import Generation, merge, refuse_compact, run_sha256
 from .pictures import StoredObservations, read_images
 from .schema import USABLE
 from .scorefiles import SCORE_KEYS, commit_scores, committed_scores
@@ -50,6 +50,7 @@ def add(folder: Path, other: Path) -> Added:
         )
     with writing(folder), builder_lock(folder, "finish"):
         mine, theirs = Generation(folder), Generation(other)
+        refuse_compact(folder, (mine, theirs))
         _check_alike(folder, mine.manifest, other, theirs.manifest)
         new, alike = _compare(mine, theirs)
         images = read_images(file_of(other, theirs.manifest, "images"))

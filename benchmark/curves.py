@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import QueryError, StoreError, one_line, unknown
 from .schema import Pair
+from .thinning import DECIBELS, ITERATIONS, LENGTH, dataset_name, restored, rounded
 
 CHUNK_VALUES = 4096
 """Curves shorter than this share a chunk: every chunk costs an entry in the file's index."""
@@ -24,7 +25,7 @@ def write_curves(
     """
     lengths = [max((len(curve) for curve in run.values()), default=0) for run in runs]
     group = file.create_group(f"{image}/{task}")
-    group.create_dataset("length", data=np.array(lengths, np.int32), fletcher32=True)
+    group.create_dataset(LENGTH, data=np.array(lengths, np.int32), fletcher32=True)
     width = max(lengths, default=0)
     if width == 0:
         return
@@ -45,7 +46,7 @@ def write_curves(
 
 
 class CurvesReader:
-    """Reads curves from the file that `write_curves` wrote; the file is opened at first use.
+    """Reads curves from a file of `write_curves` or `write_thinned_curves`, opened at first use.
 
     Args:
         path: of the curves file.
@@ -57,38 +58,70 @@ class CurvesReader:
         # Finding a dataset in the file takes as long as reading a curve of it.
         self._datasets: dict[tuple[str, str, str], h5py.Dataset] = {}
         self._lengths: dict[Pair, np.ndarray] = {}
+        self._thinned: dict[Pair, np.ndarray | None] = {}
 
     def kinds(self, image: str, task: str) -> tuple[str, ...]:
         """The kinds of curves that the runs of a pair have."""
-        return tuple(name for name in self._group(image, task) if name != "length")
+        names = (name for name in self._group(image, task) if name not in (LENGTH, ITERATIONS))
+        return tuple(name.removesuffix(DECIBELS) for name in names)
 
     def lengths(self, image: str, task: str) -> np.ndarray:
         """int32 (runs,): iterations of each run, in the order of rows."""
         if (image, task) not in self._lengths:
-            self._lengths[image, task] = self._read(image, task, "length", ())
+            self._lengths[image, task] = self._read(image, task, LENGTH, ())
         return self._lengths[image, task]
 
-    def curve(self, image: str, task: str, kind: str, row: int) -> np.ndarray:
-        """One run's curve, float32 (length,).
+    def thinned(self, image: str, task: str) -> bool:
+        """Whether the curves of a pair are kept at a stride, see `thinning`."""
+        return self._kept(image, task) is not None
+
+    def iterations(self, image: str, task: str) -> np.ndarray:
+        """int32 (points,): which iteration each value of the pair's curves is of, from 0."""
+        kept = self._kept(image, task)
+        if kept is None:
+            kept = np.arange(self.lengths(image, task).max(initial=0), dtype=np.int32)
+        return kept
+
+    def points(self, image: str, task: str, row: int) -> int:
+        """How many values one run's curves have.
 
         Raises:
-            QueryError: if the pair's runs have no such curve.
-            StoreError: if the file is damaged there.
+            StoreError: if there is no such run in the file.
         """
         lengths = self.lengths(image, task)
         if row >= len(lengths):
             raise self._damaged(f"{image}/{task}", f"it ends before row {row}")
         length = int(lengths[row])
-        return self._read(image, task, kind, (row, slice(length)))
+        kept = self._kept(image, task)
+        return length if kept is None else int(kept.searchsorted(length))
 
-    def curves(self, image: str, task: str, kind: str) -> np.ndarray:
-        """All runs of a pair: float32 (runs, iterations), NaN past a run's length.
+    def curve(self, image: str, task: str, kind: str, row: int) -> np.ndarray:
+        """One run's curve, float32 (points,).
 
         Raises:
             QueryError: if the pair's runs have no such curve.
             StoreError: if the file is damaged there.
         """
-        return self._read(image, task, kind, ())
+        values = self._read(image, task, kind, (row, slice(self.points(image, task, row))))
+        return restored(kind, values) if self.thinned(image, task) else values
+
+    def curves(self, image: str, task: str, kind: str) -> np.ndarray:
+        """All runs of a pair: float32 (runs, points), NaN past a run's length.
+
+        Raises:
+            QueryError: if the pair's runs have no such curve.
+            StoreError: if the file is damaged there.
+        """
+        table = self._read(image, task, kind, ())
+        if not self.thinned(image, task):
+            return table
+        ended = self.iterations(image, task) >= self.lengths(image, task)[:, None]
+        return np.where(ended, np.float32(np.nan), restored(kind, table))
+
+    def stored(self, image: str, task: str) -> dict[str, np.ndarray]:
+        """What a pair's thinned curves are stored as, (runs, points) by dataset, see `thinning`."""
+        names = map(dataset_name, self.kinds(image, task))
+        return {name: rounded(self._read(image, task, name, ())) for name in names}
 
     def of_run(self, image: str, task: str, row: int) -> dict[str, np.ndarray]:
         """The curves that one run has, by kind."""
@@ -103,6 +136,7 @@ class CurvesReader:
         self._groups.clear()
         self._datasets.clear()
         self._lengths.clear()
+        self._thinned.clear()
 
     @cached_property
     def _file(self) -> h5py.File:
@@ -124,6 +158,16 @@ class CurvesReader:
                 raise self._damaged(f"{image}/{task}", error) from error
         return self._groups[pair]
 
+    def _kept(self, image: str, task: str) -> np.ndarray | None:
+        """The iterations that thinned curves are of; None where every one is there."""
+        if (image, task) not in self._thinned:
+            try:
+                there = ITERATIONS in self._group(image, task)
+            except (OSError, RuntimeError) as error:
+                raise self._damaged(f"{image}/{task}", error) from error
+            self._thinned[image, task] = self._read(image, task, ITERATIONS, ()) if there else None
+        return self._thinned[image, task]
+
     def _read(self, image: str, task: str, kind: str, where: object) -> np.ndarray:
         try:
             values: np.ndarray = self._dataset(image, task, kind)[where]
@@ -135,9 +179,10 @@ class CurvesReader:
         name = image, task, kind
         if name not in self._datasets:
             group = self._group(image, task)
-            if kind not in group:
+            held = dataset_name(kind) if dataset_name(kind) in group else kind
+            if held not in group:
                 raise QueryError(unknown("kind of curve", kind, self.kinds(image, task)))
-            self._datasets[name] = group[kind]
+            self._datasets[name] = group[held]
         return self._datasets[name]
 
     def _damaged(self, where: str, error: object) -> StoreError:

@@ -23,7 +23,7 @@ from .pictures import (
     write_outputs,
     write_pictures,
 )
-from .schema import RUNS_SCHEMA, Run, RunKey, row_order, supersedes
+from .schema import Run, RunKey, row_order, runs_schema, supersedes
 from .store import (
     MANIFEST,
     PARTS,
@@ -57,7 +57,7 @@ def merge(
         others: generations of other benchmarks whose runs are taken in.
 
     Raises:
-        StoreError: if there are no runs, or the generation before is damaged.
+        StoreError: if there are no runs, or the generation before is damaged or compact.
     """
     before = Generation(folder) if (folder / MANIFEST).is_file() else None
     number = before.manifest.generation + 1 if before else 1
@@ -69,6 +69,7 @@ def merge(
             stacklevel=2,
         )
     generations = [*([before] if before else []), *others]
+    refuse_compact(folder, generations)
     sources = _choose(parts, generations)
     if not sources:
         raise StoreError(f"{folder} holds no undamaged runs: run `dipbench train --out {folder}`")
@@ -86,7 +87,7 @@ def merge(
             write_curves(file, image, task, [run.curves for run in runs])
             tables.append(_rows(runs))
             digests += [run_sha256(run) for run in runs]
-    write_table(pa.concat_tables(tables), paths["runs"])
+    write_table(pa.concat_tables(tables, promote_options="default"), paths["runs"])
     images, observations, blank = _with_those_before(folder, before, images, observations, blank)
     write_pictures(paths["images"], images, observations)
     outputs = _outputs(sources)
@@ -134,6 +135,19 @@ class Generation:
         """The smoothed outputs that are kept, one after the other."""
         if "outputs" in self.manifest.files:
             yield from read_outputs(file_of(self._folder, self.manifest, "outputs"))
+
+
+def refuse_compact(folder: Path, generations: Iterable[Generation]) -> None:
+    """See that full curves are there.
+
+    Raises:
+        StoreError: if a generation is compact, so that runs with it would not be comparable.
+    """
+    if any(generation.manifest.stride is not None for generation in generations):
+        raise StoreError(
+            f"{folder} cannot take in runs with a compact benchmark's, whose curves lack "
+            "iterations: go on with the benchmark that the compact one was made from"
+        )
 
 
 Source = Path | Generation
@@ -229,7 +243,8 @@ def _outputs_of(source: Source) -> Iterator[tuple[RunKey, np.ndarray]]:
 
 def _rows(runs: Sequence[Run]) -> pa.Table:
     rows = [{**run.columns(), "row": row} for row, run in enumerate(runs)]
-    return pa.Table.from_pylist(rows, schema=RUNS_SCHEMA)
+    schema = runs_schema(name for row in rows for name in row)
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
 def content_sha256(runs: Iterable[str]) -> str:

@@ -94,7 +94,8 @@ class Benchmark:
             image: an image's name.
             task: a task, its text form, or a bare `denoising` where the benchmark holds one such.
             by: `best_psnr_smooth` (an oracle's stop: the published ground truth), `best_psnr`,
-                `final_psnr_smooth`, `final_psnr`, or an iteration.
+                `final_psnr_smooth`, `final_psnr`, one of a further moving average where such are
+                recorded (`best_psnr_smooth_0.99`), or an iteration.
             seed: one seed; None takes the mean over the seeds that all models share.
             limits: where, budget_iterations, budget_seconds, stopping: see `Limits`.
 
@@ -224,6 +225,9 @@ class Benchmark:
     ) -> np.ndarray:
         """A model's curve, float32 (iterations,); of several seeds the mean, cut to the shortest.
 
+        In a compact benchmark, such as a shipped one, it holds some iterations only:
+        `curve_iterations` says which.
+
         Args:
             model: any form of a model.
             image: an image's name.
@@ -234,20 +238,24 @@ class Benchmark:
         Raises:
             QueryError: if there is no such run or kind.
         """
-        pair = self._names(image, task)
-        runs = self._runs.pair(*pair)
-        index = find_model(model, self._runs.model_index)
-        columns = range(len(runs.seeds)) if seed is None else [runs.seed_index(seed)]
-        usable = self._runs.usable[runs.part]
-        rows = [int(row) for row in runs.rows[index, list(columns)] if row >= 0 and usable[row]]
-        if not rows:
-            raise QueryError(f"{model} has no usable run on {pair[0]}, {pair[1]}")
-        places = self._runs.column("row", runs.part)
-        curves = [self._curves.curve(*pair, kind, int(places[row])) for row in rows]
+        pair, rows = self._curve_rows(model, image, task, seed)
+        curves = [self._curves.curve(*pair, kind, row) for row in rows]
         length = min(map(len, curves))
         table = np.stack([curve[:length] for curve in curves])
         mean: np.ndarray = table.mean(axis=0, dtype=np.float32)
         return mean
+
+    def curve_iterations(
+        self, model: Any, image: str, task: str | Task, seed: int | None = None
+    ) -> np.ndarray:
+        """Which iteration each value of `curve` is of, from 0: int32 of the same length.
+
+        Raises:
+            QueryError: if there is no such run.
+        """
+        pair, rows = self._curve_rows(model, image, task, seed)
+        length = min(self._curves.points(*pair, row) for row in rows)
+        return self._curves.iterations(*pair)[:length]
 
     def score(self, model: Any, image: str, task: str | Task, name: str) -> float:
         """A training-free score of a model: the mean over its initialisations.
@@ -294,6 +302,21 @@ class Benchmark:
         frame: pd.DataFrame = self._runs.plain().to_pandas()
         frame["seed"] = frame["seed"].astype("Int64")
         return frame
+
+    def _curve_rows(
+        self, model: Any, image: str, task: str | Task, seed: int | None
+    ) -> tuple[Pair, list[int]]:
+        """The pair, and where the curves of the model's usable runs stand in its group."""
+        pair = self._names(image, task)
+        runs = self._runs.pair(*pair)
+        index = find_model(model, self._runs.model_index)
+        columns = range(len(runs.seeds)) if seed is None else [runs.seed_index(seed)]
+        usable = self._runs.usable[runs.part]
+        rows = [int(row) for row in runs.rows[index, list(columns)] if row >= 0 and usable[row]]
+        if not rows:
+            raise QueryError(f"{model} has no usable run on {pair[0]}, {pair[1]}")
+        places = self._runs.column("row", runs.part)
+        return pair, [int(places[row]) for row in rows]
 
     def _names(self, image: str, task: str | Task) -> Pair:
         if image not in self.images:

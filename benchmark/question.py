@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import QueryError, unknown
 from ..evaluate.stopping import STOPPING
-from .schema import SUMMARIES
+from .schema import SUMMARIES, is_summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ class Question:
         >>> Question(stopping="variance").check()
         """
         whole = isinstance(self.by, (int, np.integer)) and not isinstance(self.by, bool)
-        if not whole and self.by not in SUMMARIES:
+        if not whole and not is_summary(self.by):
             raise QueryError(unknown("summary", self.by, [*SUMMARIES, "an iteration"]))
         for name in ("budget_iterations", "budget_seconds"):
             amount = getattr(self, name)
@@ -77,4 +77,4 @@ class Question:
     def recorded(self) -> bool:
         """Whether the summaries of the runs' table answer it, without their curves."""
         limits = self.budget_iterations, self.budget_seconds, self.stopping
-        return self.by in SUMMARIES and limits == (None, None, None)
+        return is_summary(self.by) and limits == (None, None, None)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import QueryError, StoreError, unknown
-from .schema import RUNS_SCHEMA, USABLE, Pair, model_order
+from .schema import RUNS_SCHEMA, USABLE, Pair, is_summary, model_order
 
 UNKNOWN_SEED = -1.0
 """Stands before all seeds, which are not negative."""
@@ -99,6 +99,11 @@ class Runs:
             (images[image[start]], tasks[task[start]]): slice(start, end)
             for start, end in zip(starts.tolist(), ends, strict=True)
         }
+
+    @cached_property
+    def summaries(self) -> tuple[str, ...]:
+        """The summaries that are recorded of each run."""
+        return tuple(name for name in self.table.column_names if is_summary(name))
 
     def column(self, name: str, part: slice) -> np.ndarray:
         """Some rows of a column of numbers, float64, NaN where there is no value."""

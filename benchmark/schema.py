@@ -1,6 +1,7 @@
 """What one run is, as a record in memory and as columns in a file."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ USABLE = ("finished", "stopped")
 """The statuses whose summaries are compared; the others are left out and counted."""
 
 SUMMARIES = ("best_psnr_smooth", "best_psnr", "final_psnr_smooth", "final_psnr")
+_OTHER_SUMMARY = re.compile(r"(best|final)_psnr_smooth_[0-9.]+")
 
 RUNS_SCHEMA = pa.schema(
     [
@@ -52,8 +54,41 @@ RUNS_SCHEMA = pa.schema(
 """One row a run. PSNR in dB (peak 1, all channels); `loss` is the last one; `row` is the run's
 place in its (image, task) group of the curves file."""
 
+CENSORED = "peak_censored"
+STOP_COLUMN = "stop_"
+_FURTHER = {
+    CENSORED: pa.bool_(),
+    _OTHER_SUMMARY.pattern: pa.float32(),
+    rf"{_OTHER_SUMMARY.pattern}_iteration": pa.int32(),
+    rf"{STOP_COLUMN}[a-z0-9_]+": pa.float32(),
+    rf"{STOP_COLUMN}[a-z0-9_]+_iteration": pa.int32(),
+}
+"""Columns by pattern that a runs table may have beside those of the schema; the last that fits."""
 
 _WORTH = {"failed": 0, "diverged": 1, "stopped": 2, "finished": 2}
+
+
+def is_summary(by: object) -> bool:
+    """Whether `by` names a summary: one of `SUMMARIES`, or one of a further moving average.
+
+    >>> is_summary("best_psnr_smooth_0.99"), is_summary("best_loss"), is_summary(300)
+    (True, False, False)
+    """
+    return by in SUMMARIES or (isinstance(by, str) and bool(_OTHER_SUMMARY.fullmatch(by)))
+
+
+def runs_schema(names: Iterable[str]) -> pa.Schema:
+    """`RUNS_SCHEMA`, and after it those of `names` that are further columns.
+
+    >>> runs_schema(["peak_censored", "seed", "no_such"]).names[len(RUNS_SCHEMA) :]
+    ['peak_censored']
+    """
+    schema = RUNS_SCHEMA
+    for name in dict.fromkeys(names):
+        kinds = [kind for pattern, kind in _FURTHER.items() if re.fullmatch(pattern, name)]
+        if kinds and name not in RUNS_SCHEMA.names:
+            schema = schema.append(pa.field(name, kinds[-1]))
+    return schema
 
 
 def supersedes(status: str, other: str | None) -> bool:
@@ -104,13 +139,19 @@ class Run:
     def columns(self) -> dict[str, Any]:
         """The run's row, without its place in the curves file."""
         row = {**self.key._asdict(), "status": self.status, "reason": self.reason}
-        return {**row, **summarise(self.curves), **self.facts}
+        row |= {**summarise(self.curves), **self.facts}
+        peak = row.get("best_psnr_smooth_iteration")
+        if peak is not None and CENSORED not in self.facts:
+            # Of published runs the facts say where the peak is.
+            row[CENSORED] = peak_censored(peak, row["length"])
+        return row
 
 
 def summarise(curves: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The summaries of a run's curves; missing ones (no truth, no iteration) are left out.
 
-    `spikes` counts the iterations whose loss is more than 1 dB above the one before.
+    Further moving averages have theirs too, such as `best_psnr_smooth_0.99`. `spikes` counts the
+    iterations whose loss is more than 1 dB above the one before.
 
     >>> curve = np.array([10.0, 12.0, 11.0], np.float32)
     >>> found = summarise({"psnr": curve, "loss": 10 ** (-curve / 10)})
@@ -121,8 +162,8 @@ def summarise(curves: Mapping[str, np.ndarray]) -> dict[str, Any]:
     found: dict[str, Any] = {"length": length}
     if length == 0:
         return found
-    for kind in ("psnr", "psnr_smooth"):
-        if kind in curves:
+    for kind in curves:
+        if kind in ("psnr", "psnr_smooth") or is_summary(f"best_{kind}"):
             at = int(curves[kind].argmax())
             found[f"best_{kind}"] = float(curves[kind][at])
             found[f"best_{kind}_iteration"] = at
@@ -133,6 +174,15 @@ def summarise(curves: Mapping[str, np.ndarray]) -> dict[str, Any]:
             decibels = 10 * np.log10(curves["loss"].astype(np.float64))
             found["spikes"] = int((np.diff(decibels) > 1).sum())
     return found
+
+
+def peak_censored(iteration: int, length: int) -> bool:
+    """Whether a peak lies in the last 5 % of a run's iterations: a longer one may be higher.
+
+    >>> peak_censored(759, 800), peak_censored(760, 800)
+    (False, True)
+    """
+    return 20 * (length - iteration) <= length
 
 
 @cache

@@ -20,6 +20,7 @@ from .schema import MIGRATIONS, SCHEMA_VERSION
 
 MANIFEST = "benchmark.json"
 SELF_SHA256 = "sha256"
+CURVE_STRIDE = "curve_stride"
 PARTS = "parts"
 GENERATION_FILES = (
     "runs-[0-9]*.parquet",
@@ -60,6 +61,11 @@ class Manifest:
     files: Mapping[str, Mapping[str, Any]]
     further: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def stride(self) -> int | None:
+        """Of how many iterations a compact benchmark's curves keep one; None for all."""
+        return self.further.get(CURVE_STRIDE)
+
     def to_json(self) -> str:
         """The file's text, with a hash of itself."""
         known = {key: value for key, value in vars(self).items() if key != "further"}
@@ -88,6 +94,8 @@ class Manifest:
                 raise TypeError(f"{field_name} is not of the kind {kind}")
         if not all(isinstance(text, str) for text in (*self.tasks, *self.images.values())):
             raise TypeError("tasks and images must be texts")
+        if not isinstance(self.stride, int | None) or (self.stride or 1) < 1:
+            raise TypeError("the curves' stride is no number above 0")
         for role, entry in self.files.items():
             if not isinstance(entry, dict) or not isinstance(entry["size"], int):
                 raise TypeError(f"the {role} file has no size")

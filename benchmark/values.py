@@ -1,5 +1,6 @@
 """What each run of an (image, task) is worth under a question, from its summaries or its curves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from .conditions import matching
 from .curves import CurvesReader
 from .question import Question
 from .runs import Pair, Runs
+from .schema import STOP_COLUMN
 
 LONGEST = np.iinfo(np.int64).max
 
@@ -47,7 +49,7 @@ def run_values(runs: Runs, curves: CurvesReader, pair: Pair, question: Question)
     left_out: dict[str, int] = {}
     psnr, iterations = (
         _recorded(runs, part, question)
-        if question.recorded
+        if question.recorded and question.by in runs.summaries
         else _replayed(runs, curves, pair, question, left_out)
     )
     psnr = np.where(usable, psnr, np.nan)
@@ -77,8 +79,39 @@ def _replayed(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     part = runs.pair(*pair).part
     usable = runs.usable[part]
-    rows = runs.column("row", part).astype(int)
     lengths = runs.column("length", part)
+    ends = np.where(usable, _afforded(runs, part, question, left_out), 0).astype(int)
+    if question.stopping is not None and curves.thinned(*pair):
+        return _recorded_stops(runs, part, question, ends, left_out)
+    rows = runs.column("row", part).astype(int)
+    if question.stopping is not None:
+        return _stopped(curves, pair, rows, ends, question.stopping, left_out)
+    by = question.by
+    kind = by.split("_", 1)[1] if isinstance(by, str) else "psnr_smooth"
+    iterations = curves.iterations(*pair)
+    table = curves.curves(*pair, kind)[rows].astype(np.float64)
+    table[iterations >= ends[:, None]] = np.nan
+    if not isinstance(by, str):
+        column = _column_of(by, iterations, int(lengths.max()))
+        return table[:, column], np.full(len(rows), float(by))
+    if by.startswith("best"):
+        at = np.where(np.isnan(table), -np.inf, table).argmax(axis=1)
+    else:
+        at = np.maximum(iterations.searchsorted(ends) - 1, 0)
+    psnr, found = table[np.arange(len(rows)), at], iterations[at].astype(np.float64)
+    if curves.thinned(*pair):
+        # Where the budget leaves in what a summary is of, the summary knows it better.
+        best, reached = _recorded(runs, part, question)
+        within = reached < ends
+        psnr, found = np.where(within, best, psnr), np.where(within, reached, found)
+    return psnr, found
+
+
+def _afforded(
+    runs: Runs, part: slice, question: Question, left_out: dict[str, int]
+) -> NDArray[np.float64]:
+    """(rows,) iterations that the budgets of a question leave of each run."""
+    usable, lengths = runs.usable[part], runs.column("length", part)
     cut = lengths.copy()
     if question.budget_iterations is not None:
         cut = np.minimum(cut, question.budget_iterations)
@@ -91,23 +124,46 @@ def _replayed(
         left_out["no iteration within the seconds"] = int(
             (usable & ~np.isnan(seconds) & (cut < 1) & (lengths >= 1)).sum()
         )
-    ends = np.where(usable, cut, 0).astype(int)
-    if question.stopping is not None:
-        return _stopped(curves, pair, rows, ends, question.stopping, left_out)
-    kind = "psnr" if question.by in ("best_psnr", "final_psnr") else "psnr_smooth"
-    table = curves.curves(*pair, kind)[rows].astype(np.float64)
-    width = table.shape[1]
-    table[np.arange(width) >= ends[:, None]] = np.nan
-    every = np.arange(len(rows))
-    if isinstance(question.by, str):
-        if question.by.startswith("best"):
-            at = np.where(np.isnan(table), -np.inf, table).argmax(axis=1)
-        else:
-            at = np.maximum(ends - 1, 0)
-        return table[every, at], at.astype(np.float64)
-    if not 0 <= question.by < width:
-        raise QueryError(f"iteration {question.by} is outside the curves' 0..{width - 1}")
-    return table[:, question.by], np.full(len(rows), float(question.by))
+    return cut
+
+
+def _column_of(iteration: int, iterations: NDArray[np.int32], longest: int) -> int:
+    """Where an iteration stands among those that the curves are kept at."""
+    if not 0 <= iteration < longest:
+        raise QueryError(f"iteration {iteration} is outside the curves' 0..{longest - 1}")
+    column = int(iterations.searchsorted(iteration))
+    if column == len(iterations) or iterations[column] != iteration:
+        near = ", ".join(map(str, iterations[max(0, column - 1) : column + 1].tolist()))
+        raise QueryError(
+            f"iteration {iteration} is not recorded here, where the curves are kept at a stride; "
+            f"nearest to it: {near}"
+        )
+    return column
+
+
+def _recorded_stops(
+    runs: Runs,
+    part: slice,
+    question: Question,
+    ends: NDArray[np.int64],
+    left_out: dict[str, int],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where a criterion stopped each run, replayed on its full curves before they were thinned."""
+    name = f"{STOP_COLUMN}{question.stopping}"
+    if name not in runs.table.column_names:
+        raise QueryError(
+            f"{question.stopping} cannot be replayed here: the curves are kept at a stride, and "
+            "where it stops was not recorded"
+        )
+    usable = runs.usable[part]
+    if (ends < runs.column("length", part))[usable].any():
+        raise QueryError(
+            f"{question.stopping} cannot be replayed within a budget here: the curves are kept at "
+            "a stride; leave one of the two out"
+        )
+    psnr = runs.column(name, part)
+    left_out[f"{question.stopping} is not applicable"] = int((usable & np.isnan(psnr)).sum())
+    return psnr, runs.column(f"{name}_iteration", part)
 
 
 def _stopped(
@@ -119,23 +175,39 @@ def _stopped(
     left_out: dict[str, int],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The smoothed PSNR where a criterion stops each run."""
-    criterion = STOPPING[name]
-    read = curves.curves(*pair, criterion.curve)
+    kind = STOPPING[name].curve
+    read = curves.curves(*pair, kind)
     smooth = curves.curves(*pair, "psnr_smooth")
     psnr, at = np.full(len(rows), np.nan), np.zeros(len(rows))
     refused = 0
     for place, (row, end) in enumerate(zip(rows.tolist(), ends.tolist(), strict=True)):
         if end < 1:
             continue
-        try:
-            kept = criterion({criterion.curve: read[row, :end]})
-        except ProtocolError:
+        stop = stop_of({kind: read[row, :end], "psnr_smooth": smooth[row, :end]}, name)
+        if stop is None:
             refused += 1
-            continue
-        at[place] = end - 1 if kept is None else kept
-        psnr[place] = smooth[row, int(at[place])]
+        else:
+            psnr[place], at[place] = stop
     left_out[f"{name} is not applicable"] = refused
     return psnr, at
+
+
+def stop_of(curves: Mapping[str, NDArray[np.float32]], name: str) -> tuple[float, int] | None:
+    """Smoothed PSNR and iteration where a criterion stops a run, the last where it never fires.
+
+    None where it is not applicable to these curves.
+
+    >>> rising = np.array([20.0, 21.0, 20.5], np.float32)
+    >>> stop_of({"psnr_smooth": rising}, "oracle"), stop_of({"psnr_smooth": rising}, "variance")
+    ((21.0, 1), None)
+    """
+    try:
+        kept = STOPPING[name](curves)
+    except ProtocolError:
+        return None
+    smooth = curves["psnr_smooth"]
+    at = len(smooth) - 1 if kept is None else kept
+    return float(smooth[at]), at
 
 
 def _fulfils(runs: Runs, part: slice, where: object) -> NDArray[np.bool_]:

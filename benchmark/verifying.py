@@ -28,6 +28,7 @@ from .store import (
     read_table,
     record_sha256,
 )
+from .verifying_thinned import censoring_differs, check_thinned, iterations_agree
 
 DECIBELS = 1e-3
 """How far a summary may lie from its curve, dB: published ones were rounded differently."""
@@ -133,7 +134,7 @@ def _run_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
     try:
         for pair, part in runs.parts.items():
             rows = table.slice(part.start, part.stop - part.start)
-            yield from _pair_problems(pair, rows, curves, digests)
+            yield from _pair_problems(pair, rows, curves, digests, manifest.stride)
     finally:
         curves.close()
     with h5py.File(file_of(folder, manifest, "curves"), "r") as file:
@@ -144,7 +145,7 @@ def _run_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
 
 
 def _pair_problems(
-    pair: Pair, rows: pa.Table, curves: CurvesReader, digests: list[str]
+    pair: Pair, rows: pa.Table, curves: CurvesReader, digests: list[str], stride: int | None
 ) -> Iterator[str]:
     where = " ".join(pair)
     if rows["row"].to_pylist() != list(range(rows.num_rows)):
@@ -153,6 +154,14 @@ def _pair_problems(
     lengths = curves.lengths(*pair)
     if not np.array_equal(lengths, rows["length"].to_numpy()):
         yield f"{where}: rows and curves disagree on the runs' lengths"
+        return
+    if not iterations_agree(pair, curves, stride):
+        yield f"{where}: the curves are not of the iterations that benchmark.json says"
+        return
+    if stride is not None:
+        hashes, wrong = check_thinned(pair, rows.to_pylist(), curves)
+        digests += hashes
+        yield from _listed("runs whose summaries differ from their curves", wrong)
         return
     kinds = {kind: curves.curves(*pair, kind) for kind in curves.kinds(*pair)}
     for kind, curve in kinds.items():
@@ -169,7 +178,11 @@ def _pair_problems(
             continue
         if any(not np.isfinite(own[kind]).all() for kind in ("psnr", "psnr_smooth") if kind in own):
             broken.append(str(key))
-        elif any(not _agrees(row, name, value, own) for name, value in summarise(own).items()):
+        elif any(
+            not _agrees(row, name, value, own)
+            for name, value in summarise(own).items()
+            if name in row  # an older store does not have all of them
+        ) or censoring_differs(row):
             wrong.append(str(key))
     yield from _listed("usable runs whose PSNR is not finite", broken)
     yield from _listed("runs whose summaries differ from their curves", wrong)

@@ -1,0 +1,133 @@
+"""Curves at a stride: for a benchmark that must be small, such as one shipped in the package.
+
+The rule: of every `stride` iterations the last is kept (the 4th, 8th, … for a stride of 4), so
+that what a training shows after a multiple of `stride` iterations is there. PSNR is rounded to
+0.001 dB; loss and variance are kept in dB too (10 log10 of the value), under their name with
+`_db`. The observed PSNR is left out: it is -10 log10 of the loss plus a constant of the mask.
+Summaries of runs are not taken from these curves but from the full ones.
+"""
+
+from collections.abc import Sequence
+
+import h5py
+import numpy as np
+from h5py import h5d, h5p, h5s, h5t, h5z
+
+from ..errors import StoreError
+from .schema import Run
+
+LENGTH = "length"
+ITERATIONS = "iterations"
+DECIBELS = "_db"
+LOGARITHMIC = ("loss", "variance")
+LEFT_OUT = ("psnr_observed",)
+DECIMALS = 3
+SMALLEST = 1e-20
+"""What a smaller loss or variance is kept as: 0 has no decibels."""
+
+CHUNK = (16, 50)
+"""Runs and values of a chunk: of a curve's later part, and of its like, few bits differ."""
+
+
+def thinned_iterations(length: int, stride: int) -> np.ndarray:
+    """The iterations that are kept of a run of so many.
+
+    >>> thinned_iterations(14, stride=4)
+    array([ 3,  7, 11], dtype=int32)
+    """
+    return np.arange(stride - 1, length, stride, dtype=np.int32)
+
+
+def thinned(kind: str, curve: np.ndarray, iterations: np.ndarray) -> np.ndarray:
+    """What is stored of a full curve at these iterations: float32 in dB, multiples of 0.001.
+
+    >>> thinned("loss", np.array([0.5, 0.1]), np.array([1])).tolist()
+    [-10.0]
+    """
+    values = curve[iterations].astype(np.float64)
+    if kind in LOGARITHMIC:
+        values = 10 * np.log10(np.maximum(values, SMALLEST))
+    return rounded(values)
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """Float32 nearest to a multiple of 0.001, the same on every platform; no negative zero."""
+    return (np.round(values.astype(np.float64), DECIMALS) + 0.0).astype(np.float32)
+
+
+def restored(kind: str, stored: np.ndarray) -> np.ndarray:
+    """The values of a kind of curve, float32, from what is stored of it.
+
+    >>> restored("loss", np.float32([-10.0])), restored("psnr", np.float32([25.1239998]))
+    (array([0.1], dtype=float32), array([25.124], dtype=float32))
+    """
+    values = rounded(stored)
+    if kind in LOGARITHMIC:
+        values = (10 ** (values.astype(np.float64) / 10)).astype(np.float32)
+    return values
+
+
+def dataset_name(kind: str) -> str:
+    """The dataset that a kind of curve is stored in.
+
+    >>> dataset_name("loss"), dataset_name("psnr")
+    ('loss_db', 'psnr')
+    """
+    return kind + DECIBELS if kind in LOGARITHMIC else kind
+
+
+def write_thinned_curves(
+    file: h5py.File, image: str, task: str, runs: Sequence[Run], stride: int
+) -> None:
+    """Write the group `image/task` of a curves file, its runs in the order of their rows.
+
+    Beside the lengths of the runs it holds `iterations`, int32 (points,), and a float32 dataset
+    (runs, points) a kind. Past the end of a run that was cut its last value is repeated, for the
+    filter that packs the bits would turn NaN into numbers.
+
+    Raises:
+        StoreError: if a run lacks a kind of curve that others have or holds no finite number, or
+            the stride is longer than every run.
+    """
+    lengths = [max(map(len, run.curves.values()), default=0) for run in runs]
+    iterations = thinned_iterations(max(lengths, default=0), stride)
+    if not len(iterations):
+        raise StoreError(f"a stride of {stride} keeps no iteration of {image}, {task}: give less")
+    group = file.create_group(f"{image}/{task}")
+    group.create_dataset(LENGTH, data=np.array(lengths, np.int32), fletcher32=True)
+    group.create_dataset(ITERATIONS, data=iterations, fletcher32=True)
+    kinds = dict.fromkeys(kind for run in runs for kind in run.curves if kind not in LEFT_OUT)
+    for kind in kinds:
+        table = np.full((len(runs), len(iterations)), np.nan, np.float32)
+        for row, run, length in zip(table, runs, lengths, strict=True):
+            own = thinned(kind, _curve(run, kind, length), iterations[iterations < length])
+            row[: len(own)] = own
+            row[len(own) :] = own[-1] if len(own) else np.nan
+        # Rows without any value, of runs that ended at once, get one that takes no more bits.
+        table[np.isnan(table)] = np.nanmin(table)
+        _write_packed(group, dataset_name(kind), table)
+
+
+def _curve(run: Run, kind: str, length: int) -> np.ndarray:
+    curve = run.curves.get(kind, np.empty(0, np.float32))
+    if len(curve) != length or not np.isfinite(curve).all():
+        raise StoreError(
+            f"{run.key} has no finite {kind} in each of its {length} iterations: such a curve "
+            "cannot be packed, leave its image and task out"
+        )
+    return curve
+
+
+def _write_packed(group: h5py.Group, name: str, table: np.ndarray) -> None:
+    """A dataset by the scale-offset filter, and checksums over what that leaves.
+
+    h5py's own function refuses the two together, because it would take them in the other order.
+    """
+    chunk = tuple(max(1, min(sizes)) for sizes in zip(CHUNK, table.shape, strict=True))
+    how = h5p.create(h5p.DATASET_CREATE)
+    how.set_chunk(chunk)
+    how.set_scaleoffset(h5z.SO_FLOAT_DSCALE, DECIMALS)
+    how.set_fletcher32()
+    space = h5s.create_simple(table.shape)
+    data = h5d.create(group.id, name.encode(), h5t.IEEE_F32LE, space, dcpl=how)
+    h5py.Dataset(data)[...] = table
