@@ -373,9 +373,8 @@ def test_a_benchmark_without_a_complete_part_is_refused(
 
 
 def test_a_curve_that_is_not_finite_or_not_there_is_refused(tmp_path: Path) -> None:
-    whole = Run(
-        RunKey(MODELS[0], "a", TASK, 0), "finished", "", curves_of(np.random.default_rng(0))
-    )
+    curves = curves_of(np.random.default_rng(0))
+    whole = Run(RunKey(MODELS[0], "a", TASK, 0), "finished", "", curves)
     holed = replace(whole, curves={**curves, "psnr": curves["psnr"] * np.nan})
     lacking = replace(whole, curves={"psnr": curves["psnr"]})
     with h5py.File(tmp_path / "a.h5", "w") as file:

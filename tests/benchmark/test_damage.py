@@ -18,6 +18,7 @@ import pytest
 
 from dipbench.benchmark import Benchmark, load
 from dipbench.benchmark.card import CARD
+from dipbench.benchmark.compacting import compact
 from dipbench.benchmark.schema import Run
 from dipbench.benchmark.store import MANIFEST, commit, file_of, read_manifest, write_table
 from dipbench.benchmark.verifying import verify
@@ -39,7 +40,7 @@ def answers(folder):
     found = {"protocol": str(bench.protocol), "coverage": bench.coverage().to_dict("list")}
     for image in bench.images:
         for task in bench.tasks:
-            for by in ("best_psnr_smooth", "best_psnr", "final_psnr_smooth", "final_psnr", 1):
+            for by in ("best_psnr_smooth", "best_psnr", "final_psnr_smooth", "final_psnr", 3):
                 found[f"{image} {task} {by}"] = [repr(r) for r in bench.top(image, task, 99, by)]
             for model in bench.models:
                 for kind in ("psnr", "psnr_smooth", "loss"):
@@ -200,6 +201,11 @@ def fuzz(sound: Path, tmp_path: Path, seeds: range) -> dict[str, int]:
 
 def test_forty_damaged_stores_never_crash_nor_deceive_verify(sound: Path, tmp_path: Path) -> None:
     fuzz(sound, tmp_path, range(40))
+
+
+def test_twenty_damaged_compact_stores_neither(sound: Path, tmp_path: Path) -> None:
+    compact(sound, tmp_path / "compact")
+    fuzz(tmp_path / "compact", tmp_path, range(1000, 1020))
 
 
 @pytest.mark.slow
