@@ -17,10 +17,11 @@ from ...errors import DipbenchError
 from ..logs import unit_log
 from ..plan import Plan
 from ..roster import Roster
+from ..schema import RunKey
 from ..store import writing
 from ..training import record_failed
 from . import ATTEMPTS, Outcome, Unit
-from .schedule import UNIT_SECONDS, Schedule
+from .schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,23 @@ class LocalExecutor:
         keys = [key for unit in units for key in unit.keys]
         count = min(len(keys), workers)
         lanes = [_Lane(folder, plan, devices[index % len(devices)]) for index in range(count)]
-        # A GPU is filled by several runs; on a CPU what is finished had better be on the disk.
-        unit_seconds = 0.0 if devices == ["cpu"] else UNIT_SECONDS
-        schedule = Schedule(dict.fromkeys(keys, 1.0), max(1, count), unit_seconds)
+        schedule = _schedule(keys, count, on_gpus=devices != ["cpu"])
         try:
             with Roster(folder) as roster:
                 yield from _serve_lanes(folder, lanes, schedule, roster)
         finally:
             for lane in lanes:
                 lane.end()
+
+
+def _schedule(keys: Sequence[RunKey], workers: int, on_gpus: bool) -> Schedule:
+    """The runs in their order: a unit is one on a CPU, where it is soon done, several on a GPU."""
+    costs = dict.fromkeys(keys, 1.0)
+    if not on_gpus:
+        return Schedule(costs, workers, unit_seconds=0)
+    from ...evaluate.together import MOST
+
+    return Schedule(costs, workers, together=MOST)
 
 
 def _serve_lanes(

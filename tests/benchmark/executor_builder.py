@@ -1,7 +1,7 @@
 """A builder for tests of executors: FOLDER and a JSON of what to do; `main` says what there is.
 
 With `seconds`, runs are synthetic: their keys alone determine them, each takes so long, and their
-worker dies as often as `deadly` says by model.
+worker dies as often as `deadly` says by model; those of `greedy` models do not fit into memory.
 """
 
 import hashlib
@@ -25,6 +25,8 @@ def synthetic_run(folder: Path, plan: Any, key: Any, device: str) -> Any:
 
     time.sleep(ASKED["seconds"])
     die_if_asked(key.model)
+    if key.model in ASKED.get("greedy", ()):
+        raise MemoryError("too little memory on cpu for one run")
     draw = generator("synthetic", *key)
     names = ("loss", "psnr", "psnr_smooth")
     curves = {name: draw.random(ASKED.get("length", 50), dtype=np.float32) for name in names}
@@ -48,11 +50,11 @@ def synthetic_unit(folder: Path, plan: Any, keys: Any, device: str) -> Any:
 
 
 def make_executor() -> Any:
-    workers = ASKED.get("workers", 2)
+    workers, device = ASKED.get("workers", 2), ASKED.get("device", "cpu")
     if ASKED["executor"] == "local":
         from dipbench.benchmark.executors.local import LocalExecutor
 
-        return LocalExecutor(workers, "cpu")
+        return LocalExecutor(workers, device)
     from dipbench.benchmark.executors.ray import RayExecutor
 
     more = {"work": synthetic_unit} if "seconds" in ASKED else {}

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from dipbench.benchmark import Benchmark
+from dipbench.benchmark import Benchmark, training
 from dipbench.benchmark.building import Progress, Shard, build, finish, read_progress
 from dipbench.benchmark.executors import Outcome, Unit
 from dipbench.benchmark.executors.local import LocalExecutor, default_workers
@@ -179,6 +180,52 @@ def test_a_run_that_raises_is_recorded_and_the_others_go_on(
     assert len(failed.reason) == 500
     assert failed.curves == {}
     assert made.facts["input_sha256"]
+
+
+def test_runs_side_by_side_are_those_made_one_by_one(tmp_path: Path, frozen_plan: Freeze) -> None:
+    plan = frozen_plan(tmp_path, ("deep-decoder", 273), seeds=(0, 1), iterations=3, outputs=True)
+    keys = tuple(plan.run_keys())
+    alone = {run.key: run for run in training._one_by_one(tmp_path, plan, keys, "cpu")}
+    made = list(training._together(tmp_path, plan, keys, "cpu"))
+    assert sorted(run.key for run in made) == sorted(keys)
+    for run in made:
+        other = alone[run.key]
+        assert (run.status, {**run.facts, "seconds": 0}) == (
+            other.status, {**other.facts, "seconds": 0},
+        )  # fmt: skip
+        assert all(np.array_equal(run.curves[kind], other.curves[kind]) for kind in other.curves)
+        assert np.array_equal(run.output, other.output)
+
+
+def test_one_of_several_that_fails_or_does_not_fit_is_recorded(
+    tmp_path: Path, frozen_plan: Freeze, monkeypatch: Any
+) -> None:
+    plan = frozen_plan(tmp_path, ("deep-decoder",), seeds=(0, 1, 2))
+    prepare = fitting.prepare
+
+    def failing(**given: Any) -> Any:
+        if given["seed"] == 1:
+            raise ValueError("bad")
+        if given["seed"] == 2:
+            torch.empty(2**55)
+        return prepare(**given)
+
+    monkeypatch.setattr(fitting, "prepare", failing)
+    runs = training._together(tmp_path, plan, tuple(plan.run_keys()), "cpu")
+    made = {run.key.seed: (run.status, run.reason) for run in runs}
+    assert made[0] == ("finished", "")
+    assert made[1] == ("failed", "ValueError: bad")
+    assert made[2][0] == "failed"
+    assert made[2][1].startswith("too little memory on cpu for one run: choose a smaller size")
+
+
+def test_a_single_run_that_does_not_fit_is_left_to_the_executor(
+    tmp_path: Path, frozen_plan: Freeze, monkeypatch: Any
+) -> None:
+    plan = frozen_plan(tmp_path)
+    monkeypatch.setattr(fitting, "prepare", lambda *given: torch.empty(2**55))
+    with pytest.raises(MemoryError, match="too little memory on cpu for one run"):
+        train_run(tmp_path, plan, plan.run_keys()[0], "cpu")
 
 
 def test_what_concerns_every_run_ends_the_build(
