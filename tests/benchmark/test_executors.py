@@ -123,6 +123,21 @@ def test_a_deadly_run_fails_and_the_others_go_on(
     assert set(statuses(folder).values()) == {"finished"}
 
 
+def test_a_run_that_does_not_fit_into_memory_fails_and_says_so(
+    asked: dict[str, Any], tmp_path: Path, frozen_plan: Freeze
+) -> None:
+    folder = tmp_path / "store"
+    plan = frozen_plan(folder, ("deep-decoder", "dip-jpeg"))
+    done = run(folder, {**asked, "seconds": 0, "greedy": [plan.models[1]]})
+    assert done.returncode == 0, done.stderr
+    frame = Benchmark(folder).to_frame()
+    failed = frame[frame["status"] == "failed"]
+    assert list(failed["model"]) == [plan.models[1]]
+    assert failed["reason"].str.contains("3 times").all()
+    assert failed["reason"].str.contains("too little memory on cpu for one run").all()
+    assert done.stderr == ""
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(
     asked: dict[str, Any], tmp_path: Path, frozen_plan: Freeze
 ) -> None:
@@ -210,10 +225,36 @@ except DipbenchError as error:
 
 
 @pytest.mark.cuda
-def test_every_gpu_has_a_worker(tmp_path: Path, frozen_plan: Freeze) -> None:
+def test_every_gpu_has_a_worker() -> None:
     from dipbench.benchmark.executors.local import default_workers, device_names
     from dipbench.evaluate.gpus import count_gpus
 
     assert device_names("cuda") == [f"cuda:{index}" for index in range(count_gpus())]
     assert device_names("cuda:0") == ["cuda:0"]
     assert default_workers(1, "cuda") == count_gpus()
+
+
+@pytest.mark.cuda
+def test_gpus_make_the_runs_of_a_plan_several_at_a_time(
+    tmp_path: Path, frozen_plan: Freeze
+) -> None:
+    from dipbench.evaluate.gpus import count_gpus
+
+    given = {"models": (*MODELS, 273), "tasks": TASKS, "seeds": SEEDS, "iterations": 40}
+    plan = frozen_plan(tmp_path / "gpu", **given)
+    frozen_plan(tmp_path / "cpu", **given)
+    for name, device in (("gpu", "cuda"), ("cpu", "cpu")):
+        done = run(tmp_path / name, {"executor": "local", "workers": None, "device": device})
+        assert done.returncode == 0, done.stderr
+    frames = [Benchmark(tmp_path / name).to_frame() for name in ("gpu", "cpu")]
+    made, expected = (frame.set_index(["model", "task", "seed"]) for frame in frames)
+    assert len(made) == len(plan.run_keys())
+    assert set(made["status"]) == {"finished"}
+    # The GPU's numbers are those of the CPU within seed noise.
+    spread = expected.groupby(["model", "task"])["final_psnr"].std().max()
+    assert ((made["final_psnr"] - expected["final_psnr"]).abs() < 3 * 2**0.5 * spread).all()
+    logs = [path.read_text() for path in (tmp_path / "gpu" / "logs").iterdir()]
+    assert len(logs) < len(made)
+    assert {f"cuda:{i}" for i in range(count_gpus())} == {
+        word for log in logs for word in log.split() if word.startswith("cuda:")
+    }
