@@ -1,32 +1,44 @@
 """Restoration in figures: `dip` beside deepinv's ConvDecoder at equal time, and the search.
 
     python tests/performance/restoration.py dip --seconds 120
-    python tests/performance/restoration.py search --models 200 --keep 5 --random 20
+    for i in 1 2; do python tests/performance/restoration.py search $i.csv --shard $i/2 & done; wait
+    python tests/performance/restoration.py report 1.csv 2.csv
 
 The first prints, for each picture, the best smoothed PSNR that each method reached in the same
-wall time, one method after the other on one machine; the second the PSNR of what the search found
-beside random genotypes trained alike. Both on camera, astronaut and coins at 128x128 with noise of
-sigma 25 unless told otherwise. `--iterations` bounds the trainings of the search on machines where
-the published 1200 take too long; the table says so.
+wall time, one method after the other on one machine. The search's figures are the PSNR of what
+the search found beside those of random genotypes trained alike; each training is a line of the
+file, appended at once, so that they can be ended, taken up and shared among processes, each with
+a file of its own (and, for what a search did, a folder of the file's name). Both on camera,
+astronaut and coins at 128x128 with noise of sigma 25 unless told otherwise. `--iterations` bounds
+the trainings where the published 1200 take too long; the table says so.
 """
 
 import argparse
+import csv
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from dipbench.analysis.search.isnas import search
 from dipbench.data import load_image, parse_task
 from dipbench.evaluate.comparing import compare
-from dipbench.evaluate.restoring import restore
+from dipbench.evaluate.protocol import Protocol, get_protocol
+from dipbench.evaluate.restoring import Restoration, restore
 from dipbench.genotypes import sample
 
 RANDOM_SEED = 1000
 """Of the random genotypes; the search samples from its own."""
 
+FIELDS = ("image", "kind", "number", "iterations", "precision", "model", "psnr_smooth")
+Key = tuple[str, str, str]
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("dip", "search"))
+    parser.add_argument("what", choices=("dip", "search", "report"))
+    parser.add_argument("files", type=Path, nargs="*", help="of a search's trainings")
     parser.add_argument("--images", default="camera,astronaut,coins")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--task", default="denoising-25")
@@ -35,31 +47,35 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=200)
     parser.add_argument("--keep", type=int, default=5)
     parser.add_argument("--random", type=int, default=20)
-    parser.add_argument("--iterations", type=int)
+    parser.add_argument("--iterations", type=int, default=1200)
+    parser.add_argument("--precision", choices=("float32", "bf16"), default="float32")
+    parser.add_argument("--shard", default="1/1", help="which of how many processes this is")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="auto")
-    arguments = parser.parse_args()
-    (compare_at_equal_time if arguments.what == "dip" else search_beside_random)(arguments)
+    options = parser.parse_args()
+    if options.what != "dip" and not options.files:
+        parser.error("name the file of the trainings")
+    {"dip": compare_at_equal_time, "search": train_all, "report": report}[options.what](options)
 
 
-def compare_at_equal_time(arguments: argparse.Namespace) -> None:
-    task = parse_task(arguments.task)
-    print(f"{arguments.seconds:g} s for each method, {arguments.size}x{arguments.size}, {task}")
+def compare_at_equal_time(options: argparse.Namespace) -> None:
+    task = parse_task(options.task)
+    print(f"{options.seconds:g} s for each method, {options.size}x{options.size}, {task}")
     print(f"{'image':12}{'method':16}{'best smoothed':>14}{'at the end':>12}{'iterations':>12}")
-    for name in arguments.images.split(","):
-        truth = load_image(name, size=arguments.size)
+    for name in options.images.split(","):
+        truth = load_image(name, size=options.size)
         observation = task.observe(truth, 0)
         rows = compare(
             observation,
             task,
-            ["dip", *arguments.others.split(",")],
+            ["dip", *options.others.split(",")],
             truth=truth,
             keep="last",
             # More than fit into the time, so that the time ends every training.
             iterations=10**6,
-            seconds=arguments.seconds,
-            device=arguments.device,
-            threads=arguments.threads,
+            seconds=options.seconds,
+            device=options.device,
+            threads=options.threads,
         )
         for row in rows:
             best = row.best_psnr_smooth
@@ -70,40 +86,97 @@ def compare_at_equal_time(arguments: argparse.Namespace) -> None:
         print(f"{'':12}{'dip is ahead by':16}{rows[0].best_psnr_smooth - best_other:>14.2f}")
 
 
-def search_beside_random(arguments: argparse.Namespace) -> None:
-    task = parse_task(arguments.task)
-    length = arguments.iterations or "published"
-    print(
-        f"{arguments.models} scored, {arguments.keep} trained, {arguments.random} random ones, "
-        f"{length} iterations, {arguments.size}x{arguments.size}, {task}"
+def train_all(options: argparse.Namespace) -> None:
+    """Make the trainings of this process that its file does not hold yet."""
+    path = options.files[0]
+    mine, shards = map(int, options.shard.split("/"))
+    there = {(row["image"], row["kind"], row["number"]) for row in rows_of(options.files)}
+    for number, (key, make) in enumerate(jobs(options)):
+        if number % shards != mine - 1 or key in there:
+            continue
+        made = make()
+        # At the end, as a user gets it, and not the best, which only the truth tells.
+        numbers = (options.iterations, options.precision, made.model, made.quality["psnr"])
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(FIELDS)
+            writer.writerow((*key, *numbers))
+        print(*key, *numbers, flush=True)
+
+
+def rows_of(paths: list[Path]) -> list[dict[str, str]]:
+    rows = []
+    for path in paths:
+        if path.exists():
+            with path.open(newline="") as file:
+                rows += list(csv.DictReader(file))
+    return rows
+
+
+def jobs(options: argparse.Namespace) -> Iterator[tuple[Key, Callable[[], Restoration]]]:
+    """Every training with its key: the random ones, then the searches."""
+    images = options.images.split(",")
+    for index, genotype in enumerate(sample(options.random, RANDOM_SEED)):
+        for name in images:
+            yield (name, "random", str(index)), partial(train_random, options, name, str(genotype))
+    for name in images:
+        yield (name, "found", "0"), partial(find, options, name)
+
+
+def train_random(options: argparse.Namespace, name: str, model: str) -> Restoration:
+    truth = load_image(name, size=options.size)
+    return restore(
+        parse_task(options.task).observe(truth, 0),
+        options.task,
+        model,
+        truth=truth,
+        keep="smooth",
+        protocol=protocol_of(options),
+        seed=1,
+        device=options.device,
+        threads=options.threads,
     )
-    print(f"{'image':12}{'found':>8}{'random median':>15}{'best':>8}{'worst':>8}  selected")
-    for name in arguments.images.split(","):
-        truth = load_image(name, size=arguments.size)
-        observation = task.observe(truth, 0)
-        shared = {
-            "iterations": arguments.iterations,
-            "truth": truth,
-            "device": arguments.device,
-            "threads": arguments.threads,
-        }
-        found = search(observation, task, models=arguments.models, keep=arguments.keep, **shared)
-        others = [
-            restore(
-                observation,
-                task,
-                str(genotype),
-                keep="smooth",
-                seed=1,
-                protocol=found.restoration.protocol,
-                **shared,
-            ).quality["psnr"]
-            for genotype in sample(arguments.random, RANDOM_SEED)
-        ]
+
+
+def protocol_of(options: argparse.Namespace) -> Protocol:
+    changes = {"name": "isnas-search", "stop": None, "precision": options.precision}
+    return get_protocol("isnas").replace(**changes).with_iterations(options.iterations)
+
+
+def find(options: argparse.Namespace, name: str) -> Restoration:
+    truth = load_image(name, size=options.size)
+    return search(
+        parse_task(options.task).observe(truth, 0),
+        options.task,
+        models=options.models,
+        keep=options.keep,
+        iterations=options.iterations,
+        folder=options.files[0].with_suffix("") / name,
+        truth=truth,
+        precision=options.precision,
+        device=options.device,
+        threads=options.threads,
+    ).restoration
+
+
+def report(options: argparse.Namespace) -> None:
+    """Print what the files hold: PSNR in dB of the smoothed output at the end."""
+    rows = rows_of(options.files)
+    lengths = {(row["iterations"], row["precision"]) for row in rows}
+    if len(lengths) != 1:
+        raise SystemExit(f"trainings of different kinds cannot be compared: {sorted(lengths)}")
+    print(*lengths.pop(), f"{options.size}x{options.size}", options.task)
+    print(f"{'image':12}{'found':>8}{'random median':>15}{'best':>8}{'worst':>8}{'n':>4}  selected")
+    for name in options.images.split(","):
+        mine = [row for row in rows if row["image"] == name]
+        others = [float(row["psnr_smooth"]) for row in mine if row["kind"] == "random"]
+        found = next((row for row in mine if row["kind"] == "found"), None)
+        shown = f"{float(found['psnr_smooth']):.2f}" if found else "missing"
         print(
-            f"{name:12}{found.restoration.quality['psnr']:>8.2f}{np.median(others):>15.2f}"
-            f"{max(others):>8.2f}{min(others):>8.2f}  {found.selected}",
-            flush=True,
+            f"{name:12}{shown:>8}{np.median(others):>15.2f}{max(others):>8.2f}"
+            f"{min(others):>8.2f}{len(others):>4}  {found['model'] if found else ''}"
         )
 
 
