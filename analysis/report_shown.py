@@ -61,6 +61,23 @@ SHOWN: dict[str, Shown] = {
             "runs": ("runs", "count"),
         },
     ),
+    "stopping": Shown(
+        "stopping_losses(bench)",
+        PLACE
+        | {
+            "criterion": ("criterion", "text"),
+            "lost": ("lost dB", "decibel"),
+            "lost_quartile_1": ("quartile 1", "decibel"),
+            "lost_quartile_3": ("quartile 3", "decibel"),
+            "lost_most": ("most", "decibel"),
+            "iteration": ("iteration kept", "count"),
+            "at_end": ("at the end", "share"),
+            "n": ("n", "count"),
+            "left_out": ("left out", "count"),
+            "reason": ("remark", "text"),
+        },
+        row=f'stopping_losses(bench, {PAIR_ROW}, ["{{criterion}}"])',
+    ),
     "correlations": Shown(
         "correlate(bench, {by}, resamples={resamples})",
         SCORE

@@ -12,6 +12,7 @@ from .attributes import attribute_effects
 from .averaging import correlate_over_images
 from .baselines import mean_rank_elsewhere
 from .correlation import correlate, kendall
+from .early_stops import stopping_losses
 from .picking import picked_models
 from .reliability import score_reliability, seed_reliability
 from .report_shown import QUOTED_TASK, SHOWN, Shown
@@ -40,7 +41,7 @@ NAMES: dict[str, Callable[..., Any]] = {
         ),
         *(kendall, picks, score_correlations, score_reliability, scores_over_images),
         *(mean_rank_elsewhere, picked_models, score_over_images),
-        *(seed_reliability, truth_over_images, variance),
+        *(seed_reliability, stopping_losses, truth_over_images, variance),
     )
 }
 """What the queries of a report call, besides the benchmark's own methods."""

@@ -1,4 +1,4 @@
-"""Commands that score models and correlate the scores with the truth."""
+"""Commands that tell how good a score is, and what stopping without the truth costs."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from .output import console, notes, print_json, table
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (kendall,):
+    for command in (kendall, stopping):
         app.command(rich_help_panel="Analyse")(command)
 
 
@@ -57,6 +57,49 @@ def kendall(
         console.print(table(columns, rows, f"Kendall's tau on {image}, {task}, by {by}"))
     for reason in refused:
         notes.print(reason)
+
+
+def stopping(
+    store: options.Store = "mini",
+    image: Annotated[str | None, typer.Option("--image", help="One image; all without.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="One task; all without.")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """How many dB each stopping criterion leaves on the table, replayed on the recorded curves.
+
+    Lost is the best smoothed PSNR less that at the iteration whose output the criterion keeps:
+    the median over the models, its quartiles and the most. `kept at` is the median iteration,
+    `at end` the share of the runs whose last output is kept.
+
+    Example: `dipbench stopping --store demo-store --task denoising`
+    """
+    from ..analysis.early_stops import stopping_losses
+
+    frame = stopping_losses(load(store), image, task)
+    records = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    if as_json:
+        print_json(records)
+        return
+    for (name, text), part in frame.groupby(["image", "task"], sort=False):
+        rows = [
+            (
+                row["criterion"],
+                f"{row['lost']:.2f}",
+                f"{row['lost_quartile_1']:.2f} {row['lost_quartile_3']:.2f}",
+                f"{row['lost_most']:.2f}",
+                f"{row['iteration']:.0f}",
+                f"{row['at_end']:.0%}",
+                row["n"],
+                int(row["left_out"]),
+            )
+            for row in part.to_dict("records")
+            if row["n"]
+        ]
+        columns = ["criterion", ">lost dB", ">quartiles", ">most", ">kept at", ">at end", ">n"]
+        console.print(table([*columns, ">left out"], rows, f"{name}, {text}"))
+    for row in records:
+        if not row["n"]:
+            notes.print(f"{row['image']}, {row['task']}: {row['reason']}")
 
 
 def _signed(value: float | None) -> str:

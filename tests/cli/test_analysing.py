@@ -46,6 +46,20 @@ def plugin(tmp_path):
     SCORES.pop("of_ones_own", None)
 
 
+def test_stopping_tells_what_each_criterion_loses(dipbench, store, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    answer = dipbench("stopping", "--store", store, "--task", "denoising")
+    assert answer.status == 0, answer.err
+    assert "loss_scaled" in answer.out
+    assert "inpainting" not in answer.out + answer.err
+    assert "camera, denoising-25: " in answer.err
+    rows = json.loads(dipbench("stopping", "--store", store, "--json").out)
+    assert {row["task"] for row in rows} == {"denoising-25", "inpainting-50"}
+    last = next(row for row in rows if row["criterion"] == "last")
+    assert (last["n"], last["left_out"], last["at_end"]) == (8, 0, 1)
+    assert dipbench("stopping", "--store", store, "--image", "lena").status == 2
+
+
 def test_all_scores_are_read_once_and_a_constant_one_is_told(dipbench, scored, monkeypatch):
     reads = []
     read = Benchmark.scores

@@ -51,7 +51,11 @@ def test_the_line_of_a_row_gives_that_row(bench, content, name):
     row = frame.iloc[len(frame) // 2].to_dict()
     found = ask(bench, fill(part["row"], {key: str(value) for key, value in row.items()}))
     if isinstance(found, pd.DataFrame):
-        keys = [key for key in ("image", "task", "score", "attribute", "level") if key in row]
+        keys = [
+            key
+            for key in ("image", "task", "score", "criterion", "attribute", "level")
+            if key in row
+        ]
         for key in (key for key in keys if key in found):
             found = found[found[key] == row[key]]
         assert len(found) == 1

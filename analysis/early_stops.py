@@ -1,0 +1,106 @@
+"""What stopping without the truth costs: each criterion replayed on a benchmark's curves."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DipbenchError
+from ..evaluate.stopping import STOPPING, get_criterion
+from ._cells import finite_mean, read_cells
+from ._columns import describe
+from ._truth import Floats
+
+COLUMNS = (
+    *("image", "task", "criterion", "n", "left_out"),
+    *("lost", "lost_quartile_1", "lost_quartile_3", "lost_most"),
+    *("iteration", "at_end", "reason"),
+)
+
+
+def stopping_losses(
+    bench: Any,
+    image: str | None = None,
+    task: object | None = None,
+    criteria: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """How many dB each stopping criterion leaves on the table: smoothed PSNR, best less at stop.
+
+    A model's loss is its mean over the seeds on which the criterion can be applied.
+
+    Args:
+        bench: A `dipbench.benchmark.query.Benchmark`.
+        image: A name; all images where None.
+        task: A task, its text form, or a bare kind; all tasks where None.
+        criteria: Names of `dipbench.evaluate.stopping.STOPPING`; all but the oracle where None.
+
+    Returns:
+        A row an (image, task, criterion): over the models the median loss in dB (`lost`), its
+        quartiles and the largest; the median iteration of the output that is kept, and in which
+        share of the runs that is the last one. `n` models have a loss, `left_out` counts runs to
+        which the criterion cannot be applied; where it can to none, `reason` says why.
+
+    Raises:
+        DipbenchError: An image, task or criterion is unknown.
+
+    >>> import dipbench
+    >>> from dipbench.analysis.early_stops import stopping_losses
+    >>> frame = stopping_losses(dipbench.load("mini"), task="denoising")  # doctest: +SKIP
+    """
+    names = [name for name in STOPPING if name != "oracle"] if criteria is None else criteria
+    for name in names:
+        get_criterion(name)
+    rows = [
+        _row(bench, cell.image, cell.task, cell.seeds, name)
+        for cell in read_cells(bench, image, task, scored=False)
+        for name in names
+    ]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"left_out": "Int64"})
+    return describe(frame, kind="psnr_smooth")
+
+
+def _row(
+    bench: Any, image: str, task: str, seeds: Sequence[int | None], name: str
+) -> dict[str, object]:
+    row: dict[str, object] = {"image": image, "task": task, "criterion": name, "n": 0}
+    try:
+        replayed = [_of_seed(bench, image, task, seed, name) for seed in seeds]
+        # Counted over all seeds, whichever is asked for.
+        left_out = bench.left_out(image, task, seed=seeds[0], stopping=name)
+    except DipbenchError as error:
+        return row | {"reason": str(error)}
+    losses = finite_mean(np.stack([lost for lost, _, _ in replayed], axis=1))
+    losses = losses[np.isfinite(losses)]
+    kept = np.concatenate([at for _, at, _ in replayed])
+    last = np.concatenate([ends for _, _, ends in replayed])
+    used = np.isfinite(kept)
+    first, middle, third, most = np.quantile(losses, [0.25, 0.5, 0.75, 1])
+    return row | {
+        "n": len(losses),
+        "left_out": left_out.get(f"{name} is not applicable", 0),
+        "lost": middle,
+        "lost_quartile_1": first,
+        "lost_quartile_3": third,
+        "lost_most": most,
+        "iteration": float(np.median(kept[used])),
+        "at_end": float((kept[used] == last[used]).mean()),
+    }
+
+
+def _of_seed(
+    bench: Any, image: str, task: str, seed: int | None, name: str
+) -> tuple[Floats, Floats, Floats]:
+    """A model each: dB lost, iteration kept, and the run's last one."""
+    best = bench.query_many(None, image, task, seed=seed)
+    stopped = bench.query_many(None, image, task, seed=seed, stopping=name)
+    runs = bench.to_frame()
+    runs = runs[(runs["image"] == image) & (runs["task"] == task)]
+    if seed is not None:
+        runs = runs[runs["seed"] == seed]
+    lengths = runs.set_index("model")["length"].reindex(stopped["model"])
+    return (
+        (best["psnr"] - stopped["psnr"]).to_numpy(np.float64),
+        stopped["iteration"].to_numpy(np.float64, na_value=np.nan),
+        lengths.to_numpy(np.float64, na_value=np.nan) - 1,
+    )

@@ -1,0 +1,107 @@
+"""What stopping costs: the figures against the curves, and what cannot be replayed."""
+
+import numpy as np
+import pytest
+
+import dipbench
+from dipbench.analysis.early_stops import stopping_losses
+from dipbench.benchmark.building import finish
+from dipbench.benchmark.parts import write_part
+from dipbench.benchmark.plan import freeze_plan, make_plan
+from dipbench.benchmark.schema import Run
+from dipbench.data import load_images
+from dipbench.errors import ProtocolError, QueryError
+from dipbench.evaluate.protocol import get_protocol
+from dipbench.evaluate.stopping import STOPPING
+from dipbench.genotypes import ISNAS522
+
+MODELS = tuple(str(genotype) for genotype in ISNAS522[:7])
+LENGTH = 120
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two seeds; one run diverged, one is too short to be replayed; of coins no variance."""
+    made = tmp_path_factory.mktemp("stores") / "stops"
+    made.mkdir()
+    pictures = load_images("camera,coins", size=64)
+    protocol = get_protocol("quick").with_iterations(LENGTH)
+    plan = make_plan("stops", MODELS, pictures, ["denoising-25"], [0, 1], protocol)
+    freeze_plan(made, plan, pictures)
+    rng = np.random.default_rng(0)
+    steps, runs = np.arange(LENGTH), []
+    for number, key in enumerate(plan.run_keys()):
+        peak, calm, length = rng.integers(60, 110), rng.integers(50, 90), LENGTH
+        status = ("finished", "")
+        if number == 3:
+            status = ("diverged", "the loss is no finite number")
+        if key == plan.run_keys()[0]:
+            status, length = ("stopped", "early"), 30
+        psnr = (25 - 0.002 * (steps - peak) ** 2).astype(np.float32)[:length]
+        curves = {"psnr": psnr, "psnr_smooth": psnr - 1, "loss": 10 ** (-psnr / 10)}
+        if key.image == "camera":
+            curves["variance"] = (1e-4 + 1e-6 * (steps - calm) ** 2).astype(np.float32)[:length]
+        runs.append(Run(key, *status, curves, {"parameters": 1000, "seconds": 1.0}))
+    write_part(made / "parts", runs)
+    finish(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def bench(folder):
+    return dipbench.load(folder)
+
+
+def by_hand(bench, image, name):
+    """Losses by model, the mean over the seeds that can be replayed; iterations by run."""
+    losses, kept = [], []
+    runs = bench.to_frame()
+    for model in MODELS:
+        mine = []
+        usable = runs[(runs["model"] == model) & (runs["image"] == image)]
+        for seed in usable[usable["status"] != "diverged"]["seed"]:
+            curves = {
+                kind: bench.curve(model, image, "denoising-25", kind=kind, seed=int(seed))
+                for kind in ("psnr_smooth", STOPPING[name].curve)
+            }
+            try:
+                at = STOPPING[name](curves)
+            except ProtocolError:
+                continue
+            smooth = curves["psnr_smooth"]
+            kept.append(len(smooth) - 1 if at is None else at)
+            mine.append(float(smooth.max() - smooth[kept[-1]]))
+        if mine:
+            losses.append(np.mean(mine))
+    return np.array(losses), np.array(kept)
+
+
+@pytest.mark.parametrize("name", ["variance_scaled", "loss_scaled", "fixed_1200", "last"])
+def test_losses_are_those_of_the_curves(bench, name):
+    row = stopping_losses(bench, "camera", "denoising", [name]).iloc[0]
+    losses, kept = by_hand(bench, "camera", name)
+    assert row["n"] == len(losses)
+    assert row["lost"] == pytest.approx(np.median(losses), abs=1e-4)
+    assert row["lost_most"] == pytest.approx(losses.max(), abs=1e-4)
+    assert row["lost_quartile_1"] == pytest.approx(np.quantile(losses, 0.25), abs=1e-4)
+    assert row["iteration"] == np.median(kept)
+    assert row["left_out"] == (1 if name == "variance_scaled" else 0)
+
+
+def test_the_oracle_loses_nothing_and_the_last_output_is_at_the_end(bench):
+    frame = stopping_losses(bench, "camera", criteria=["oracle", "last"]).set_index("criterion")
+    assert frame.loc["oracle", "lost_most"] == pytest.approx(0, abs=1e-6)
+    assert (frame.loc["last", "at_end"], frame.loc["last", "lost"] > 0) == (1, True)
+
+
+def test_what_cannot_be_replayed_is_told(bench):
+    frame = stopping_losses(bench).set_index(["image", "criterion"])
+    assert "oracle" not in frame.index.get_level_values("criterion")
+    for where in (("camera", "variance"), ("coins", "variance_scaled")):
+        assert frame.loc[where, "n"] == 0
+        assert frame.loc[where, "reason"]
+    assert frame.loc[("coins", "loss_scaled"), "n"] == len(MODELS)
+    with pytest.raises(ProtocolError, match="did you mean"):
+        stopping_losses(bench, criteria=["varianse"])
+    with pytest.raises(QueryError, match="unknown image"):
+        stopping_losses(bench, "lena")
