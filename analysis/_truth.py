@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..benchmark.schema import SUMMARIES, USABLE
+from ..benchmark.schema import SUMMARIES, USABLE, is_summary
 from ..errors import QueryError, unknown
 from ..evaluate.stopping import STOPPING
 
@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 def check_summary(by: str | int) -> None:
     """Accept a stored summary, an iteration of the smoothed curve, or a criterion without truth.
 
+    Stored summaries are those of `Benchmark.best`, of further moving averages too.
     `stop:variance_scaled` is the smoothed PSNR of the output that this criterion of
     `dipbench.evaluate.stopping` keeps, the last one where it never fires.
 
@@ -34,7 +35,7 @@ def check_summary(by: str | int) -> None:
     >>> check_summary("stop:variance_scaled")
     """
     known = [*SUMMARIES, *(STOP + name for name in STOPPING)]
-    if by not in known and (not isinstance(by, int) or by < 0):
+    if by not in known and not is_summary(by) and (not isinstance(by, int) or by < 0):
         raise QueryError(unknown("summary", by, [*known, "an iteration"]))
 
 
@@ -43,12 +44,17 @@ def summary_words(by: str | int) -> str:
 
     >>> summary_words("best_psnr"), summary_words(300)
     ('best PSNR (dB)', 'smoothed PSNR at iteration 300 (dB)')
+    >>> summary_words("best_psnr_smooth_0.99")
+    'best PSNR smoothed with 0.99 (dB)'
     """
     if isinstance(by, int):
         return f"smoothed PSNR at iteration {by} (dB)"
     if by.startswith(STOP):
         return f"smoothed PSNR where {by.removeprefix(STOP)} stops (dB)"
-    return WORDS[by]
+    if by in WORDS:
+        return WORDS[by]
+    when, _, weight = by.partition("_psnr_smooth_")
+    return f"{when} PSNR smoothed with {weight} (dB)"
 
 
 def psnr_by_seed(
@@ -60,16 +66,14 @@ def psnr_by_seed(
     seeds = _shared_seeds(runs, image, task)
     runs = runs[runs["seed"].isin(seeds) & runs["status"].isin(USABLE)]
     known = tuple(None if seed == UNKNOWN_SEED else seed for seed in seeds)
-    if by in SUMMARIES:
-        runs = runs.assign(value=runs[by])
-    else:
-        keys = zip(runs["model"], runs["seed"], strict=True)
-        values = [
-            _from_curve(bench, (model, image, task), None if seed == UNKNOWN_SEED else seed, by)
-            for model, seed in keys
-        ]
-        runs = runs.assign(value=np.array(values, dtype=np.float64))
-    return known, wide(runs, models, "seed", "value", seeds)
+    if by in runs.columns:
+        return known, wide(runs.assign(value=runs[by]), models, "seed", "value", seeds)
+    psnr = np.full((len(models), len(known)), np.nan)
+    for column, seed in enumerate(known):
+        mine = runs[runs["seed"] == seeds[column]]
+        if len(mine) and not (isinstance(by, int) and by >= mine["length"].max()):
+            psnr[:, column] = _replayed(bench, image, task, seed, by, models)
+    return known, psnr
 
 
 def _shared_seeds(runs: pd.DataFrame, image: str, task: str) -> list[int]:
@@ -81,14 +85,14 @@ def _shared_seeds(runs: pd.DataFrame, image: str, task: str) -> list[int]:
     return [int(seed) for seed in shared]
 
 
-def _from_curve(bench: Any, key: tuple[str, str, str], seed: int | None, by: str | int) -> float:
-    """One run's smoothed PSNR at an iteration or where a criterion stops; NaN past its end."""
-    psnr = bench.curve(*key, kind="psnr_smooth", seed=seed)
-    if isinstance(by, int):
-        return float(psnr[by]) if by < len(psnr) else np.nan
-    criterion = STOPPING[by.removeprefix(STOP)]
-    stop = criterion({criterion.curve: bench.curve(*key, kind=criterion.curve, seed=seed)})
-    return float(psnr[-1 if stop is None else stop])
+def _replayed(
+    bench: Any, image: str, task: str, seed: int | None, by: str | int, models: list[str]
+) -> Floats:
+    """(models,) dB of the runs of one seed, from their curves; NaN where there is no value."""
+    stop = by.removeprefix(STOP) if isinstance(by, str) and by.startswith(STOP) else None
+    asked = {"by": by} if stop is None else {"stopping": stop}
+    found = bench.query_many(None, image, task, seed=seed, **asked).set_index("model")["psnr"]
+    return np.asarray(found.reindex(models).to_numpy(np.float64))
 
 
 def wide(

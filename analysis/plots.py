@@ -76,15 +76,19 @@ def curves(
         figure = new_figure(height=2.4 + 0.13 * len(models))
         axes = figure.subplots()
         drawn = [
-            (model_words(str(model)), bench.curve(model, image, cell.task, kind=kind, seed=seed))
+            (
+                model_words(str(model)),
+                bench.curve_iterations(model, image, cell.task, seed=seed),
+                bench.curve(model, image, cell.task, kind=kind, seed=seed),
+            )
             for model in models
         ]
         # Named in the order in which the lines end up from top to bottom.
-        drawn.sort(key=lambda line: -float(np.nanmax(line[1])))
-        for (name, values), colour in zip(drawn, PALETTE, strict=False):
+        drawn.sort(key=lambda line: -float(np.nanmax(line[2])))
+        for (name, at, values), colour in zip(drawn, PALETTE, strict=False):
             peak = int(np.nanargmax(values))
-            axes.plot(values, color=colour, label=f"{values[peak]:.2f} dB  {name}")
-            axes.plot(peak, values[peak], "o", color=colour, markersize=3.5)
+            axes.plot(at, values, color=colour, label=f"{values[peak]:.2f} dB  {name}")
+            axes.plot(at[peak], values[peak], "o", color=colour, markersize=3.5)
         _trim_start(axes, [np.asarray(line.get_ydata()) for line in axes.lines])
         axes.set_xlabel("iteration")
         axes.set_ylabel("smoothed PSNR (dB)" if kind == "psnr_smooth" else "PSNR (dB)")

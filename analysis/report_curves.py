@@ -29,13 +29,16 @@ def curve_payload(bench: Any, ranked: Models, budget: int = BUDGET) -> dict[str,
         budget: Characters of text to keep to.
 
     Returns:
-        `stride` in iterations, `kept` (curves kept of each pair, None for all), and by kind a
-        list, in the order of `ranked`, of `[places, points, text]`: which of the pair's models,
-        points of each curve, and base64 of little-endian uint16 (models, points): the PSNR in
-        steps of 0.01 dB above -200 dB, 65535 where there is none.
+        `first` and `stride` in iterations; `every`, of how many of the benchmark's own values one
+        is shown; `kept` (curves kept of each pair, None for all); and by kind a list, in the order
+        of `ranked`, of `[places, points, text]`: which of the pair's models, points of each curve,
+        and base64 of little-endian uint16 (models, points): the PSNR in steps of 0.01 dB above
+        -200 dB, 65535 where there is none.
     """
     held = sum(len(models) for models in ranked.values())
-    longest = max((_length(bench, pair, models) for pair, models in ranked.items()), default=1)
+    iterations = max((_length(bench, pair, models) for pair, models in ranked.items()), default=1)
+    first, spacing = _axis(bench, ranked)
+    longest = max(1, -(-(iterations - first) // spacing))
     each = budget / (PER_POINT * max(held, 1))
     # A second kind is worth room that the first does not need.
     kinds = KINDS if each >= 2 * min(2 * FEWEST_POINTS, longest) else KINDS[:1]
@@ -43,17 +46,19 @@ def curve_payload(bench: Any, ranked: Models, budget: int = BUDGET) -> dict[str,
     kept = None
     if points < fewest:
         points, kept = fewest, max(2, int(budget / (PER_POINT * fewest * len(ranked))))
-    stride = -(-longest // min(points, MOST_POINTS))
+    every = -(-longest // min(points, MOST_POINTS))
     found: dict[str, list[Any]] = {}
     for kind in kinds:
         try:
             found[kind] = [
-                _pair(bench, pair, models, kind, stride, kept) for pair, models in ranked.items()
+                _pair(bench, pair, models, kind, every, kept) for pair, models in ranked.items()
             ]
         except QueryError:
             continue
     return {
-        "stride": stride,
+        "first": first,
+        "stride": every * spacing,
+        "every": every,
         "kept": kept,
         "step": STEP,
         "lowest": LOWEST,
@@ -75,17 +80,26 @@ def quantise(curves: np.ndarray) -> np.ndarray:
 
 
 def _pair(
-    bench: Any, pair: tuple[str, str], models: list[str], kind: str, stride: int, kept: int | None
+    bench: Any, pair: tuple[str, str], models: list[str], kind: str, every: int, kept: int | None
 ) -> list[Any]:
     count = len(models) if kept is None else min(kept, len(models))
     # Evenly over the ranks, so that the best, the worst and the middle are among them.
     places = np.unique(np.linspace(0, len(models) - 1, count).round().astype(int)).tolist()
-    curves = [bench.curve(models[place], *pair, kind=kind)[::stride] for place in places]
+    curves = [bench.curve(models[place], *pair, kind=kind)[::every] for place in places]
     width = max(map(len, curves))
     table = np.full((len(curves), width), np.nan, np.float32)
     for line, curve in zip(table, curves, strict=True):
         line[: len(curve)] = curve
     return [places, width, b64encode(quantise(table).tobytes()).decode("ascii")]
+
+
+def _axis(bench: Any, ranked: Models) -> tuple[int, int]:
+    """The first iteration that the benchmark's curves hold, and how far it is to the next."""
+    for pair, models in ranked.items():
+        at = bench.curve_iterations(models[0], *pair)
+        if len(at) > 1:
+            return int(at[0]), int(at[1] - at[0])
+    return 0, 1
 
 
 def _length(bench: Any, pair: tuple[str, str], models: list[str]) -> int:

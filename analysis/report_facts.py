@@ -3,6 +3,7 @@
 from importlib import metadata
 from typing import Any
 
+from ..benchmark.card import CARD_SECTIONS
 from ..benchmark.store import Manifest
 from ._truth import summary_words
 from .report_tables import ask
@@ -48,7 +49,7 @@ def facts(bench: Any, by: str | int) -> dict[str, Any]:
                 "generation": manifest.generation,
                 "content, SHA-256": manifest.content_sha256,
                 "observation seed": manifest.observation_seed,
-                **_flat(manifest.further),
+                **_flat({k: v for k, v in manifest.further.items() if k != CARD_SECTIONS}),
             },
             "Files, SHA-256": {
                 str(entry["name"]): str(entry["sha256"]) for entry in manifest.files.values()

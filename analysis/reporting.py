@@ -26,7 +26,7 @@ SCRIPTS = ("base.js", "tables.js", "marks.js", "heatmaps.js", "dots.js", "curves
 QUERIES = {
     "models": 'bench.query_many(None, "{image}", "{task}", {asked})',
     "model": 'bench.query("{model}", "{image}", "{task}", {asked})',
-    "curve": 'bench.curve("{model}", "{image}", "{task}", kind="{kind}")[::{stride}]',
+    "curve": 'bench.curve("{model}", "{image}", "{task}", kind="{kind}")[::{every}]',
     "resemblance": 'score_correlations(bench, "{image}", "{task}")',
     "transfer": 'truth_over_images(bench, "{task}", {by})',
     "matrix": 'score_over_images(bench, "{task}", "{score}", {by})',

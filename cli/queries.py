@@ -125,12 +125,15 @@ def curve(
 
     Example: `dipbench curve 0 camera denoising --kind psnr --store demo-store > curve.csv`
     """
-    values = load(store).curve(model, image, task, kind, seed).tolist()
+    bench = load(store)
+    values = bench.curve(model, image, task, kind, seed).tolist()
+    iterations = bench.curve_iterations(model, image, task, seed).tolist()
     if as_json:
-        print_json({"model": model, "image": image, "task": task, "kind": kind, "values": values})
+        asked = {"model": model, "image": image, "task": task, "kind": kind}
+        print_json({**asked, "iterations": iterations, "values": values})
         return
     print(f"iteration,{kind}")
-    for iteration, value in enumerate(values):
+    for iteration, value in zip(iterations, values, strict=True):
         print(f"{iteration},{value:.6g}")
 
 

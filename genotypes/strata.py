@@ -15,7 +15,7 @@ def stratified(n: int, seed: int = 0) -> list[Genotype]:
     """Choose `n` of the 522 in which each kind of model has nearly its share of them.
 
     Kinds are by how the block resizes, its operation, its kernel, and how many skip connections
-    there are (see `strata`). Models are taken one by one, each time the one whose kinds fall
+    there are (see `kinds_of`). Models are taken one by one, each time the one whose kinds fall
     shortest of their shares (Pocock and Simon's minimisation, Biometrics 1975), so that a longer
     choice of the same seed begins with the shorter one.
 
@@ -32,7 +32,7 @@ def stratified(n: int, seed: int = 0) -> list[Genotype]:
     if not 0 <= n <= len(ISNAS522):
         raise GenotypeError(f"cannot choose {n} of the {len(ISNAS522)}: give 0..{len(ISNAS522)}")
     order = generator("genotypes.stratified", seed).permutation(len(ISNAS522))
-    kinds = {ISNAS522[place]: strata(ISNAS522[place]) for place in order.tolist()}
+    kinds = {ISNAS522[place]: kinds_of(ISNAS522[place]) for place in order.tolist()}
     shares = Counter(kind for own in kinds.values() for kind in own)
     taken: Counter[tuple[str, object]] = Counter()
     chosen: list[Genotype] = []
@@ -47,10 +47,10 @@ def stratified(n: int, seed: int = 0) -> list[Genotype]:
     return chosen
 
 
-def strata(genotype: Genotype) -> tuple[tuple[str, object], ...]:
+def kinds_of(genotype: Genotype) -> tuple[tuple[str, object], ...]:
     """The kinds that a genotype counts towards.
 
-    >>> strata(Genotype.parse("bilinear-identity-relu/" + "1" * 25))
+    >>> kinds_of(Genotype.parse("bilinear-identity-relu/" + "1" * 25))
     (('primitive', 'bilinear'), ('operation', 'identity'), ('kernel', None), ('skips', 2))
     """
     skips = genotype.skip.count("1")

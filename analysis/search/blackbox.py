@@ -34,7 +34,8 @@ class BenchmarkBlackbox(Blackbox):
         image: an image's name.
         task: a task or its text form.
         seed: of the recorded trainings; mean curves over seeds where None.
-        fidelities: how many lengths of training can be asked for, equally spaced.
+        fidelities: how many lengths of training can be asked for, equally spaced among those that
+            the benchmark's curves tell of.
 
     Attributes:
         left_out: models whose runs ended before the longest ones, or did not succeed: a
@@ -68,10 +69,14 @@ class BenchmarkBlackbox(Blackbox):
             )
         self._seconds = seconds
         self.left_out = tuple(model for model in bench.models if model not in seconds)
-        self._grid = np.unique(np.linspace(0, longest, fidelities + 1)[1:].round().astype(int))
+        some = next(iter(seconds)), self._objective.image, self._objective.task
+        ends = bench.curve_iterations(*some, seed=seed) + 1
+        wanted = np.linspace(0, longest, fidelities + 1)[1:].round()
+        self._columns = np.unique(np.minimum(ends.searchsorted(wanted), len(ends) - 1))
+        self._grid, self._longest = ends[self._columns], longest
         super().__init__(
             configuration_space={"model": choice(list(seconds))},
-            fidelity_space={FIDELITY: randint(lower=int(self._grid[0]), upper=longest)},
+            fidelity_space={FIDELITY: randint(lower=int(self._grid[0]), upper=int(self._grid[-1]))},
             objectives_names=list(OBJECTIVES),
         )
         self._tables: dict[str, np.ndarray] = {}
@@ -109,9 +114,9 @@ class BenchmarkBlackbox(Blackbox):
         if model not in self._tables:
             names = self._objective.image, self._objective.task
             columns = [
-                self._bench.curve(model, *names, kind=kind, seed=self._seed)[self._grid - 1]
+                self._bench.curve(model, *names, kind=kind, seed=self._seed)[self._columns]
                 for kind in OBJECTIVES[:2]
             ]
-            share = self._grid / self._grid[-1]
+            share = self._grid / self._longest
             self._tables[model] = np.stack([*columns, self._seconds[model] * share], axis=1)
         return self._tables[model]

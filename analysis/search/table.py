@@ -16,7 +16,6 @@ from .interface import Cost, Objective, Outcome, Trial
 from .signals import DEFAULT_SIGNAL, check_signal, signal_of_curves
 
 BLIND_CURVES = {"observed_loss": "loss", "variance": "variance"}
-CURVE_OF_SUMMARY: dict[By, str] = {"best_psnr": "psnr", "final_psnr": "psnr"}
 
 Facts = Mapping[str, float | None]
 """Mean length (iterations), MACs of one forward pass and seconds of a model's runs."""
@@ -119,15 +118,27 @@ class TableObjective(Objective):
         if trial.iterations is None and not blind:
             found = self._bench.query(trial.model, image, self.task, self._by, self._seed)
             return found.psnr
-        kind = BLIND_CURVES.get(self._signal) or CURVE_OF_SUMMARY.get(self._by, "psnr_smooth")
-        curve = self._bench.curve(trial.model, image, self.task, kind=kind, seed=self._seed)
-        curve = curve[: trial.iterations]
-        return signal_of_curves({kind: curve}, self._signal) if blind else self._truth_of(curve)
+        judged = self._by.split("_", 1)[1] if isinstance(self._by, str) else "psnr_smooth"
+        kind = BLIND_CURVES.get(self._signal, judged)
+        names = trial.model, image, self.task
+        curve = self._bench.curve(*names, kind=kind, seed=self._seed)
+        at = self._bench.curve_iterations(*names, seed=self._seed)
+        if kind == "variance" and len(at) and at[-1] >= len(at):
+            raise QueryError(
+                f"the signal variance replays a stopping criterion on every iteration, of which "
+                f"{self._bench.manifest.name} keeps some: choose another, or take a benchmark "
+                "with full curves"
+            )
+        reached = len(at) if trial.iterations is None else int(at.searchsorted(trial.iterations))
+        if not reached:
+            return None  # before the first iteration that a compact benchmark keeps
+        curve, at = curve[:reached], at[:reached]
+        return signal_of_curves({kind: curve}, self._signal) if blind else self._truth_of(curve, at)
 
-    def _truth_of(self, curve: np.ndarray) -> float:
-        """The summary `by` of a training that has come so far."""
+    def _truth_of(self, curve: np.ndarray, at: np.ndarray) -> float:
+        """The summary `by` of a training that has come so far; `at`: the curve's iterations."""
         if isinstance(self._by, int):
-            return float(curve[min(self._by, len(curve) - 1)])
+            return float(curve[max(0, int(at.searchsorted(self._by, side="right")) - 1)])
         return float(curve.max() if self._by.startswith("best") else curve[-1])
 
     def _pay(self, trial: Trial, image: str, run: Facts) -> Cost:

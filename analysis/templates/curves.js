@@ -20,6 +20,11 @@ function curveOf(model, kind) {
     level === missing ? null : lowest + level * step);
 }
 
+/** The iteration of a curve's point. */
+function iterationAt(point) {
+  return data.curves.first + point * data.curves.stride;
+}
+
 /** The models that can be drawn here, in the order of their colours. */
 function drawnModels() {
   return chosen.models
@@ -35,10 +40,10 @@ function toggleModel(model) {
 
 function curveFigure(width, one) {
   const lines = drawnModels();
-  const { stride } = data.curves;
+  const { every } = data.curves;
   const kind = curveState.kind;
   const query = lines
-    .map((line) => fillQuery(data.queries.curve, { ...chosen, model: line.model, kind, stride }))
+    .map((line) => fillQuery(data.queries.curve, { ...chosen, model: line.model, kind, every }))
     .join("\n");
   const head = legend(lines);
   if (!lines.length) {
@@ -52,24 +57,24 @@ function curveFigure(width, one) {
   const late = lines.flatMap((line) => line.values.slice(Math.floor(line.values.length / 20)));
   const [low, high] = extent(late);
   const up = [low - (high - low) * 0.05, high + (high - low) * 0.08];
-  const x = scale(0, (points - 1) * stride, left, right);
+  const x = scale(iterationAt(0), iterationAt(points - 1), left, right);
   const y = scale(...up, bottom, top);
   root.append(
     axisLeft(y, up, left, right, `${kind === "psnr" ? "PSNR" : "smoothed PSNR"} (dB)`, 5),
-    axisBelow(x, [0, (points - 1) * stride], bottom, bottom, "iteration", width / 90),
+    axisBelow(x, [iterationAt(0), iterationAt(points - 1)], bottom, bottom, "iteration", width / 90),
   );
   for (const line of lines) {
     let path = "";
     let pen = "M";
     line.values.forEach((value, at) => {
       if (value === null || value < up[0]) { pen = "M"; return; }
-      path += `${pen}${x(at * stride).toFixed(1)} ${y(value).toFixed(1)}`;
+      path += `${pen}${x(iterationAt(at)).toFixed(1)} ${y(value).toFixed(1)}`;
       pen = "L";
     });
     const [, peak] = extent(line.values);
     root.append(
       svg("path", { d: path, class: "curve", "data-model": line.model, stroke: line.colour }),
-      svg("circle", { cx: x(line.values.indexOf(peak) * stride), cy: y(peak), r: 3.5, fill: line.colour }),
+      svg("circle", { cx: x(iterationAt(line.values.indexOf(peak))), cy: y(peak), r: 3.5, fill: line.colour }),
     );
   }
   const cross = svg("line", { y1: top, y2: bottom, class: "cross", visibility: "hidden" });
@@ -78,8 +83,8 @@ function curveFigure(width, one) {
     curveState.at = at === null ? null : Math.max(0, Math.min(points - 1, at));
     cross.setAttribute("visibility", at === null ? "hidden" : "visible");
     if (at !== null) {
-      cross.setAttribute("x1", x(curveState.at * stride));
-      cross.setAttribute("x2", x(curveState.at * stride));
+      cross.setAttribute("x1", x(iterationAt(curveState.at)));
+      cross.setAttribute("x2", x(iterationAt(curveState.at)));
     }
     readValues(head, lines);
   };
@@ -121,7 +126,7 @@ function readValues(box, lines) {
   const { at } = curveState;
   const points = lines.length ? Math.max(...lines.map((line) => line.values.length)) : 0;
   const known = at !== null && at < points;
-  box.querySelector(".where").textContent = !lines.length ? "" : known ? `iteration ${at * data.curves.stride}` : "best of each curve";
+  box.querySelector(".where").textContent = !lines.length ? "" : known ? `iteration ${iterationAt(at)}` : "best of each curve";
   box.querySelectorAll("output").forEach((node, place) => {
     const { values } = lines[place];
     const value = known ? values[at] : extent(values)[1];

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dipbench.evaluate.stopping import STOPPING
 from dipbench.genotypes import ISNAS522, Genotype
 
 SCORES = ("psd_db_strip_mse", "psd_99_per_bw", "psd_db_mse")
@@ -33,6 +34,20 @@ class MemoryBenchmark:
         key = str(model), image, task
         seeds = (0, 1) if seed is None else (seed,)
         return np.mean([self.curves[kind][*key, s] for s in seeds], axis=0)
+
+    def curve_iterations(self, model, image, task, seed=None):
+        return np.arange(ITERATIONS)
+
+    def query_many(self, models, image, task, by=None, seed=None, stopping=None):
+        rows = []
+        for model in map(str, self.genotypes if models is None else models):
+            key = model, image, task, seed
+            at = by
+            if stopping is not None:
+                at = STOPPING[stopping]({kind: self.curves[kind][key] for kind in self.curves})
+            psnr = self.curves["psnr_smooth"][key]
+            rows.append({"model": model, "psnr": psnr[-1 if at is None else at]})
+        return pd.DataFrame(rows)
 
 
 def make_benchmark(models=40, images=("camera", "coins"), tasks=("denoising-25",), seed=0):

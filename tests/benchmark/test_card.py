@@ -4,12 +4,18 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from dipbench.benchmark import Benchmark
+from dipbench.benchmark.building import finish
 from dipbench.benchmark.card import CARD, COLUMNS, MARK
+from dipbench.benchmark.compacting import compact
+from dipbench.benchmark.parts import write_part
+from dipbench.benchmark.pictures import read_observation
+from dipbench.benchmark.plan import PLAN_PICTURES, Plan
 from dipbench.benchmark.schema import RUNS_SCHEMA, Run
-from dipbench.benchmark.store import read_manifest
+from dipbench.benchmark.store import PARTS, read_manifest
 
 PAGE = Path(__file__).parents[2] / "docs" / "reading-the-files.md"
 SNIPPETS = re.findall(r"^## (.+?)\n.*?```python\n(.*?)```", PAGE.read_text(), re.M | re.S)
@@ -25,6 +31,23 @@ def store(tmp_path: Path, make_run: Callable[..., Run], models: list[str], add_r
     ]
     add_runs(tmp_path, runs)
     return tmp_path
+
+
+@pytest.fixture
+def sound(
+    tmp_path: Path,
+    frozen_plan: Callable[..., Plan],
+    make_run: Callable[..., Run],
+) -> Path:
+    """A store with its images, which alone can be copied."""
+    plan = frozen_plan(tmp_path / "sound")
+    observed = read_observation(tmp_path / "sound" / PLAN_PICTURES, ("camera", "denoising-25"))
+    psnr = [20.0, 21.0, 22.0, 21.5, 21.0]
+    facts = {"observation_sha256": observed.sha256}
+    runs = [make_run(*key, psnr=psnr, **facts) for key in plan.run_keys()]
+    write_part(tmp_path / "sound" / PARTS, runs)
+    finish(tmp_path / "sound")
+    return tmp_path / "sound"
 
 
 def header(folder: Path) -> dict:
@@ -69,8 +92,41 @@ def test_names_cannot_break_the_header(
 
     add_runs(tmp_path, [make_run(models[0])])
     hostile = replace(read_manifest(tmp_path), name='a"b: |\n- c')
-    (tmp_path / CARD).write_text(card_text(hostile, 1))
+    runs = pq.read_table(tmp_path / str(hostile.files["runs"]["name"]))
+    (tmp_path / CARD).write_text(card_text(hostile, runs))
     assert header(tmp_path)["pretty_name"] == hostile.name
+
+
+def test_it_counts_what_was_trained_by_image_and_task(
+    tmp_path: Path, make_run: Callable[..., Run], models: list[str], add_runs
+) -> None:
+    rising, falling = (20.0, *(21.0,) * 39, 22.0), (20.0, 22.0, *(21.0,) * 39)
+    runs = [
+        make_run(models[0], seed=0, psnr=rising, seconds=1800.0, device="a"),
+        make_run(models[1], seed=1, psnr=falling, seconds=5400.0, device="b"),
+        make_run(models[2], seed=1, psnr=falling[:3], status="diverged"),
+        make_run(models[0], "coins", seed=0, psnr=falling),
+    ]
+    add_runs(tmp_path, runs)
+    text = (tmp_path / CARD).read_text()
+    assert "| camera | denoising-25 | 0, 1 | 3 | 3 | 2 | 0 | 1 | 0 | 1 | 2.00 | a, b |" in text
+    assert "| coins | denoising-25 | 0 | 1 | 1 | 1 | 0 | 0 | 0 | 0 |  |  |" in text
+    assert "license" not in text
+
+
+def test_a_compact_copy_has_the_sections_that_a_dataset_needs(sound: Path, tmp_path: Path) -> None:
+    compact(sound, tmp_path / "c", 4, licence="CC-BY-4.0", card={"Known limits": "Small | one."})
+    assert header(tmp_path / "c")["license"] == "cc-by-4.0"
+    text = (tmp_path / "c" / CARD).read_text()
+    heads = re.findall(r"^## (.+)$", text, re.M)
+    assert heads == [
+        "Files", "How it was made", "Columns of the runs", "Curves", "Images",
+        "Environment of the newest runs", "Known limits", "Licence",
+    ]  # fmt: skip
+    assert "Of every 4 iterations the last is kept" in text
+    assert "\n\nSmall | one.\n\n" in text
+    rows = pq.read_table(next((tmp_path / "c").glob("runs-*.parquet")))
+    assert all(f"| `{name}` |" in text for name in rows.column_names)
 
 
 @pytest.mark.parametrize(("reader", "code"), SNIPPETS, ids=[name for name, _ in SNIPPETS])

@@ -6,7 +6,7 @@ import pytest
 
 from dipbench.errors import GenotypeError
 from dipbench.genotypes import ISNAS522, Genotype, stratified
-from dipbench.genotypes.strata import strata
+from dipbench.genotypes.strata import kinds_of
 
 
 def test_a_longer_choice_begins_with_the_shorter_one() -> None:
@@ -21,8 +21,8 @@ def test_a_longer_choice_begins_with_the_shorter_one() -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("count", [16, 32, 64, 128])
 def test_every_kind_has_its_share_to_one_model(count: int, seed: int) -> None:
-    population = Counter(kind for genotype in ISNAS522 for kind in strata(genotype))
-    chosen = Counter(kind for genotype in stratified(count, seed) for kind in strata(genotype))
+    population = Counter(kind for genotype in ISNAS522 for kind in kinds_of(genotype))
+    chosen = Counter(kind for genotype in stratified(count, seed) for kind in kinds_of(genotype))
     assert {name for name, _ in population} == {"primitive", "operation", "kernel", "skips"}
     for kind, number in population.items():
         assert abs(chosen[kind] - number * count / 522) < 1, kind
@@ -36,12 +36,12 @@ def test_the_first_models_stay_the_same_ones() -> None:
 
 
 def test_skip_connections_are_counted_in_thirds() -> None:
-    shares = Counter(dict(strata(genotype))["skips"] for genotype in ISNAS522)
+    shares = Counter(dict(kinds_of(genotype))["skips"] for genotype in ISNAS522)
     assert all(522 / 4 < shares[third] < 522 / 2 for third in range(3))
     sparse = Genotype(4, "1" * 11 + "0" * 14)
-    assert dict(strata(sparse))["skips"] == 0
-    assert dict(strata(Genotype(4, "1" * 12 + "0" * 13)))["skips"] == 1
-    assert dict(strata(Genotype(4, "1" * 14 + "0" * 11)))["skips"] == 2
+    assert dict(kinds_of(sparse))["skips"] == 0
+    assert dict(kinds_of(Genotype(4, "1" * 12 + "0" * 13)))["skips"] == 1
+    assert dict(kinds_of(Genotype(4, "1" * 14 + "0" * 11)))["skips"] == 2
 
 
 @pytest.mark.parametrize("count", [-1, 523])
