@@ -10,7 +10,8 @@ from pathlib import Path
 
 import ray
 
-from ...errors import DipbenchError
+from ...errors import DipbenchError, StoreError
+from ...evaluate.gpus import MemoryUse, measure_memory
 from ..building import environment
 from ..parts import list_parts
 from ..plan import PLAN_PICTURES, Plan
@@ -21,6 +22,29 @@ from . import Outcome, Unit
 Work = Callable[[Path, Plan, tuple[RunKey, ...], str], Outcome]
 """Makes the runs of a unit, given folder, plan, keys and device: `training.train_unit`, or what
 stands in its place where the executor itself is measured."""
+
+TRIED_ITERATIONS = 8
+"""Of a run whose memory is measured: past those after which a GPU's iterations are captured."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker of a build is given.
+
+    Attributes:
+        folder: the builder's, absolute.
+        plan: of the benchmark.
+        device: `cpu` or `cuda`.
+        work: makes the runs of a unit.
+        beacon: name of a file that the builder has put into its folder, lest another folder of
+            the same name be taken for it.
+    """
+
+    folder: Path
+    plan: Plan
+    device: str
+    work: Work
+    beacon: str
 
 
 @dataclass(frozen=True)
@@ -43,6 +67,26 @@ class Arrival:
     sees_folder: bool
     trouble: str = ""
 
+    def check(self) -> None:
+        """See that the worker can do what this process would.
+
+        Raises:
+            DipbenchError: naming the versions that differ.
+            StoreError: if it cannot write to the folder.
+        """
+        ours = versions()
+        differing = [
+            f"{name} {self.versions.get(name, 'none')} instead of {ours.get(name, 'none')}"
+            for name in sorted({*ours, *self.versions})
+            if ours.get(name) != self.versions.get(name)
+        ]
+        if differing:
+            raise DipbenchError(
+                f"{self.host} has {', '.join(differing)}: install the same versions on all machines"
+            )
+        if self.trouble:
+            raise StoreError(f"workers on {self.host} {self.trouble}")
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -62,25 +106,17 @@ class Answer:
 class UnitWorker:
     """Trains units of one plan on one device."""
 
-    def __init__(self, folder: Path, plan: Plan, device: str, work: Work) -> None:
-        self._folder = folder
-        self._plan = plan
-        self._device = device
-        self._work = work
+    def __init__(self, job: Job) -> None:
+        self._job = job
         self._own: Path | None = None
 
-    def arrive(self, token: str) -> Arrival:
-        """Say where this worker is and whether it can write to the builder's folder.
-
-        Args:
-            token: name of a file that the builder has put there, lest another folder of the same
-                name be taken for it.
-        """
-        sees = (self._folder / token).is_file()
+    def arrive(self) -> Arrival:
+        """Say where this worker is and whether it can write to the builder's folder."""
+        sees = (self._job.folder / self._job.beacon).is_file()
         trouble = ""
         if sees:
             try:
-                check_writable(self._folder / PARTS)
+                check_writable(self._job.folder / PARTS)
             except DipbenchError as error:
                 trouble = str(error)
         return Arrival(
@@ -100,25 +136,26 @@ class UnitWorker:
     def train(self, unit: Unit) -> Answer:
         """Train a unit."""
         if self._own is None:
-            with writing(self._folder):
-                return Answer(self._work(self._folder, self._plan, unit.keys, self._device))
+            with writing(self._job.folder):
+                return Answer(self._make(self._job.folder, self._job.plan, unit.keys))
         with writing(self._own):
-            outcome = self._work(self._own, self._plan, unit.keys, self._device)
+            outcome = self._make(self._own, self._job.plan, unit.keys)
             parts = tuple((path.name, path.read_bytes()) for path in list_parts(self._own / PARTS))
             logs = "".join(path.read_text("utf-8") for path in self._own.glob("logs/*.log"))
         for name in (PARTS, "logs"):
             shutil.rmtree(self._own / name, ignore_errors=True)
         return Answer(outcome, parts, logs)
 
-    def measure(self, key: RunKey) -> tuple[int, int]:
-        """Bytes that a run takes on this GPU, and bytes that the GPU has."""
-        from ...evaluate.gpus import measure_memory
-        from ..training import train_run
+    def measure(self, key: RunKey, pictures: bytes) -> MemoryUse:
+        """The memory that a run of the plan's pictures takes on this GPU; nothing of it is kept."""
+        protocol = self._job.plan.protocol.with_iterations(TRIED_ITERATIONS)
+        short = replace(self._job.plan, protocol=protocol)
+        with tempfile.TemporaryDirectory(prefix="dipbench-") as name:
+            (Path(name) / PLAN_PICTURES).write_bytes(pictures)
+            return measure_memory(lambda: self._make(Path(name), short, (key,)))
 
-        folder = self._own or self._folder
-        short = replace(self._plan, protocol=self._plan.protocol.with_iterations(2))
-        use = measure_memory(lambda: train_run(folder, short, key, self._device))
-        return use.needed, use.total
+    def _make(self, folder: Path, plan: Plan, keys: tuple[RunKey, ...]) -> Outcome:
+        return self._job.work(folder, plan, keys, self._job.device)
 
 
 def versions() -> dict[str, str]:

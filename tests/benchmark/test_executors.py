@@ -206,13 +206,12 @@ def test_an_address_that_does_not_answer_is_one_line(tmp_path: Path, frozen_plan
 def test_versions_that_differ_are_named() -> None:
     code = """
 from dataclasses import replace
-from dipbench.benchmark.executors.ray import check_versions
 from dipbench.benchmark.executors.ray_worker import Arrival, versions
 from dipbench.errors import DipbenchError
 arrival = Arrival("far", "node", 1, versions(), True)
-check_versions(arrival)
+arrival.check()
 try:
-    check_versions(replace(arrival, versions={**versions(), "torch": "1.0"}))
+    replace(arrival, versions={**versions(), "torch": "1.0"}).check()
 except DipbenchError as error:
     print(error)
 """

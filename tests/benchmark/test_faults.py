@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,30 +15,34 @@ from pathlib import Path
 import pytest
 
 from dipbench.benchmark import Benchmark
+from dipbench.benchmark.building import finish
 from dipbench.benchmark.plan import Plan
 from dipbench.benchmark.roster import read_sheets
 from dipbench.benchmark.store import read_manifest
+from dipbench.benchmark.training import train_unit
 
 HERE = Path(__file__).parent
 RAYLETS = 2
-RUN_SECONDS = 0.2
-TIMEOUT = 2.0
-FAULTS = ("worker", "raylet", "driver", "full disk", "read-only", "stopped worker")
+SYNTHETIC = {"seconds": 0.2, "timeout": 2.0}
+TRAININGS = {"timeout": 30.0}
+"""What a builder is asked for: runs that only sleep, or trainings, and when they are given up."""
+
+FAULTS = ("worker", "replaced raylet", "driver", "full disk", "read-only", "stopped worker")
+CHEAPEST = 49
+"""The genotype of the 522 with the fewest multiply-accumulates: an identity after resizing."""
+
 A_FEW = ("worker", "stopped worker", "driver", "read-only")
 
 Freeze = Callable[..., Plan]
 
-pytestmark = [
-    pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="mounting a disk to fill needs root"),
-]
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
 
 
 class Site:
     """A cluster, a small disk with a benchmark on it, and a builder that is started again."""
 
-    def __init__(self, folder: Path, disk: Path) -> None:
-        self.folder = folder
+    def __init__(self, disk: Path) -> None:
+        self.folder = disk / "store"
         self._disk = disk
         command = [sys.executable, str(HERE / "cluster_process.py"), str(RAYLETS)]
         pipe = subprocess.PIPE
@@ -47,20 +51,37 @@ class Site:
         self.builder: subprocess.Popen[str] | None = None
         self.survived: list[str] = []
 
-    def build(self, **more: object) -> None:
+    def build(self, **asked: object) -> None:
         """Start a builder unless one is at work."""
         if self.builder is None or self.builder.poll() is not None:
-            asked = {"executor": "ray", "address": self.address, "seconds": RUN_SECONDS}
-            text = json.dumps({**asked, "timeout": TIMEOUT, "retry_failed": True, **more})
-            command = [sys.executable, str(HERE / "executor_builder.py"), str(self.folder), text]
-            pipe = subprocess.PIPE
-            self.builder = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+            more = {"executor": "ray", "address": self.address, "retry_failed": True}
+            self.builder = start_builder(self.folder, {**more, **asked})
+
+    def suffer(
+        self, faults: Sequence[str], draw: random.Random, up_to: int = 5, **asked: object
+    ) -> None:
+        """Build, and let faults happen, each after one to so many runs; a build is resumed."""
+        for fault in faults:
+            while True:
+                self.build(**asked)
+                if self.wait_for_runs(draw.randint(1, up_to)):
+                    break
+                assert self.builder is not None
+                assert self.builder.wait(60) == 1, "all runs are made before all faults happened"
+            self.inject(fault)
+        assert sorted(self.survived) == sorted(faults)
+        assert not (self.folder / "benchmark.json").exists(), "the faults came too late"
 
     def wait_for_runs(self, count: int) -> bool:
         """Wait until the builder tells of so many runs; False if it ended before."""
         assert self.builder is not None
         assert self.builder.stdout is not None
-        return all(self.builder.stdout.readline() for _ in range(count))
+        for _ in range(count):
+            told = self.builder.stdout.readline()
+            if not told:
+                return False
+            assert told.startswith("finished"), told
+        return True
 
     def inject(self, fault: str) -> None:
         """Let one fault happen while the build is under way."""
@@ -102,6 +123,9 @@ class Site:
 
     def _raylet(self) -> None:
         self._ask("kill")
+
+    def _replaced_raylet(self) -> None:
+        self._raylet()
         self._ask("add")
 
     def _driver(self) -> None:
@@ -132,17 +156,38 @@ class Site:
         assert expected in error[-1], error
 
 
+def start_builder(folder: Path, asked: dict[str, object]) -> "subprocess.Popen[str]":
+    command = [sys.executable, str(HERE / "executor_builder.py"), str(folder), json.dumps(asked)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("mounting a small disk is not allowed here")
-    made = Site(disk / "store", disk)
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("mounting a small disk needs root")
+    made = Site(disk)
     yield made
     made.end()
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.fixture
+def site_without_disk(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path)
+    yield made
+    made.end()
+
+
+def same_contents(site: Site, calm: Path) -> bool:
+    """Whether the runs of a builder's folder are, bit for bit, those of a calm one."""
+    frame = Benchmark(site.folder).to_frame()
+    assert set(frame["status"]) == {"finished"}
+    contents = {read_manifest(folder).content_sha256 for folder in (site.folder, calm)}
+    return len(contents) == 1 and len(frame) == len(Benchmark(calm).to_frame())
 
 
 @pytest.mark.parametrize(
@@ -168,29 +213,40 @@ def test_after_faults_the_benchmark_is_the_same(
 ) -> None:
     for folder in (site.folder, tmp_path / "calm"):
         frozen_plan(folder, ("deep-decoder",), seeds=range(runs))
-    order = list(faults)
     draw = random.Random(seed)
-    draw.shuffle(order)
-    for fault in order:
-        while True:
-            site.build()
-            if site.wait_for_runs(draw.randint(3, 8)):
-                break
-            assert site.builder is not None
-            assert site.builder.wait(60) == 1, "all runs are made before all faults have happened"
-        site.inject(fault)
-    assert sorted(site.survived) == sorted(faults)
-    assert not (site.folder / "benchmark.json").exists(), "the faults came too late"
-    if site.builder is not None:
-        site.builder.kill()
-        site.builder.communicate()
-        site.build(seconds=0, unit_seconds=60)
-        assert site.builder.communicate(timeout=300)[1] == ""
-    asked = json.dumps({"executor": "local", "seconds": 0})
-    command = [sys.executable, str(HERE / "executor_builder.py"), str(tmp_path / "calm"), asked]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
-    frame = Benchmark(site.folder).to_frame()
-    assert len(frame) == runs
-    assert set(frame["status"]) == {"finished"}
-    contents = {read_manifest(path).content_sha256 for path in (site.folder, tmp_path / "calm")}
-    assert len(contents) == 1
+    site.suffer(draw.sample(faults, len(faults)), draw, **SYNTHETIC)
+    site.build(**SYNTHETIC | {"seconds": 0, "unit_seconds": 60})
+    assert site.builder.communicate(timeout=300)[1] == ""
+    calm = start_builder(tmp_path / "calm", {"executor": "local", "seconds": 0})
+    assert calm.communicate(timeout=300)[1] == ""
+    assert same_contents(site, tmp_path / "calm")
+
+
+# Trainings
+
+
+def test_trainings_survive_a_lost_worker_and_a_lost_machine(
+    site_without_disk: Site, tmp_path: Path, frozen_plan: Freeze
+) -> None:
+    site = site_without_disk
+    for folder in (site.folder, tmp_path / "calm"):
+        plan = frozen_plan(folder, (CHEAPEST,), seeds=range(6), iterations=3)
+    site.suffer(("raylet", "worker"), random.Random(0), up_to=1, **TRAININGS)
+    train_unit(tmp_path / "calm", plan, tuple(plan.run_keys()), "cpu")
+    finish(tmp_path / "calm")
+    assert site.builder.communicate(timeout=120)[1] == ""
+    assert same_contents(site, tmp_path / "calm")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_trainings_survive_every_fault(site: Site, tmp_path: Path, frozen_plan: Freeze) -> None:
+    for folder in (site.folder, tmp_path / "calm"):
+        frozen_plan(folder, (CHEAPEST,), ("denoising-25", "sr-4"), range(40), iterations=4)
+    draw = random.Random(4)
+    site.suffer(draw.sample(FAULTS, len(FAULTS)), draw, **TRAININGS)
+    site.build(**TRAININGS)
+    assert site.builder.communicate(timeout=400)[1] == ""
+    calm = start_builder(tmp_path / "calm", {"executor": "local", "workers": 2})
+    assert calm.communicate(timeout=400)[1] == ""
+    assert same_contents(site, tmp_path / "calm")
