@@ -10,6 +10,7 @@ import pytest
 from dipbench.benchmark import auditing
 from dipbench.benchmark.auditing import audit_runs, compare
 from dipbench.benchmark.building import build
+from dipbench.benchmark.compacting import compact
 from dipbench.benchmark.executors.local import LocalExecutor
 from dipbench.benchmark.merging import Generation
 from dipbench.benchmark.parts import write_part
@@ -39,6 +40,24 @@ def test_runs_of_this_machine_agree_to_the_bit(tmp_path: Path, frozen_plan: Free
     assert [one.key for one in audit_runs(tmp_path / "store", 1, 5, "cpu")] == [
         one.key for one in audit_runs(tmp_path / "store", 1, 5, "cpu")
     ]
+
+
+def test_a_compact_benchmark_is_audited_by_what_it_keeps(
+    tmp_path: Path, frozen_plan: Freeze
+) -> None:
+    trained(tmp_path / "store", frozen_plan)
+    compact(tmp_path / "store", tmp_path / "compact", stride=2)
+    found = audit_runs(tmp_path / "compact", 4, device="cpu")
+    full = audit_runs(tmp_path / "store", 4, device="cpu")
+    assert found == full
+    generation = Generation(tmp_path / "compact")
+    stored, made = (Generation(tmp_path / name) for name in ("compact", "store"))
+    run, again = (one.run(generation.entries[0][0]) for one in (stored, made))
+    assert compare(run, again, 0.0, stride=2).agrees
+    off = {kind: curve + np.float32(0.002) for kind, curve in again.curves.items()}
+    assert "the curves differ" in compare(run, replace(again, curves=off), 0.0, stride=2).reason
+    higher = replace(run, facts={**run.facts, "best_psnr_smooth": 1.0})
+    assert "1.00 in it" in compare(higher, again, 0.0, stride=2).reason
 
 
 def test_runs_of_other_versions_agree_within_the_seeds_spread(
