@@ -1,6 +1,7 @@
 """The dataset card: a README with a YAML header, in the Hugging Face convention."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ..errors import StoreError, one_line
 from ..files import published
 from .schema import CENSORED, STOP_COLUMN
 
@@ -75,6 +77,22 @@ def write_card(folder: Path, manifest: "Manifest") -> None:
     )
     with published(path) as temporary:
         temporary.write_text(card_text(manifest, runs), encoding="utf-8")
+
+
+def read_sections(path: Path) -> dict[str, str]:
+    """The sections of a Markdown file, text by heading (`## …`); what stands before is left out.
+
+    Raises:
+        StoreError: if it cannot be read, or has no section.
+    """
+    try:
+        _, *sections = re.split(r"^## ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} is no readable text ({one_line(error)})") from error
+    if not sections:
+        raise StoreError(f"{path} has no section: begin each with a line `## Heading`")
+    parted = (section.partition("\n") for section in sections)
+    return {heading.strip(): text.strip() for heading, _, text in parted}
 
 
 def card_text(manifest: "Manifest", runs: pa.Table) -> str:

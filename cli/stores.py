@@ -1,4 +1,4 @@
-"""Commands that look after finished benchmarks: add one to another, verify one."""
+"""Commands that look after finished benchmarks: add to one, make one compact, verify one."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from .output import notes, print_json, say
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (add, verify):
+    for command in (add, compact, verify):
         app.command(rich_help_panel="Look after a benchmark")(command)
 
 
@@ -43,6 +43,47 @@ def add(
             f"{folder}: {done.runs} runs and {done.scores} scores added, {done.alike} runs were "
             f"there already; generation {done.manifest.generation}"
         )
+
+
+def compact(
+    folder: options.StoreFolder,
+    out: Annotated[Path, typer.Option(help="The copy's folder, not there yet.")],
+    stride: Annotated[
+        int, typer.Option(min=1, help="Of how many iterations the curves keep one.")
+    ] = 4,
+    initialisations: Annotated[
+        int | None, typer.Option(min=1, help="Keep the scores of so many alone.")
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Of the data, such as CC-BY-4.0.", show_default=False)
+    ] = None,
+    card: Annotated[
+        Path | None,
+        typer.Option(
+            help="A Markdown file whose `## ` sections go into the copy's card.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Make a small copy to ship: complete seeds alone, thinned and rounded curves, exact summaries.
+
+    Example: `dipbench compact my-store --out small --stride 8`
+    """
+    from ..benchmark.card import read_sections
+    from ..benchmark.compacting import compact as make_copy
+
+    sections = {} if card is None else read_sections(card)
+    done = make_copy(
+        folder, out, stride, licence=licence, card=sections, initialisations=initialisations
+    )
+    if as_json:
+        parts = [dict(zip(("image", "task", "seed"), part, strict=True)) for part in done.left_out]
+        print_json({"store": str(out), "runs": done.runs, "bytes": done.size, "left_out": parts})
+        return
+    for image, task, seed in done.left_out:
+        notes.print(f"left out, for it is not complete: {image}, {task}, seed {seed}")
+    say(f"{out}: {done.runs} runs in {done.size:,} bytes")
 
 
 def verify(folder: options.StoreFolder, as_json: options.Json = False) -> None:

@@ -5,6 +5,11 @@ from shutil import copytree
 
 import pytest
 
+from dipbench.benchmark import Benchmark
+from dipbench.benchmark.building import finish
+from dipbench.benchmark.parts import write_part
+from dipbench.benchmark.schema import Run, RunKey
+
 
 @pytest.fixture
 def copy(store, tmp_path):
@@ -42,6 +47,56 @@ def test_add_of_no_store_is_one_line(dipbench, copy, tmp_path):
     assert answer.status == 2
     assert answer.err.count("\n") == 1
     assert "cannot be added" in answer.err
+
+
+def test_compact_makes_a_sound_copy_and_says_how_large_it_is(dipbench, store, tmp_path):
+    (tmp_path / "card.md").write_text("Not this.\n\n## Known limits\n\nRandom.\n\n## More\nYes.")
+    asked = ["--stride", 5, "--card", tmp_path / "card.md", "--licence", "CC0-1.0"]
+    found = json.loads(dipbench("compact", store, "--out", tmp_path / "c", *asked, "--json").out)
+    assert (found["runs"], found["left_out"]) == (32, [])
+    assert found["bytes"] == sum(path.stat().st_size for path in (tmp_path / "c").glob("*-1.*"))
+    assert dipbench("verify", tmp_path / "c").status == 0
+    card = (tmp_path / "c" / "README.md").read_text()
+    assert "## Known limits\n\nRandom.\n\n## More\n\nYes.\n\n## Licence" in card
+    assert "Not this" not in card
+    model = Benchmark(store).models[0]
+    shown = dipbench("curve", model, "camera", "denoising", "--store", tmp_path / "c").out
+    lines = shown.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["iteration", "4", "9", "14", "19", "24", "29"]
+    asked = ["curve", model, "camera", "denoising", "--store", store, "--json"]
+    assert json.loads(dipbench(*asked).out)["iterations"] == list(range(30))
+
+
+def test_compact_lists_what_is_not_complete(dipbench, store, tmp_path):
+    folder = copytree(store, tmp_path / "more")
+    key = RunKey(Benchmark(store).models[0], "camera", "denoising-25", 7)
+    write_part(folder / "parts", [Run(key, "failed", "x")])
+    finish(folder)
+    answer = dipbench("compact", folder, "--out", tmp_path / "c")
+    assert answer.status == 0, answer.err
+    assert "not complete: camera, denoising-25, seed 7" in answer.err
+    assert "32 runs in" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--out", "there"], "is there already"),
+        (["--out", "c", "--card", "no.md"], "no.md is no readable text"),
+        (["--out", "c", "--card", "empty.md"], "has no section"),
+        (["--out", "c", "--stride", 31], "keeps no iteration"),
+    ],
+)
+def test_compact_says_in_one_line_what_it_cannot_do(
+    dipbench, store, tmp_path, monkeypatch, options, word
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "empty.md").write_text("# Title")
+    answer = dipbench("compact", store, *options)
+    assert answer.status == 2, answer
+    assert word in answer.err
+    assert answer.err.count("\n") == 1
 
 
 def test_search_replay_prints_what_it_found(dipbench, store):
