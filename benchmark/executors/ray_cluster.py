@@ -211,7 +211,10 @@ def result(reference: Reference, seconds: float = FETCH_SECONDS) -> Any:
 
 def _in_short(error: Exception) -> str:
     """What Ray says of a loss, without its advice."""
-    text = " ".join(str(error).split())
+    lines = str(error).strip().splitlines()
+    if isinstance(error, ray.exceptions.ActorDiedError) and "creation task" in lines[0]:
+        return f"{lines[-1].strip()} (is the same dipbench installed on all machines?)"
+    text = " ".join(lines)
     for sign, meaning in (
         ("low on memory", "its worker was killed as its machine ran out of memory"),
         ("node has died", "its machine was lost"),

@@ -14,6 +14,9 @@ from .ray_worker import Job, UnitWorker
 SPARED = 0.1
 """The share of a GPU's memory that is left free."""
 
+MOST_WORKERS = 64
+"""On one GPU. Ray counts in ten-thousandths, too coarse to keep 101 workers from being 102."""
+
 START_SECONDS = 300.0
 
 
@@ -37,7 +40,7 @@ def share_gpu(use: MemoryUse, most: int = MOST) -> Share:
     usable = (1 - SPARED) * use.total
     run = max(1, use.needed - CONTEXT_BYTES)
     together = max(1, min(most, int((usable - CONTEXT_BYTES) / run)))
-    workers = max(1, int(usable / (CONTEXT_BYTES + together * run)))
+    workers = max(1, min(MOST_WORKERS, int(usable / (CONTEXT_BYTES + together * run))))
     return Share(int(10_000 / workers) / 10_000, together)
 
 

@@ -61,7 +61,7 @@ def make_executor() -> Any:
     return RayExecutor(
         ASKED.get("address"),
         workers,
-        "cpu",
+        device,
         ASKED.get("timeout"),
         unit_seconds=ASKED.get("unit_seconds", 0.5),
         **more,

@@ -220,6 +220,23 @@ except DipbenchError as error:
     assert told.endswith(": install the same versions on all machines\n")
 
 
+@needs_ray
+def test_why_workers_cannot_start_is_told() -> None:
+    # A module that workers do not have stands for a dipbench that they do not have.
+    code = """
+import sys
+from types import ModuleType
+from dipbench.benchmark.executors.ray_cluster import joined, result, start_actor
+there = sys.modules["only_there"] = ModuleType("only_there")
+exec("class Worker:\\n    def work(self): return 1", there.__dict__)
+with joined(None, 1):
+    print(result(start_actor(there.Worker, (), {"num_cpus": 1.0}).work.remote()).reason)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.startswith("ModuleNotFoundError: No module named 'only_there' (is the same")
+    assert done.stdout.count("\n") == 1
+
+
 # GPUs
 
 
