@@ -70,7 +70,7 @@ def merge(
         )
     generations = [*([before] if before else []), *others]
     refuse_compact(folder, generations)
-    sources = _choose(parts, generations)
+    sources = choose_sources(parts, generations)
     if not sources:
         raise StoreError(f"{folder} holds no undamaged runs: run `dipbench train --out {folder}`")
     paths = {
@@ -83,7 +83,7 @@ def merge(
     with published_hdf5(paths["curves"]) as file:
         ordered = sorted(sources, key=row_order)
         for (image, task), keys in groupby(ordered, key=lambda key: (key.image, key.task)):
-            runs = _load(list(keys), sources)
+            runs = load_runs(list(keys), sources)
             write_curves(file, image, task, [run.curves for run in runs])
             tables.append(_rows(runs))
             digests += [run_sha256(run) for run in runs]
@@ -192,7 +192,7 @@ class _Union(Mapping[Pair, Observation]):
         return len(set(self._first) | set(self._second))
 
 
-def _choose(
+def choose_sources(
     parts: Mapping[Path, Sequence[tuple[RunKey, str]]], generations: Sequence[Generation]
 ) -> dict[RunKey, Source]:
     """Where each run is read from: of several records the first that came furthest."""
@@ -209,7 +209,7 @@ def _choose(
     return sources
 
 
-def _load(keys: Sequence[RunKey], sources: Mapping[RunKey, Source]) -> list[Run]:
+def load_runs(keys: Sequence[RunKey], sources: Mapping[RunKey, Source]) -> list[Run]:
     """The runs of `keys`, in their order, without their outputs; each part is read once."""
     by_part: dict[Path, list[Run]] = {
         part: [replace(run, output=None) for run in read_part(part)]

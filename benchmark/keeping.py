@@ -1,0 +1,154 @@
+"""Runs kept between the sittings of a long build, in a few files that are small enough to commit.
+
+They are parts as any, so that nothing of a run is lost: a build that takes them up again ends with
+the content hash of one that was never interrupted. They lie by image, task and seed, so that what
+has been shipped can be removed.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import StoreError, one_line
+from ..files import published
+from .building import recorded
+from .locking import builder_lock
+from .merging import Generation, Source, choose_sources, load_runs
+from .parts import finished_keys, list_parts, read_part, write_part
+from .plan import Plan, read_plan
+from .schema import USABLE, RunKey, row_order, supersedes
+from .store import MANIFEST, PARTS, check_writable, writing
+
+RECORD = "kept.json"
+RUNS_PER_PART = 128
+
+
+def keep(folder: Path, kept: Path) -> int:
+    """Keep the runs of a benchmark under construction that are not kept yet; it can be repeated.
+
+    Failed runs are not kept: they are tried again.
+
+    Args:
+        folder: of the benchmark; it may be built meanwhile.
+        kept: of the files; made where it is not there.
+
+    Returns:
+        How many runs were added.
+
+    Raises:
+        StoreError: if there is no plan, `kept` holds runs of another protocol, observation seed or
+            image, or the benchmark is being merged.
+    """
+    plan = read_plan(folder)
+    if plan.outputs:
+        raise StoreError(f"{folder} keeps smoothed outputs, which are too large to be kept apart")
+    check_writable(kept)
+    with writing(kept), builder_lock(folder, "keep"):
+        record = _merged(kept, plan)
+        there = _statuses(kept)
+        generations = [Generation(folder)] if (folder / MANIFEST).is_file() else []
+        sources = choose_sources(finished_keys(list_parts(folder / PARTS))[0], generations)
+        by_place: defaultdict[Path, list[RunKey]] = defaultdict(list)
+        for key in sorted(sources, key=row_order):
+            if there.get(key) not in USABLE:
+                by_place[kept / key.image / key.task / f"seed-{key.seed}"].append(key)
+        with published(kept / RECORD) as temporary:
+            temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        return sum(_add(place, keys, sources, there) for place, keys in by_place.items())
+
+
+def restore(kept: Path, folder: Path) -> int:
+    """Give a planned benchmark those of the kept runs that it lacks; it can be repeated.
+
+    Args:
+        kept: what `keep` filled.
+        folder: a benchmark whose plan is frozen.
+
+    Returns:
+        How many runs it was given.
+
+    Raises:
+        StoreError: if nothing is kept there, it is damaged, or of another protocol, observation
+            seed or image than the plan.
+    """
+    if not (kept / RECORD).is_file():
+        raise StoreError(f"{kept} holds no kept runs: `keep` makes it")
+    plan = read_plan(folder)
+    _merged(kept, plan)
+    recorded_runs, _ = recorded(folder, plan)
+    wanted = {key for key in plan.run_keys() if recorded_runs.get(key) not in USABLE}
+    given = 0
+    with writing(folder):
+        for part in _parts(kept):
+            runs = [run for run in read_part(part) if run.key in wanted]
+            wanted -= {run.key for run in runs}
+            given += len(runs)
+            if runs:
+                write_part(folder / PARTS, runs)
+    return given
+
+
+def _add(
+    place: Path,
+    keys: Sequence[RunKey],
+    sources: Mapping[RunKey, Source],
+    there: Mapping[RunKey, str],
+) -> int:
+    """Write the runs that are worth it as parts of their own."""
+    try:
+        loaded = load_runs(keys, sources)
+    except FileNotFoundError as error:
+        raise StoreError("the benchmark was merged meanwhile: run it again") from error
+    runs = [
+        run
+        for run in loaded
+        if run.status != "failed" and supersedes(run.status, there.get(run.key))
+    ]
+    for start in range(0, len(runs), RUNS_PER_PART):
+        write_part(place, runs[start : start + RUNS_PER_PART])
+    return len(runs)
+
+
+def _parts(kept: Path) -> list[Path]:
+    return sorted(kept.rglob("*.parquet"))
+
+
+def _statuses(kept: Path) -> dict[RunKey, str]:
+    """Status by key of what is kept, that which came furthest."""
+    found: dict[RunKey, str] = {}
+    for part in _parts(kept):
+        for run in read_part(part):
+            if supersedes(run.status, found.get(run.key)):
+                found[run.key] = run.status
+    return found
+
+
+def _merged(kept: Path, plan: Plan) -> dict[str, Any]:
+    """What all kept runs have in common with those of a plan, whose images are added.
+
+    Raises:
+        StoreError: if that is not the protocol, the observation seed or an image's content.
+    """
+    own = {
+        "protocol": plan.protocol.to_record(),
+        "observation_seed": plan.observation_seed,
+        "images": dict(plan.images),
+    }
+    if not (kept / RECORD).is_file():
+        return own
+    try:
+        held = json.loads((kept / RECORD).read_text(encoding="utf-8"))
+        images = {**own["images"], **held["images"]}
+        differing = [name for name in ("protocol", "observation_seed") if own[name] != held[name]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{kept / RECORD} is damaged ({one_line(error)}): restore it from a copy"
+        ) from error
+    differing += [f"image {name}" for name in own["images"] if own["images"][name] != images[name]]
+    if differing:
+        raise StoreError(
+            f"{kept} holds runs of another {', '.join(differing)}: choose another folder for these"
+        )
+    return {**own, "images": images}
