@@ -1,22 +1,25 @@
 """What a plan will cost, before it is started."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 from ..data import Image, parse_task
+from ..evaluate.devices import resolve_device
 from ..evaluate.fitting import fit
 from .costs import run_cost
 from .plan import Plan
 from .schema import RunKey
 
-SAMPLE = 32
-TIMED_ITERATIONS = 4
+TIMED_ITERATIONS = {"cpu": 4, "cuda": 100}
+"""On a GPU the first few capture the others."""
+
 KINDS_BESIDES_SMOOTHED = 4
 BYTES_PER_VALUE = 4
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Runs, hours of one worker after the other, and gigabytes of curves before compression."""
+    """Runs, hours with all workers at work, and gigabytes of curves before compression."""
 
     runs: int
     hours: float
@@ -24,10 +27,11 @@ class Estimate:
 
 
 def estimate(plan: Plan, images: list[Image], workers: int, device: str = "auto") -> Estimate:
-    """Estimate a plan's cost from the seconds that one of its models takes.
+    """Estimate a plan's cost from the seconds that one of its runs takes.
 
-    The model in the middle by multiply-accumulates trains for a few iterations; the others are
-    taken to cost in proportion to theirs, counted for at most 32 of them.
+    Of each size of image, the run in the middle by multiply-accumulates trains for a few
+    iterations; the others are taken to cost in proportion to theirs. That a GPU makes several runs
+    side by side is left out.
 
     Args:
         plan: what is to be trained.
@@ -35,27 +39,33 @@ def estimate(plan: Plan, images: list[Image], workers: int, device: str = "auto"
         workers: runs side by side.
         device: where they will run.
     """
-    iterations = sum(plan.protocol.iterations_for(parse_task(task).kind) for task in plan.tasks)
-    each = len(plan.models) * len(plan.seeds)
-    values = each * len(images) * iterations
-    kinds = KINDS_BESIDES_SMOOTHED + len(plan.protocol.ema)
-    step = max(1, len(plan.models) // SAMPLE)
-    sample = plan.models[::step]
+    by_name = {image.name: image for image in images}
+    costs: defaultdict[tuple[int, int, int], dict[RunKey, float]] = defaultdict(dict)
+    values = 0
+    for key in plan.run_keys():
+        shape = by_name[key.image].shape
+        costs[shape][key] = run_cost(plan, key, shape)
+        values += _iterations(plan, key)
     seconds = 0.0
-    for image in images:
-        costs = {
-            model: run_cost(plan, RunKey(model, image.name, plan.tasks[0], 0), image.shape)
-            for model in sample
-        }
-        middle = sorted(sample, key=costs.__getitem__)[len(sample) // 2]
-        timed = fit(
-            middle, image, plan.tasks[0], TIMED_ITERATIONS, 0, plan.protocol, device
-        ).seconds
-        per_iteration = timed / TIMED_ITERATIONS
-        mean_cost = sum(costs.values()) / len(costs)
-        seconds += each * iterations * per_iteration * mean_cost / costs[middle]
+    for alike in costs.values():
+        middle = sorted(alike, key=alike.__getitem__)[len(alike) // 2]
+        timed = _seconds(plan, middle, by_name[middle.image], device)
+        seconds += timed * sum(alike.values()) / alike[middle]
+    kinds = KINDS_BESIDES_SMOOTHED + len(plan.protocol.ema)
     return Estimate(
-        runs=each * len(images) * len(plan.tasks),
+        runs=sum(map(len, costs.values())),
         hours=seconds / 3600 / workers,
         gigabytes=values * kinds * BYTES_PER_VALUE / 1e9,
     )
+
+
+def _seconds(plan: Plan, key: RunKey, image: Image, device: str) -> float:
+    """What a run would take, from a few iterations; one more before loads what they need."""
+    count = TIMED_ITERATIONS[resolve_device(device).type]
+    for iterations in (1, count):
+        made = fit(key.model, image, key.task, iterations, 0, plan.protocol, device)
+    return made.seconds / count * _iterations(plan, key)
+
+
+def _iterations(plan: Plan, key: RunKey) -> int:
+    return plan.protocol.iterations_for(parse_task(key.task).kind)

@@ -14,11 +14,11 @@ from ..benchmark.building import finish as merge_parts
 from ..benchmark.executors import Executor
 from ..benchmark.executors.local import LocalExecutor, default_workers
 from ..benchmark.pictures import Pair, StoredObservations, read_images
-from ..benchmark.plan import Plan, freeze_plan, make_plan, parse_models, read_plan
+from ..benchmark.plan import PLAN_PICTURES, Plan, freeze_plan, make_plan, parse_models, read_plan
 from ..benchmark.schema import RunKey
 from ..benchmark.store import check_writable, file_of
 from ..data import Image, Observation, load_images
-from ..errors import DipbenchError, StoreError
+from ..errors import DipbenchError
 from ..evaluate.protocol import Protocol, get_protocol
 from . import options
 from .output import notes, print_json, progress_bar, say
@@ -99,10 +99,10 @@ def train(
     random:32:7 --protocol quick --out my-store`
     """
     plans = images is not None or images_from is not None
-    pictures: list[Image] = []
     observations: Mapping[Pair, Observation] = {}
     if not plans:
         plan = read_plan(out)
+        pictures = list(read_images(out / PLAN_PICTURES).values())
     else:
         from ..evaluate.devices import resolve_device, resolve_precision
 
@@ -222,8 +222,6 @@ def _seeds(text: str) -> list[int]:
 def _print_estimate(
     plan: Plan, pictures: list[Image], executor: LocalExecutor, as_json: bool
 ) -> None:
-    if not pictures:
-        raise StoreError("--dry-run needs the images too: give --images, --tasks and --models")
     from ..benchmark.estimating import estimate
 
     workers = executor.workers or default_workers(plan.protocol.threads, executor.device)

@@ -88,6 +88,14 @@ def test_a_dry_run_counts_and_starts_nothing(dipbench, tmp_path):
     assert not folder.exists()
 
 
+def test_a_dry_run_of_a_plan_that_is_there_needs_its_folder_alone(dipbench, tmp_path):
+    plan = ["--images", "camera", "--models", "deep-decoder", "--protocol", "quick"]
+    assert dipbench("train", *plan, "--iterations", "2", "--out", tmp_path / "a").status == 0
+    told = json.loads(dipbench("train", "--out", tmp_path / "a", "--dry-run", "--json").out)
+    assert told["runs"] == 1
+    assert 0 < told["hours"] < 0.1
+
+
 @pytest.mark.slow
 def test_demo(dipbench, tmp_path):
     folder = tmp_path / "demo"
