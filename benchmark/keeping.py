@@ -8,6 +8,7 @@ has been shipped can be removed.
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,10 @@ def keep(folder: Path, kept: Path) -> int:
     check_writable(kept)
     with writing(kept), builder_lock(folder, "keep"):
         record = _merged(kept, plan)
-        there = _statuses(kept)
+        there: dict[RunKey, str] = {}
+        for key, status in chain.from_iterable(_entries(kept).values()):
+            if supersedes(status, there.get(key)):
+                there[key] = status
         generations = [Generation(folder)] if (folder / MANIFEST).is_file() else []
         sources = choose_sources(finished_keys(list_parts(folder / PARTS))[0], generations)
         by_place: defaultdict[Path, list[RunKey]] = defaultdict(list)
@@ -77,17 +81,11 @@ def restore(kept: Path, folder: Path) -> int:
         raise StoreError(f"{kept} holds no kept runs: `keep` makes it")
     plan = read_plan(folder)
     _merged(kept, plan)
-    recorded_runs, _ = recorded(folder, plan)
-    wanted = {key for key in plan.run_keys() if recorded_runs.get(key) not in USABLE}
-    given = 0
+    there, _ = recorded(folder, plan)
+    sources = choose_sources(_entries(kept), [])
+    wanted = [key for key in plan.run_keys() if key in sources and there.get(key) not in USABLE]
     with writing(folder):
-        for part in _parts(kept):
-            runs = [run for run in read_part(part) if run.key in wanted]
-            wanted -= {run.key for run in runs}
-            given += len(runs)
-            if runs:
-                write_part(folder / PARTS, runs)
-    return given
+        return _add(folder / PARTS, wanted, sources, there)
 
 
 def _add(
@@ -111,18 +109,10 @@ def _add(
     return len(runs)
 
 
-def _parts(kept: Path) -> list[Path]:
-    return sorted(kept.rglob("*.parquet"))
-
-
-def _statuses(kept: Path) -> dict[RunKey, str]:
-    """Status by key of what is kept, that which came furthest."""
-    found: dict[RunKey, str] = {}
-    for part in _parts(kept):
-        for run in read_part(part):
-            if supersedes(run.status, found.get(run.key)):
-                found[run.key] = run.status
-    return found
+def _entries(kept: Path) -> dict[Path, list[tuple[RunKey, str]]]:
+    """Keys and statuses of what is kept, by part."""
+    parts = sorted(kept.rglob("*.parquet"))
+    return {part: [(run.key, run.status) for run in read_part(part)] for part in parts}
 
 
 def _merged(kept: Path, plan: Plan) -> dict[str, Any]:
