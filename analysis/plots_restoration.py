@@ -138,7 +138,7 @@ def search_course(found: "SearchResult") -> Figure:
         lower.scatter(kept, distances, color=colours, s=14)
         lower.set_xlabel(name)
         lower.set_ylabel("distance from average")
-        lower.set_title("the trained ones; red: nearest, selected", loc="left")
+        lower.set_title("the trained ones; orange: nearest, selected", loc="left")
     return figure
 
 
@@ -148,7 +148,8 @@ def _show(axes: Axes, tile: Tile) -> None:
         axes.imshow(image[0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     else:
         axes.imshow(np.moveaxis(image, 0, 2), interpolation="nearest")
-    axes.set_title(tile.title, fontsize=7)
+    # A genotype's text is wider than a tile.
+    axes.set_title(tile.title.replace("/", "/\n"), fontsize=5.5 if "/" in tile.title else 7)
     axes.set_xlabel(tile.caption, fontsize=7)
     axes.set_xticks([])
     axes.set_yticks([])

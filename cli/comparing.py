@@ -71,7 +71,7 @@ def compare(
         if truth is not None:
             raise ImageError(f"{image} is taken for the truth: --truth needs --degraded beside it")
         observation, wanted, known = _degrade(image, task, mask, size, seed)
-    with progress_bar() as bar:
+    with degraded.told_if_interrupted("nothing is kept"), progress_bar() as bar:
         line = bar.add_task("comparing", total=None)
         rows = run(
             observation,

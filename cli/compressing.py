@@ -8,7 +8,7 @@ import typer
 
 from ..errors import ImageError
 from ..files import published
-from . import options
+from . import degraded, options
 from .output import console, facts_table, notes, print_json, progress_bar, table
 from .targets import PICTURES, check_target
 
@@ -40,7 +40,7 @@ def compress(
     from ..evaluate.compression import compress as run
 
     picture = load_image(image)
-    with progress_bar() as bar:
+    with degraded.told_if_interrupted("nothing is written"), progress_bar() as bar:
         line = bar.add_task("compressing", total=iterations)
 
         def show(done: int, training: Any) -> None:
@@ -68,6 +68,9 @@ def compress(
         "parameter ratio": round(made.parameter_ratio, 3),
         "PSNR unquantised": f"{made.psnr_unquantised:.2f} dB",
     }
+    cut = made.iterations < iterations
+    if cut:
+        notes.print(f"ended after {made.iterations} iterations: {out} holds the best so far")
     if as_json:
         plain = {"psnr": made.psnr, "ssim": made.ssim, "psnr_unquantised": made.psnr_unquantised}
         print_json(
@@ -78,7 +81,7 @@ def compress(
                 "codecs": [asdict(coded) for coded in made.codecs],
             }
         )
-        return
+        raise typer.Exit(130 * cut)
     rows = [("deep-decoder", len(made.data), "", f"{made.psnr:.2f}", f"{made.ssim:.3f}")] + [
         (coded.codec, coded.bytes, coded.quality, f"{coded.psnr:.2f}", f"{coded.ssim:.3f}")
         for coded in made.codecs
@@ -87,6 +90,7 @@ def compress(
     tried = [(entry.bits, entry.bytes, f"{entry.psnr:.2f}") for entry in made.tried]
     console.print(table([">bits of a weight", ">bytes", ">PSNR dB"], tried))
     console.print(facts_table(facts))
+    raise typer.Exit(130 * cut)
 
 
 def decompress(
@@ -111,7 +115,7 @@ def decompress(
             "in another order, which moves some pixels by a level"
         )
     channels, height, width = picture.shape
-    console.print(f"{out}: {width} x {height} pixels, {channels} channels")
+    console.print(f"{out}: {width} x {height} pixels, {'grey' if channels == 1 else 'colour'}")
 
 
 def _read(file: Path) -> bytes:

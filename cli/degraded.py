@@ -1,6 +1,7 @@
 """What the commands that restore a picture share: their options, and how they read the picture."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,8 +23,8 @@ Keep = Annotated[
     Literal["stopped", "smooth", "last", "lowest_loss"],
     typer.Option(
         "--return",
-        help="stopped: where the moving variance is first lowest for long (needs no truth); "
-        "smooth: the moving average at the end; last; lowest_loss.",
+        help="stopped: where the moving variance is first lowest for long (needs no truth, and a "
+        "long training); smooth: the moving average at the end; last; lowest_loss.",
     ),
 ]
 Iterations = Annotated[int | None, typer.Option(min=1, help="Instead of the published ones.")]
@@ -32,20 +33,18 @@ Iterations = Annotated[int | None, typer.Option(min=1, help="Instead of the publ
 def read_degraded(image: str | Path, task: str, mask: Path | None) -> "tuple[Observation, Task]":
     """The observation that a degraded picture is, and the task.
 
+    A bare `inpainting` is that of the pixels which the mask file or the picture marks.
+
     Raises:
         DipbenchError: as `load_observation` and `parse_task` do.
     """
-    from ..data import load_observation
+    from ..data import MaskInpainting, load_observation, parse_task
 
-    wanted = read_task(task, mask)
-    return load_observation(image, wanted, None if mask is None else str(mask)), wanted
-
-
-def read_task(text: str, mask: Path | None) -> "Task":
-    """The task of a text form; the mask belongs to it where it is `inpainting-mask`."""
-    from ..data import parse_task
-
-    return parse_task(text, mask if text.startswith("inpainting-mask") else None)
+    wanted = parse_task(task, mask if task.startswith("inpainting-mask") else None)
+    observation = load_observation(image, wanted, None if mask is None else str(mask))
+    if task == "inpainting" and observation.mask is not None:
+        wanted = MaskInpainting(observation.mask)
+    return observation, wanted
 
 
 def read_truth(path: Path | None) -> "Image | None":
@@ -61,3 +60,13 @@ def tell_missing_lpips(quality: Mapping[str, float]) -> None:
 
     if quality and "lpips" not in quality and has_lpips():
         notes.print(f"no LPIPS: {why_no_lpips()}")
+
+
+@contextmanager
+def told_if_interrupted(remark: str) -> Iterator[None]:
+    """End the command on an interrupt with a remark on what is left of its work."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        notes.print(f"interrupted: {remark}")
+        raise typer.Exit(130) from None

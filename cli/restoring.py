@@ -88,7 +88,8 @@ def restore(
     observation, wanted = degraded.read_degraded(image, task, mask)
     planned = iterations or published_protocol(model, wanted).iterations_for(wanted.kind)
     frames = None if gif is None else Frames(observation, planned)
-    with progress_bar() as bar:
+    remark = "nothing was trained yet, nothing is written"
+    with degraded.told_if_interrupted(remark), progress_bar() as bar:
         line = bar.add_task("restoring", total=planned)
 
         def show(done: int, training: Any) -> None:
@@ -174,7 +175,12 @@ def search(
     from ..data import save_image
 
     observation, wanted = degraded.read_degraded(image, task, mask)
-    with progress_bar() as bar:
+    remark = (
+        "nothing is kept; with --trace FOLDER it could be taken up"
+        if trace is None
+        else f"{trace} holds what is done; the same command goes on there"
+    )
+    with degraded.told_if_interrupted(remark), progress_bar() as bar:
         line = bar.add_task("searching", total=None)
         found = run(
             observation,
@@ -248,10 +254,16 @@ def _state(curves: dict[str, Any]) -> str:
     return f"loss {curves['loss'][-1]:.5f}{psnr}"
 
 
+def _missing(made: "Restoration") -> dict[str, str]:
+    mask = made.observation.mask
+    return {} if mask is None else {"missing": f"{(~mask).mean():.1%} of the pixels"}
+
+
 def _facts(made: "Restoration", out: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "model": made.model,
         "task": made.task,
+        **_missing(made),
         "iterations": made.fit.length,
         "status": made.fit.status,
         "kept": f"{made.kept}, iteration {made.iteration}",

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from .fitting import Training
 
 MOST_FRAMES = 100
-FRAME_MS = 80
-LAST_MS = 2000
+FRAME_MS = (80, 500)
+"""The shortest and the longest time of a frame; the training takes `TRAINING_MS` between them."""
+TRAINING_MS = 5000
+FIRST_MS, LAST_MS = 800, 2000
 
 
 class Frames:
@@ -58,8 +60,8 @@ class Frames:
             raise MissingExtraError("train", "writing a GIF") from error
         pictures = [*self.pictures, _levels(last)]
         images = [PIL.Image.fromarray(levels) for levels in pictures]
-        durations = [FRAME_MS] * (len(images) - 1) + [LAST_MS]
-        durations[0] = 10 * FRAME_MS
+        each = int(np.clip(TRAINING_MS / len(images), *FRAME_MS))
+        durations = [FIRST_MS, *[each] * (len(images) - 2), LAST_MS]
         try:
             with published(path) as temporary:
                 images[0].save(

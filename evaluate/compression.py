@@ -205,6 +205,8 @@ def _train(
 
     with _threads(threads):
         result = training.run(keep)
+    if not best and result.status == "interrupted":
+        raise KeyboardInterrupt
     if not best:
         raise DipbenchError(f"nothing was trained: {result.reason or 'stopped at once'}")
     training.network.load_state_dict(best[0][1])

@@ -212,3 +212,28 @@ def test_search_leaves_its_trace_and_its_picture(dipbench, files):
     names = {path.name for path in (files / "trace").iterdir()}
     assert {"search.json", "scores.jsonl", "trained.jsonl", "search.png"} <= names
     assert load_image(files / "found.png").shape == CAMERA.shape
+
+
+@pytest.mark.parametrize(
+    ("trace", "remark"), [((), "with --trace FOLDER"), (("--trace", "steps"), "steps holds")]
+)
+def test_an_interrupted_search_says_how_to_go_on(dipbench, files, monkeypatch, trace, remark):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dipbench.analysis.search.isnas.search", interrupted)
+    out = files / "found.png"
+    answer = dipbench("search", files / "noisy.png", "--task", "denoising-25", "--out", out, *trace)
+    assert answer.status == 130
+    assert remark in answer.err
+    assert not out.exists()
+
+
+def test_a_marked_picture_is_inpainted_by_its_own_mask(dipbench, files):
+    mask = np.full((64, 64), 255, np.uint8)
+    mask[:, :16] = 0
+    Pillow.fromarray(np.dstack([np.full((64, 64), 99, np.uint8), mask])).save(files / "a.png")
+    answer = restore(dipbench, files, "--json", task="inpainting", image="a.png")
+    facts = json.loads(answer.out)
+    assert facts["missing"] == "25.0% of the pixels"
+    assert facts["task"] == str(parse_task("inpainting-mask", mask))
