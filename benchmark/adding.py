@@ -51,7 +51,7 @@ def add(folder: Path, other: Path) -> Added:
     with writing(folder), builder_lock(folder, "finish"):
         mine, theirs = Generation(folder), Generation(other)
         refuse_compact(folder, (mine, theirs))
-        _check_alike(folder, mine.manifest, other, theirs.manifest)
+        check_alike(folder, mine.manifest, other, theirs.manifest)
         new, alike = _compare(mine, theirs)
         images = read_images(file_of(other, theirs.manifest, "images"))
         observations = StoredObservations(file_of(other, theirs.manifest, "images"))
@@ -76,7 +76,12 @@ def add(folder: Path, other: Path) -> Added:
     return Added(manifest, new, added_scores, alike)
 
 
-def _check_alike(folder: Path, mine: Manifest, other: Path, theirs: Manifest) -> None:
+def check_alike(folder: Path, mine: Manifest, other: Path, theirs: Manifest) -> None:
+    """See that the runs of two benchmarks can stand in one.
+
+    Raises:
+        StoreError: if they are of two protocols, observation seeds, or contents of one image.
+    """
     differing = [
         name
         for name in sorted({*mine.protocol, *theirs.protocol})

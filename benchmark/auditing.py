@@ -16,7 +16,7 @@ from .merging import Generation
 from .pictures import read_images, read_observation
 from .schema import USABLE, Run, RunKey, summarise
 from .store import file_of, read_table
-from .thinning import LEFT_OUT, restored, thinned, thinned_iterations
+from .thinning import dataset_name, restored, thinned_curves, thinned_iterations
 from .training import make_run
 
 DEVIATIONS = 3.0
@@ -197,12 +197,9 @@ def _spread(keys: Sequence[RunKey], remake: "_Remaking") -> float:
 def _thinned(run: Run, stride: int) -> Run:
     """The run as a compact benchmark would give it."""
     kept = thinned_iterations(max(map(len, run.curves.values()), default=0), stride)
-    curves = {
-        kind: restored(kind, thinned(kind, curve, kept))
-        for kind, curve in run.curves.items()
-        if kind not in LEFT_OUT
-    }
-    return replace(run, curves=curves)
+    stored = thinned_curves(run, kept)
+    kinds = (kind for kind in run.curves if dataset_name(kind) in stored)
+    return replace(run, curves={kind: restored(kind, stored[dataset_name(kind)]) for kind in kinds})
 
 
 def _same_bits(one: Run, other: Run) -> bool:

@@ -8,6 +8,7 @@ criterion stops it, replayed on its full curves, which the thinned ones could no
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from secrets import token_hex
 from shutil import rmtree
@@ -18,21 +19,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..data import Image, Observation
 from ..errors import StoreError
 from ..evaluate.stopping import STOPPING
+from .adding import check_alike
 from .hdf5 import published_hdf5
-from .merging import Generation, content_sha256
+from .merging import Generation, Source, choose_sources, content_sha256
 from .pictures import StoredObservations, read_images, write_pictures
 from .schema import STOP_COLUMN, USABLE, Pair, Run, RunKey, row_order, runs_schema
-from .scorefiles import committed_scores
+from .scorefiles import SCORE_KEYS, committed_scores
 from .store import CURVE_STRIDE, Manifest, check_writable, commit, file_of, write_table
-from .thinning import LEFT_OUT, dataset_name, thinned, thinned_iterations, write_thinned_curves
+from .thinning import thinned_curves, thinned_iterations, write_thinned_curves
 from .values import stop_of
 from .verifying import verify
 from .verifying_thinned import thinned_sha256
 
 SCORE_BITS = 16
 """Significant bits that a score keeps, five decimals: the rest would be most of the file."""
+
+MADE_FROM = "made_from"
+"""What the manifest calls the content hashes of the full benchmarks."""
 
 Part = tuple[str, str, int | None]
 """An image's name, a task's text form and a seed."""
@@ -53,7 +59,7 @@ class Compacted:
 
 
 def compact(
-    folder: Path,
+    folders: Path | Sequence[Path],
     out: Path,
     stride: int = 4,
     *,
@@ -61,10 +67,13 @@ def compact(
     card: Mapping[str, str] = MappingProxyType({}),
     initialisations: int | None = None,
 ) -> Compacted:
-    """Make a compact copy of a benchmark; its name is that of its folder.
+    """Make a compact copy of a benchmark, or one of several; its name is that of its folder.
+
+    One that is compact already, at the same stride, can be among them, so that a copy grows by
+    what was trained since; its runs stay as they are, to the bit.
 
     Args:
-        folder: a benchmark with full curves.
+        folders: benchmarks of one protocol, observation seed and images.
         out: the copy's folder, which must not be there yet.
         stride: of how many iterations one is kept.
         licence: of the data, an SPDX identifier such as `CC-BY-4.0`.
@@ -72,17 +81,19 @@ def compact(
         initialisations: keep the scores of so many alone.
 
     Raises:
-        StoreError: if the benchmark is damaged, or compact itself, no part of it is complete, or a
-            curve cannot be packed.
+        StoreError: if a benchmark is damaged or compact at another stride, they do not go together,
+            no part of them is complete, or a curve cannot be packed.
     """
-    _check(folder, out, stride)
+    sources = _open([folders] if isinstance(folders, Path) else folders, out, stride)
     temporary = out.with_name(f".{out.name}.{token_hex(4)}.tmp")
     try:
         temporary.mkdir()
-        done = _write(folder, temporary, out.name, stride, licence, card, initialisations)
+        further = {"licence": licence} if licence else {}
+        further |= {"card": dict(card)} if card else {}
+        done = _write(sources, temporary, out.name, stride, further, initialisations)
         problems = verify(temporary)
         if problems:
-            raise StoreError(f"the compact copy of {folder} is not sound: {problems[0]}")
+            raise StoreError(f"the compact copy {out} is not sound: {problems[0]}")
         temporary.replace(out)
     except OSError as error:
         raise StoreError(f"cannot write {out} ({error.strerror or error}): make room") from error
@@ -106,68 +117,74 @@ def complete_parts(entries: Iterable[tuple[RunKey, str]]) -> tuple[list[Part], l
     return complete, [part for part in held if part not in complete]
 
 
-def _check(folder: Path, out: Path, stride: int) -> None:
+def _open(folders: Sequence[Path], out: Path, stride: int) -> list[Generation]:
+    """The benchmarks, checked."""
     if stride < 1:
         raise StoreError(f"a stride of {stride} keeps nothing: give 1 or more")
     if out.exists():
         raise StoreError(f"{out} is there already: remove it, or choose another --out")
     check_writable(out.parent)
-    problems = verify(folder)
-    if problems:
-        raise StoreError(
-            f"{folder} cannot be copied: {problems[0]} (problem 1 of {len(problems)}: "
-            f"`dipbench verify {folder}` lists them)"
-        )
+    sources: list[Generation] = []
+    for folder in folders:
+        problems = verify(folder)
+        if problems:
+            raise StoreError(
+                f"{folder} cannot be copied: {problems[0]} (problem 1 of {len(problems)}: "
+                f"`dipbench verify {folder}` lists them)"
+            )
+        source = Generation(folder)
+        if source.manifest.stride not in (None, stride):
+            raise StoreError(
+                f"{folder} keeps one in {source.manifest.stride} iterations, not in {stride}: "
+                "take that stride, or the benchmark it was made from"
+            )
+        for other in sources:
+            check_alike(other.folder, other.manifest, folder, source.manifest)
+        sources.append(source)
+    return sources
 
 
 def _write(
-    folder: Path,
+    sources: Sequence[Generation],
     out: Path,
     name: str,
     stride: int,
-    licence: str | None,
-    card: Mapping[str, str],
+    further: Mapping[str, Any],
     initialisations: int | None,
 ) -> Compacted:
-    generation = Generation(folder)
-    source = generation.manifest
-    if source.stride is not None:
-        raise StoreError(f"{folder} is compact itself: take the benchmark it was made from")
-    parts, left_out = complete_parts(generation.entries)
+    parts, left_out = complete_parts(chain.from_iterable(source.entries for source in sources))
     if not parts:
+        listed = ", ".join(str(source.folder) for source in sources)
         raise StoreError(
-            f"{folder} has no image, task and seed with a run of every model: train the rest first"
+            f"{listed}: no image, task and seed has a run of every model: train the rest first"
         )
-    keys: defaultdict[Pair, list[RunKey]] = defaultdict(list)
-    for key in sorted((key for key, _ in generation.entries), key=row_order):
+    by_pair: defaultdict[Pair, list[RunKey]] = defaultdict(list)
+    chosen = choose_sources({}, sources)
+    for key in sorted(chosen, key=row_order):
         if (key.image, key.task, key.seed) in parts:
-            keys[key.image, key.task].append(key)
+            by_pair[key.image, key.task].append(key)
     paths = {role: out / f"{role}-1.{ending}" for role, ending in _ENDINGS.items()}
     tables, digests = [], []
     with published_hdf5(paths["curves"]) as file:
-        for (image, task), own in keys.items():
-            runs = [generation.run(key) for key in own]
-            write_thinned_curves(file, image, task, runs, stride)
-            tables.append(_rows(runs))
-            digests += _digests(tables[-1], runs, stride)
+        for (image, task), keys in by_pair.items():
+            runs = [_run(chosen[key], key, stride) for key in keys]
+            rows = [{**row, "row": place} for place, (row, _) in enumerate(runs)]
+            schema = runs_schema(column for row in rows for column in row)
+            tables.append(pa.Table.from_pylist(rows, schema=schema))
+            stored = [own for _, own in runs]
+            write_thinned_curves(file, image, task, [row["length"] for row in rows], stored, stride)
+            digests += map(thinned_sha256, tables[-1].to_pylist(), stored)
     write_table(pa.concat_tables(tables, promote_options="default"), paths["runs"])
-    _write_pictures(folder, source, list(keys), paths["images"])
-    scores = _scores(folder, list(keys), initialisations)
+    _write_pictures(sources, list(by_pair), paths["images"])
+    scores = _scores(sources, list(by_pair), initialisations)
     if scores.num_rows:
         paths["scores"] = out / "scores-1.parquet"
         write_table(scores, paths["scores"])
-    further = {**source.further, CURVE_STRIDE: stride, "made_from": source.content_sha256}
-    further |= {"licence": licence} if licence else {}
-    further |= {"card": dict(card)} if card else {}
-    images = {image for image, _ in keys}
+    manifest = _manifest(sources, list(by_pair), name)
     manifest = replace(
-        source,
-        name=name,
-        generation=1,
-        tasks=tuple(task for task in source.tasks if task in {task for _, task in keys}),
-        images={image: sha256 for image, sha256 in source.images.items() if image in images},
+        manifest,
         content_sha256=content_sha256(digests),
-        further=further,
+        further={**manifest.further, CURVE_STRIDE: stride, **further},
     )
     return Compacted(commit(out, manifest, paths), len(digests), tuple(left_out))
 
@@ -175,11 +192,36 @@ def _write(
 _ENDINGS = {"runs": "parquet", "curves": "h5", "images": "h5"}
 
 
-def _rows(runs: Sequence[Run]) -> pa.Table:
-    """The rows of a pair's runs, with where each criterion stops them."""
-    rows = [{**run.columns(), **_stops(run), "row": row} for row, run in enumerate(runs)]
-    schema = runs_schema(name for row in rows for name in row)
-    return pa.Table.from_pylist(rows, schema=schema)
+def _run(source: Source, key: RunKey, stride: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The row of a run, and what is stored of its curves."""
+    assert isinstance(source, Generation)
+    run = source.run(key)
+    if source.manifest.stride is not None:
+        points = max(map(len, run.curves.values()), default=0)
+        return run.columns(), thinned_curves(run, np.arange(points))
+    row = {**run.columns(), **_stops(run)}
+    return row, thinned_curves(run, thinned_iterations(row["length"], stride))
+
+
+def _manifest(sources: Sequence[Generation], pairs: Sequence[Pair], name: str) -> Manifest:
+    """What the sources have in common, of these images and tasks."""
+    manifests = [source.manifest for source in sources]
+    images = {image: sha256 for one in manifests for image, sha256 in one.images.items()}
+    tasks = dict.fromkeys(task for one in manifests for task in one.tasks)
+    shared = set.intersection(*(set(one.environment.items()) for one in manifests))
+    named, asked = {image for image, _ in pairs}, {task for _, task in pairs}
+    made_from = {one.content_sha256 for one in manifests if one.stride is None}
+    made_from |= {content for one in manifests for content in one.further.get(MADE_FROM, ())}
+    further = {key: value for one in reversed(manifests) for key, value in one.further.items()}
+    return replace(
+        manifests[0],
+        name=name,
+        generation=1,
+        tasks=tuple(task for task in tasks if task in asked),
+        images={image: sha256 for image, sha256 in images.items() if image in named},
+        environment=dict(item for item in manifests[0].environment.items() if item in shared),
+        further={**further, MADE_FROM: sorted(made_from)},
+    )
 
 
 def _stops(run: Run) -> dict[str, Any]:
@@ -190,39 +232,35 @@ def _stops(run: Run) -> dict[str, Any]:
     return found
 
 
-def _digests(rows: pa.Table, runs: Sequence[Run], stride: int) -> list[str]:
-    found = []
-    for row, run in zip(rows.to_pylist(), runs, strict=True):
-        kept = thinned_iterations(row["length"], stride)
-        stored = {
-            dataset_name(kind): thinned(kind, curve, kept)
-            for kind, curve in run.curves.items()
-            if kind not in LEFT_OUT
-        }
-        found.append(thinned_sha256(row, stored))
-    return found
+def _write_pictures(sources: Sequence[Generation], pairs: Sequence[Pair], path: Path) -> None:
+    names = {image for image, _ in pairs}
+    images: dict[str, Image] = {}
+    observations: dict[Pair, Observation] = {}
+    for source in sources:
+        held = file_of(source.folder, source.manifest, "images")
+        images |= {name: image for name, image in read_images(held).items() if name in names}
+        stored = StoredObservations(held)
+        observations |= {pair: stored[pair] for pair in pairs if pair in stored}
+    write_pictures(path, images.values(), observations)
 
 
-def _write_pictures(folder: Path, source: Manifest, pairs: Sequence[Pair], path: Path) -> None:
-    held = file_of(folder, source, "images")
-    images, observations = read_images(held), StoredObservations(held)
-    names = dict.fromkeys(image for image, _ in pairs)
-    write_pictures(
-        path,
-        [images[name] for name in names if name in images],
-        {pair: observations[pair] for pair in pairs if pair in observations},
-    )
-
-
-def _scores(folder: Path, pairs: Sequence[Pair], initialisations: int | None) -> pa.Table:
-    """The scores of these pairs, rounded."""
-    table = committed_scores(folder)
-    held = zip(table["image"].to_pylist(), table["task"].to_pylist(), strict=True)
-    table = table.filter(pa.array([pair in pairs for pair in held], pa.bool_()))
+def _scores(
+    sources: Sequence[Generation], pairs: Sequence[Pair], initialisations: int | None
+) -> pa.Table:
+    """The scores of these pairs, rounded; of those that several sources hold the first's."""
+    tables = [committed_scores(source.folder) for source in sources]
+    table = pa.concat_tables(tables, promote_options="default")
     if initialisations is not None:
         table = table.filter(pc.field("initialisation") < initialisations)
+    wanted: dict[tuple[object, ...], int] = {}
+    keys = zip(*(table[name].to_pylist() for name in SCORE_KEYS), strict=True)
+    for place, key in enumerate(keys):
+        if key[:2] in pairs:
+            wanted.setdefault(key, place)
+    table = table.take(pa.array(list(wanted.values()), pa.int64()))
     values = table["value"].to_numpy().astype(np.float64)
     fractions, exponents = np.frexp(values)
     kept = np.ldexp(np.round(np.ldexp(fractions, SCORE_BITS)), exponents - SCORE_BITS)
     place = table.column_names.index("value")
-    return table.set_column(place, "value", pa.array(kept, pa.float64(), mask=np.isnan(kept)))
+    table = table.set_column(place, "value", pa.array(kept, pa.float64(), mask=np.isnan(kept)))
+    return table.sort_by([(name, "ascending") for name in SCORE_KEYS])

@@ -113,13 +113,18 @@ class Generation:
 
     Args:
         folder: a benchmark that holds one.
+
+    Attributes:
+        folder: that benchmark.
+        manifest: of it.
+        entries: key and status of each run.
     """
 
     def __init__(self, folder: Path) -> None:
         self.manifest = read_manifest(folder)
         self._rows = read_table(folder, self.manifest, "runs")
         self._curves = CurvesReader(file_of(folder, self.manifest, "curves"))
-        self._folder = folder
+        self.folder = folder
         self.entries = table_keys(self._rows)
         self._index = {key: index for index, (key, _) in enumerate(self.entries)}
 
@@ -134,7 +139,7 @@ class Generation:
     def outputs(self) -> Iterator[tuple[RunKey, np.ndarray]]:
         """The smoothed outputs that are kept, one after the other."""
         if "outputs" in self.manifest.files:
-            yield from read_outputs(file_of(self._folder, self.manifest, "outputs"))
+            yield from read_outputs(file_of(self.folder, self.manifest, "outputs"))
 
 
 def refuse_compact(folder: Path, generations: Iterable[Generation]) -> None:

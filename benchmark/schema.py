@@ -78,13 +78,13 @@ def is_summary(by: object) -> bool:
 
 
 def runs_schema(names: Iterable[str]) -> pa.Schema:
-    """`RUNS_SCHEMA`, and after it those of `names` that are further columns.
+    """`RUNS_SCHEMA`, and after it those of `names` that are further columns, by name.
 
     >>> runs_schema(["peak_censored", "seed", "no_such"]).names[len(RUNS_SCHEMA) :]
     ['peak_censored']
     """
     schema = RUNS_SCHEMA
-    for name in dict.fromkeys(names):
+    for name in sorted(set(names)):
         kinds = [kind for pattern, kind in _FURTHER.items() if re.fullmatch(pattern, name)]
         if kinds and name not in RUNS_SCHEMA.names:
             schema = schema.append(pa.field(name, kinds[-1]))

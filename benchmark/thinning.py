@@ -7,7 +7,7 @@ that what a training shows after a multiple of `stride` iterations is there. PSN
 Summaries of runs are not taken from these curves but from the full ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import h5py
 import numpy as np
@@ -76,46 +76,73 @@ def dataset_name(kind: str) -> str:
     return kind + DECIBELS if kind in LOGARITHMIC else kind
 
 
+def thinned_curves(run: Run, kept: np.ndarray) -> dict[str, np.ndarray]:
+    """What is stored of a run's curves by dataset.
+
+    Args:
+        run: all of whose curves are of one length.
+        kept: places in its curves.
+
+    Raises:
+        StoreError: if a curve is shorter than another, or holds no finite number somewhere.
+    """
+    length = max(map(len, run.curves.values()), default=0)
+    for kind, curve in run.curves.items():
+        if len(curve) != length or not np.isfinite(curve).all():
+            raise StoreError(
+                f"{run.key} has no finite {kind} in each of its {length} iterations: such a curve "
+                "cannot be packed, leave its image and task out"
+            )
+    return {
+        dataset_name(kind): thinned(kind, curve, kept)
+        for kind, curve in run.curves.items()
+        if kind not in LEFT_OUT
+    }
+
+
 def write_thinned_curves(
-    file: h5py.File, image: str, task: str, runs: Sequence[Run], stride: int
+    file: h5py.File,
+    image: str,
+    task: str,
+    lengths: Sequence[int],
+    stored: Sequence[Mapping[str, np.ndarray]],
+    stride: int,
 ) -> None:
-    """Write the group `image/task` of a curves file, its runs in the order of their rows.
+    """Write the group `image/task` of a curves file.
 
     Beside the lengths of the runs it holds `iterations`, int32 (points,), and a float32 dataset
     (runs, points) a kind. Past the end of a run that was cut its last value is repeated, for the
     filter that packs the bits would turn NaN into numbers.
 
+    Args:
+        file: that is written.
+        image: its name.
+        task: its text form.
+        lengths: of the runs in iterations, in the order of their rows.
+        stored: `thinned_curves` of the runs.
+        stride: of how many iterations one is kept.
+
     Raises:
-        StoreError: if a run lacks a kind of curve that others have or holds no finite number, or
-            the stride is longer than every run.
+        StoreError: if a run lacks a kind of curve that another has, or the stride is longer than
+            every run.
     """
-    lengths = [max(map(len, run.curves.values()), default=0) for run in runs]
     iterations = thinned_iterations(max(lengths, default=0), stride)
     if not len(iterations):
         raise StoreError(f"a stride of {stride} keeps no iteration of {image}, {task}: give less")
     group = file.create_group(f"{image}/{task}")
     group.create_dataset(LENGTH, data=np.array(lengths, np.int32), fletcher32=True)
     group.create_dataset(ITERATIONS, data=iterations, fletcher32=True)
-    kinds = dict.fromkeys(kind for run in runs for kind in run.curves if kind not in LEFT_OUT)
-    for kind in kinds:
-        table = np.full((len(runs), len(iterations)), np.nan, np.float32)
-        for row, run, length in zip(table, runs, lengths, strict=True):
-            own = thinned(kind, _curve(run, kind, length), iterations[iterations < length])
-            row[: len(own)] = own
-            row[len(own) :] = own[-1] if len(own) else np.nan
+    for name in dict.fromkeys(name for own in stored for name in own):
+        table = np.full((len(stored), len(iterations)), np.nan, np.float32)
+        for row, own, length in zip(table, stored, lengths, strict=True):
+            if name not in own and length:
+                raise StoreError(f"a run of {image}, {task} has no curve {name}, others have")
+            values = own.get(name, row[:0])
+            row[: len(values)] = values
+            row[len(values) :] = values[-1] if len(values) else np.nan
         # Rows without any value, of runs that ended at once, get one that takes no more bits.
         table[np.isnan(table)] = np.nanmin(table)
-        _write_packed(group, dataset_name(kind), table)
-
-
-def _curve(run: Run, kind: str, length: int) -> np.ndarray:
-    curve = run.curves.get(kind, np.empty(0, np.float32))
-    if len(curve) != length or not np.isfinite(curve).all():
-        raise StoreError(
-            f"{run.key} has no finite {kind} in each of its {length} iterations: such a curve "
-            "cannot be packed, leave its image and task out"
-        )
-    return curve
+        _write_packed(group, name, table)
 
 
 def _write_packed(group: h5py.Group, name: str, table: np.ndarray) -> None:

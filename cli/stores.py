@@ -46,7 +46,10 @@ def add(
 
 
 def compact(
-    folder: options.StoreFolder,
+    folders: Annotated[
+        list[Path],
+        typer.Argument(help="Benchmarks, of which one may be compact.", show_default=False),
+    ],
     out: Annotated[Path, typer.Option(help="The copy's folder, not there yet.")],
     stride: Annotated[
         int, typer.Option(min=1, help="Of how many iterations the curves keep one.")
@@ -68,6 +71,8 @@ def compact(
 ) -> None:
     """Make a small copy to ship: complete seeds alone, thinned and rounded curves, exact summaries.
 
+    Several benchmarks go into one copy; a compact one among them grows by the others' runs.
+
     Example: `dipbench compact my-store --out small --stride 8`
     """
     from ..benchmark.card import read_sections
@@ -75,7 +80,7 @@ def compact(
 
     sections = {} if card is None else read_sections(card)
     done = make_copy(
-        folder, out, stride, licence=licence, card=sections, initialisations=initialisations
+        folders, out, stride, licence=licence, card=sections, initialisations=initialisations
     )
     if as_json:
         parts = [dict(zip(("image", "task", "seed"), part, strict=True)) for part in done.left_out]

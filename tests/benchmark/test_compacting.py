@@ -23,7 +23,11 @@ from dipbench.benchmark.plan import PLAN_PICTURES, Plan
 from dipbench.benchmark.schema import Run, RunKey
 from dipbench.benchmark.scorefiles import SCORES_SCHEMA, commit_scores
 from dipbench.benchmark.store import PARTS, Manifest, commit, file_of, read_manifest, write_table
-from dipbench.benchmark.thinning import thinned_iterations, write_thinned_curves
+from dipbench.benchmark.thinning import (
+    thinned_curves,
+    thinned_iterations,
+    write_thinned_curves,
+)
 from dipbench.benchmark.verifying import verify
 from dipbench.data import load_image, parse_task
 from dipbench.errors import DipbenchError, QueryError, StoreError
@@ -114,7 +118,7 @@ def test_only_what_is_complete_is_shipped(full: Path, copy: Path) -> None:
     bench = Benchmark(copy)
     assert (bench.manifest.name, bench.images, len(bench.to_frame())) == ("mini", ("camera",), 8)
     assert set(bench.manifest.images) == {"camera"}
-    assert bench.manifest.further["made_from"] == read_manifest(full).content_sha256
+    assert bench.manifest.further["made_from"] == [read_manifest(full).content_sha256]
     assert bench.manifest.further["licence"] == "CC-BY-4.0"
     assert verify(copy) == []
     done = compact(full, full.with_name("again"), STRIDE)
@@ -351,7 +355,7 @@ def test_what_cannot_be_copied_is_refused_and_leaves_nothing(
     out = tmp_path / "out"
     refused(lambda: compact(full, out, 0), "stride of 0", "1 or more")
     refused(lambda: compact(full, copy), "is there already")
-    refused(lambda: compact(copy, out), "is compact itself")
+    refused(lambda: compact(copy, out, 8), "keeps one in 4 iterations, not in 8")
     refused(lambda: compact(tmp_path / "none", out), "no such folder")
     refused(lambda: compact(full, out, ITERATIONS + 1), "keeps no iteration")
     (tmp_path / "file").write_text("")
@@ -376,10 +380,51 @@ def test_a_curve_that_is_not_finite_or_not_there_is_refused(tmp_path: Path) -> N
     curves = curves_of(np.random.default_rng(0))
     whole = Run(RunKey(MODELS[0], "a", TASK, 0), "finished", "", curves)
     holed = replace(whole, curves={**curves, "psnr": curves["psnr"] * np.nan})
-    lacking = replace(whole, curves={"psnr": curves["psnr"]})
+    shorter = replace(whole, curves={**curves, "psnr": curves["psnr"][:9]})
+    kept = thinned_iterations(ITERATIONS, STRIDE)
+    refused(lambda: thinned_curves(holed, kept), "no finite psnr", MODELS[0])
+    refused(lambda: thinned_curves(shorter, kept), "no finite psnr")
+    lacking = replace(whole, curves={"loss": curves["loss"]})
+    stored = [thinned_curves(run, kept) for run in (whole, lacking)]
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        refused(lambda: write_thinned_curves(file, "a", TASK, [whole, holed], 4), "no finite")
-        refused(lambda: write_thinned_curves(file, "b", TASK, [whole, lacking], 4), "no finite")
+        refused(lambda: write_thinned_curves(file, "a", TASK, [60, 60], stored, 4), "has no curve")
+
+
+def test_a_copy_grows_by_what_was_trained_since(
+    full: Path, tmp_path: Path, frozen_plan: Callable[..., Plan]
+) -> None:
+    """Seed by seed and image by image it becomes what one copy of everything is."""
+    rng = np.random.default_rng(3)
+    made = {}
+    for name, seeds in (("one", (0,)), ("two", (1,)), ("all", (0, 1))):
+        plan = frozen_plan(tmp_path / name, (49, 273, 124), ("denoising-25", "sr-4"), seeds)
+        for key in plan.run_keys():
+            sha256 = read_observation(tmp_path / name / PLAN_PICTURES, key[1:3]).sha256
+            made.setdefault(key, Run(key, "finished", "", curves_of(rng, 30 + key.seed),
+                                     {"observation_sha256": sha256}))  # fmt: skip
+        write_part(tmp_path / name / PARTS, [made[key] for key in plan.run_keys()])
+        finish(tmp_path / name)
+    rows = [(MODELS[0], "camera", task, "snip", 0, 0.1, "search", "") for task in plan.tasks]
+    records = [dict(zip(SCORES_SCHEMA.names, row, strict=True)) for row in rows]
+    for name in ("one", "all"):
+        commit_scores(tmp_path / name, pa.Table.from_pylist(records, schema=SCORES_SCHEMA))
+    compact(tmp_path / "one", tmp_path / "first", STRIDE, licence="CC0-1.0", card={"A": "b"})
+    grown = compact([tmp_path / "first", tmp_path / "two"], tmp_path / "grown", STRIDE)
+    whole = compact(tmp_path / "all", tmp_path / "whole", STRIDE)
+    assert grown.runs == whole.runs == 12
+    assert grown.manifest.content_sha256 == whole.manifest.content_sha256
+    for role in ("runs", "scores"):
+        assert grown.manifest.files[role]["sha256"] == whole.manifest.files[role]["sha256"]
+    assert grown.manifest.generation == 1
+    assert (grown.manifest.further["licence"], grown.manifest.further["card"]) == (
+        "CC0-1.0", {"A": "b"}
+    )  # fmt: skip
+    contents = [read_manifest(tmp_path / name).content_sha256 for name in ("one", "two")]
+    assert grown.manifest.further["made_from"] == sorted(contents)
+    again = compact([tmp_path / "grown", tmp_path / "one"], tmp_path / "again", STRIDE)
+    assert again.manifest.content_sha256 == grown.manifest.content_sha256
+    refused(lambda: compact([tmp_path / "first", tmp_path / "two"], tmp_path / "x", 5), "one in 4")
+    refused(lambda: compact([tmp_path / "one", full], tmp_path / "x"), "another protocol")
 
 
 def test_it_cannot_grow_for_its_curves_lack_iterations(
