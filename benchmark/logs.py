@@ -3,7 +3,7 @@
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -36,6 +36,31 @@ def unit_log(folder: Path, unit: str) -> Iterator[logging.Logger]:
         yield logger
     finally:
         logger.removeHandler(handler)
+
+
+@contextmanager
+def told(tell: Callable[[str], None]) -> Iterator[None]:
+    """Have the warnings of a build told meanwhile, such as of units that were lost.
+
+    >>> with told(print):
+    ...     logger.warning("unit aafb2f6ca5 is lost: its machine was lost")
+    unit aafb2f6ca5 is lost: its machine was lost
+    """
+    handler = _Telling(tell)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Telling(logging.Handler):
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self.tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.tell(record.getMessage())
 
 
 class _Appending(logging.Handler):

@@ -13,6 +13,7 @@ from ..benchmark.building import WHOLE, Progress, Shard, build, read_progress
 from ..benchmark.building import finish as merge_parts
 from ..benchmark.executors import Executor
 from ..benchmark.executors.local import LocalExecutor, default_workers
+from ..benchmark.logs import told
 from ..benchmark.pictures import Pair, StoredObservations, read_images
 from ..benchmark.plan import PLAN_PICTURES, Plan, freeze_plan, make_plan, parse_models, read_plan
 from ..benchmark.schema import RunKey
@@ -104,10 +105,8 @@ def train(
         plan = read_plan(out)
         pictures = list(read_images(out / PLAN_PICTURES).values())
     else:
-        from ..evaluate.devices import resolve_device, resolve_precision
-
         settings = _protocol(protocol, size, iterations, threads)
-        settings = settings.replace(precision=resolve_precision(precision, resolve_device(device)))
+        settings = settings.replace(precision=_precision(precision, device, executor))
         pictures, observations = _pictures(images, images_from, settings.size)
         plan = make_plan(
             out.resolve().name,
@@ -151,9 +150,15 @@ def run_build(
             counts[status] = counts.get(status, 0) + 1
             bar.advance(task)
 
-        build(
-            folder, executor, shard=shard, retry_failed=retry_failed, on_start=start, on_run=advance
-        )
+        with told(notes.print):
+            build(
+                folder,
+                executor,
+                shard=shard,
+                retry_failed=retry_failed,
+                on_start=start,
+                on_run=advance,
+            )
     made = ", ".join(f"{count} {status}" for status, count in counts.items()) or "nothing to do"
     notes.print(f"{folder}: {made}")
     return counts
@@ -211,6 +216,15 @@ def _protocol(name: str, size: int | None, iterations: int | None, threads: int)
     if changed != base:
         changed = changed.replace(name=f"{name}-changed")
     return changed.replace(threads=threads)
+
+
+def _precision(name: str, device: str, executor: ExecutorName) -> str:
+    """The precision of a plan; what a cluster's machines compute in is not known here."""
+    if executor is ExecutorName.RAY:
+        return "float32" if name == "auto" else name
+    from ..evaluate.devices import resolve_device, resolve_precision
+
+    return resolve_precision(name, resolve_device(device))
 
 
 def _seeds(text: str) -> list[int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
+from ...errors import DeviceError
 from ..costs import run_cost
 from ..pictures import read_images
 from ..plan import PLAN_PICTURES, Plan
@@ -45,6 +46,12 @@ class RayExecutor:
     timeout: float | None = None
     work: Work = train_unit
     unit_seconds: float = UNIT_SECONDS
+
+    def __post_init__(self) -> None:
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise DeviceError(
+                f"a cluster gives out its GPUs itself: choose auto, cpu or cuda, not {self.device}"
+            )
 
     def run(self, folder: Path, plan: Plan, units: Sequence[Unit]) -> Iterator[Outcome]:
         """Train the runs of the units; those of lost workers again, then recorded as failed.

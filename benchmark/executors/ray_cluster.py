@@ -111,24 +111,21 @@ def _see_that_it_answers(address: str) -> None:
         )
 
 
-def has_gpus() -> bool:
-    """Whether the cluster has GPUs."""
-    return bool(ray.cluster_resources().get("GPU", 0) > 0)
-
-
 def cluster_device(device: str) -> str:
     """`cpu` or `cuda` on a cluster's machines; `auto` takes GPUs where there are any.
 
     Raises:
-        DeviceError: if it names one GPU, or GPUs and the cluster has none.
+        DeviceError: if it asks for GPUs and the cluster has none.
     """
-    if device not in ("auto", "cpu", "cuda"):
-        raise DeviceError(f"device {device!r} names one GPU: on a cluster choose auto, cpu or cuda")
-    if device == "cuda" and not has_gpus():
+    if device == "cpu":
+        return "cpu"
+    if ray.cluster_resources().get("GPU", 0) > 0:
+        return "cuda"
+    if device == "cuda":
         raise DeviceError(
             "the Ray cluster has no GPUs: start its machines with --num-gpus, or choose cpu"
         )
-    return "cuda" if device != "cpu" and has_gpus() else "cpu"
+    return "cpu"
 
 
 def capacity(options: dict[str, float]) -> int:

@@ -7,6 +7,7 @@ from functools import cached_property
 from secrets import token_hex
 
 from ...errors import DipbenchError
+from ..logs import logger
 from ..plan import PLAN_PICTURES
 from . import ATTEMPTS, Unit
 from .ray_cluster import (
@@ -29,8 +30,9 @@ CAPACITY_SECONDS = 10.0
 GATHER_SECONDS = 60.0
 """How long units wait for every worker to arrive and be checked."""
 
+PATIENT_SECONDS = 20.0
 START_SECONDS = 300.0
-"""How long the cluster may have no room for any worker."""
+"""How long the cluster may have no room for any worker, and when that is told."""
 
 
 @dataclass
@@ -75,7 +77,7 @@ class Crew:
         self._follows_cluster = wanted is None
         self._workers: list[Worker] = []
         self._looked = -CAPACITY_SECONDS
-        self._gathered = False
+        self._gathered = self._told = False
         self._began = self._last_sign = time.monotonic()
         self._lost_at_start = 0
 
@@ -159,11 +161,15 @@ class Crew:
             raise DipbenchError(f"workers do not start: {lost.reason}")
 
     def _see_that_some_work(self) -> None:
+        now = time.monotonic()
         if self.busy:
-            self._last_sign = time.monotonic()
-        if time.monotonic() - self._last_sign > START_SECONDS:
+            self._last_sign = now
+        takes = f"{self._resources['num_cpus']:g} CPUs and {self._resources['num_gpus']:g} GPUs"
+        if now - self._last_sign > PATIENT_SECONDS and not self._told:
+            self._told = True
+            logger.warning("waits for room on the Ray cluster: each worker takes %s", takes)
+        if now - self._last_sign > START_SECONDS:
             raise DipbenchError(
                 f"the Ray cluster had no room for a worker for {START_SECONDS:.0f} s (each takes "
-                f"{self._resources['num_cpus']:g} CPUs and {self._resources['num_gpus']:g} GPUs): "
-                "see `ray status`; what is finished is kept"
+                f"{takes}): see `ray status`; what is finished is kept"
             )

@@ -80,7 +80,7 @@ class Dispatch:
 
     def _lose(self, unit: Unit, reason: str) -> Iterator[Outcome]:
         with unit_log(self._folder, unit.name) as log:
-            log.warning("lost: %s", reason)
+            log.warning("unit %s is lost: %s", unit.name, reason)
         given_up = self._schedule.lost(unit)
         if given_up:
             told = f"lost {ATTEMPTS} times, last in unit {unit.name}: {reason}"
