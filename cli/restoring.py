@@ -266,6 +266,7 @@ def _facts(made: "Restoration", out: Path) -> dict[str, Any]:
         **_missing(made),
         "iterations": made.fit.length,
         "status": made.fit.status,
+        **({"reason": made.fit.reason} if made.fit.reason else {}),
         "kept": f"{made.kept}, iteration {made.iteration}",
         "seconds": round(made.fit.seconds, 1),
         "precision": made.protocol.precision,

@@ -96,7 +96,7 @@ def _joined(
     joined = np.logical_and.reduce(masks)
     if joined.all():
         raise TaskError(
-            f"no pixel of {label} is marked missing: pass mask=, or mark them by alpha 0 or NaN"
+            f"no pixel of {label} is marked missing: give a mask, or mark them by alpha 0 or NaN"
         )
     return np.asarray(joined)
 

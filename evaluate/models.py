@@ -1,10 +1,12 @@
 """From what a user names as a model to a network with its seeded weights and its input's shape."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from torch import nn
 
+from ..errors import GenotypeError, unknown
 from ..genotypes import Genotype
 from ..genotypes.initialisation import initialise
 from ..genotypes.named import NamedNetwork
@@ -41,7 +43,13 @@ def parse_model(model: Model, task_kind: str) -> Genotype | NamedNetwork:
     """
     if isinstance(model, str) and (model in REFERENCE or model in BY_TASK):
         return reference_for(model, task_kind)
-    return Genotype.parse(model)
+    try:
+        return Genotype.parse(model)
+    except GenotypeError as error:
+        names = list(dict.fromkeys([*BY_TASK, *REFERENCE]))
+        if isinstance(model, str) and get_close_matches(model, names, n=1):
+            raise GenotypeError(unknown("model", model, names, limit=len(names))) from error
+        raise
 
 
 def side_multiple(model: Model, task_kind: str) -> int:

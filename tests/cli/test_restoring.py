@@ -81,7 +81,7 @@ def test_restore_by_a_mask_file_and_by_alpha(dipbench, files):
         (("--gif", "a.png"), "must end in .gif"),
         (("--plot", "d.bmp"), "must end in"),
         (("--task", "denoise"), "unknown task"),
-        (("--model", "dipp"), "dipp"),
+        (("--model", "dipp"), "did you mean 'dip'?"),
         (("--model", "dip-pixel-shuffle"), "cannot make an image"),
         (("--device", "cuda:99"), "cuda:99"),
         (("--precision", "half"), "'half' is no precision"),
