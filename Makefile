@@ -3,7 +3,7 @@
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint clean
+.PHONY: help demo test test-all lint clean mini mini-pilot mini-keep mini-ship mini-status
 
 BIN := .venv/bin
 # -P: the folder is the package dipbench itself, so its modules must not be importable bare.
@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; \
-	do printf '%-16s %s\n' "$$name" "$$text"; done
+	do printf '%-18s %s\n' "$$name" "$$text"; done
 
 demo: .venv/.train ## install, then train six models and ask the table about them (CPU, minutes)
 	$(BIN)/dipbench demo
@@ -29,6 +29,27 @@ lint: .venv/.test ## install, then run ruff and the type checker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	cd .venv/src && ../bin/python -P -m mypy -p dipbench --config-file dipbench/pyproject.toml
+
+# The shipped benchmark: tens of hours a part, in as many sittings as it takes. Its folder is not
+# removed by `make clean`.
+MINI := mini-store
+BUILD := $(BIN)/python -P benchmark/mini/build.py
+
+mini: .venv/.train ## go on with the trainings of the shipped benchmark; end it at any time
+	$(BUILD) train --work $(MINI)
+
+mini-pilot: .venv/.train ## train the pilot of the shipped benchmark and report on it (hours)
+	$(BUILD) pilot --work $(MINI)
+	$(BIN)/python -P tests/performance/pilot.py $(MINI)/pilot
+
+mini-keep: .venv/.train ## keep what `make mini` has trained in files to commit
+	$(BUILD) keep --work $(MINI)
+
+mini-ship: .venv/.train ## put what is complete into the package, with its card
+	$(BUILD) ship --work $(MINI)
+
+mini-status: .venv/.train ## say how far the shipped benchmark is
+	$(BUILD) status --work $(MINI)
 
 clean: ## remove everything that these targets made
 	rm -rf .venv build dist dipbench.egg-info demo-store .mypy_cache .ruff_cache .pytest_cache \

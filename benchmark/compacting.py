@@ -26,6 +26,7 @@ from .adding import check_alike
 from .hdf5 import published_hdf5
 from .merging import Generation, Source, choose_sources, content_sha256
 from .pictures import StoredObservations, read_images, write_pictures
+from .plan import PLAN, read_plan
 from .schema import STOP_COLUMN, USABLE, Pair, Run, RunKey, row_order, runs_schema
 from .scorefiles import SCORE_KEYS, committed_scores
 from .store import CURVE_STRIDE, Manifest, check_writable, commit, file_of, write_table
@@ -102,13 +103,19 @@ def compact(
     return done
 
 
-def complete_parts(entries: Iterable[tuple[RunKey, str]]) -> tuple[list[Part], list[Part]]:
-    """The images, tasks and seeds with a run of every model that has any, and the others.
+def complete_parts(
+    entries: Iterable[tuple[RunKey, str]], planned: Iterable[str] = ()
+) -> tuple[list[Part], list[Part]]:
+    """The images, tasks and seeds with a run of every model, and the others.
 
     A run that diverged is one; a failed one, which says nothing of its model, is not.
+
+    Args:
+        entries: key and status of each run.
+        planned: models that there are beside those of the entries.
     """
     held: defaultdict[Part, set[str]] = defaultdict(set)
-    models = set()
+    models = set(planned)
     for key, status in entries:
         part = key.image, key.task, key.seed
         models.add(key.model)
@@ -152,7 +159,14 @@ def _write(
     further: Mapping[str, Any],
     initialisations: int | None,
 ) -> Compacted:
-    parts, left_out = complete_parts(chain.from_iterable(source.entries for source in sources))
+    planned = [
+        model
+        for source in sources
+        if (source.folder / PLAN).is_file()
+        for model in read_plan(source.folder).models
+    ]
+    entries = chain.from_iterable(source.entries for source in sources)
+    parts, left_out = complete_parts(entries, planned)
     if not parts:
         listed = ", ".join(str(source.folder) for source in sources)
         raise StoreError(

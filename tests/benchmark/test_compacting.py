@@ -137,6 +137,7 @@ def test_a_seed_is_complete_with_a_record_of_every_model_that_did_not_fail() -> 
         [("camera", TASK, 2)],
         [("camera", TASK, 0), ("camera", TASK, 1)],
     )
+    assert complete_parts(entries, ["c"])[0] == []
 
 
 def test_curves_are_those_of_the_kept_iterations_rounded(

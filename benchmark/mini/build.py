@@ -1,0 +1,204 @@
+"""Builds the shipped benchmark `mini`, part by part, over as many sittings as it takes.
+
+    python benchmark/mini/build.py pilot     train 32 stratified models, and report on them
+    python benchmark/mini/build.py train     go on with what is neither shipped nor kept
+    python benchmark/mini/build.py keep      keep what is trained in benchmark/mini/kept, to commit
+    python benchmark/mini/build.py ship      ship what is complete, and drop it from what is kept
+    python benchmark/mini/build.py status    say how far each part is
+
+A part is an image, a task and a seed, with all 522 models. Each is built in a folder of its own
+under `--work`, which may be lost at any time: `train` begins with what was kept. Nothing here is
+installed with the package.
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+import dipbench
+from dipbench.benchmark.building import finish, read_progress
+from dipbench.benchmark.card import read_sections
+from dipbench.benchmark.compacting import Part, compact
+from dipbench.benchmark.executors import Executor
+from dipbench.benchmark.executors.local import LocalExecutor
+from dipbench.benchmark.keeping import RECORD, keep, restore
+from dipbench.benchmark.loading import shipped_folder
+from dipbench.benchmark.plan import PLAN, freeze_plan, make_plan, parse_models
+from dipbench.benchmark.store import MANIFEST
+from dipbench.cli.training import run_build
+from dipbench.data import load_image
+from dipbench.errors import DipbenchError
+from dipbench.evaluate.protocol import get_protocol
+
+HERE = Path(__file__).resolve().parent
+KEPT = HERE / "kept"
+SHIPPED = shipped_folder() / "mini"
+
+PROTOCOL = get_protocol("mini64")
+MODELS = "isnas522"
+PILOT_MODELS = "stratified:32"
+PARTS: tuple[Part, ...] = tuple(
+    (image, task, seed)
+    for image, task in (
+        ("camera", "denoising-25"),
+        ("astronaut", "denoising-25"),
+        ("coins", "denoising-25"),
+        ("camera", "inpainting-50"),
+        ("camera", "sr-2"),
+    )
+    for seed in (0, 1)
+)
+"""In the order of the build. Every image is taken in grey."""
+
+STRIDE = 4
+INITIALISATIONS = 8
+LICENCE = "CC-BY-4.0"
+
+
+def folder_of(work: Path, part: Part) -> Path:
+    """Where a part is built."""
+    return work / "-".join(map(str, part))
+
+
+def shipped_parts(shipped: Path) -> set[Part]:
+    """The parts that are shipped already."""
+    if not (shipped / MANIFEST).is_file():
+        return set()
+    frame = dipbench.load(shipped).to_frame()
+    keys = zip(frame["image"], frame["task"], frame["seed"], strict=True)
+    return {(image, task, int(seed)) for image, task, seed in keys}
+
+
+def prepare(folder: Path, kept: Path, part: Part, models: str) -> Path:
+    """Freeze the plan of a part, and give it what was kept of it."""
+    image, task, seed = part
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = [load_image(image, size=PROTOCOL.size, colour=False)]
+    plan = make_plan("mini", parse_models(models), pictures, [task], [seed or 0], PROTOCOL)
+    freeze_plan(folder, plan, pictures)
+    if (kept / RECORD).is_file():
+        given = restore(kept, folder)
+        print(f"{folder}: {given} kept runs taken up", file=sys.stderr)
+    return folder
+
+
+def train(work: Path, kept: Path, shipped: Path, executor: Executor) -> None:
+    """Train every part that is not shipped, one after the other."""
+    there = shipped_parts(shipped)
+    for part in PARTS:
+        if part not in there:
+            run_build(
+                prepare(folder_of(work, part), kept, part, MODELS), executor, retry_failed=True
+            )
+
+
+def pilot(work: Path, kept: Path, executor: Executor) -> Path:
+    """Train the pilot, whose runs are also those of the first part, and keep them."""
+    folder = prepare(work / "pilot", kept, PARTS[0], PILOT_MODELS)
+    run_build(folder, executor, retry_failed=True)
+    keep(folder, kept)
+    return folder
+
+
+def keep_all(work: Path, kept: Path, shipped: Path) -> int:
+    """Keep the runs of every part that is not shipped; return how many were added."""
+    there = shipped_parts(shipped)
+    folders = [folder_of(work, part) for part in PARTS if part not in there]
+    return sum(keep(folder, kept) for folder in folders if (folder / PLAN).is_file())
+
+
+def ship(work: Path, kept: Path, shipped: Path, card: Path) -> None:
+    """Ship the parts that are complete beside those that are shipped already.
+
+    Raises:
+        DipbenchError: if there is neither.
+    """
+    there = shipped_parts(shipped)
+    complete = [part for part in PARTS if part not in there and is_complete(folder_of(work, part))]
+    for part in complete:
+        finish(folder_of(work, part))
+    sources = [shipped] if there else []
+    sources += [folder_of(work, part) for part in complete]
+    if not sources:
+        raise DipbenchError(f"{work} holds no complete part: train one first")
+    # Beside the old one until it is whole, under the name that it is to bear.
+    new = shipped.parent / ".new" / shipped.name
+    shutil.rmtree(new.parent, ignore_errors=True)
+    new.parent.mkdir(parents=True)
+    try:
+        done = compact(
+            sources,
+            new,
+            STRIDE,
+            licence=LICENCE,
+            card=read_sections(card),
+            initialisations=INITIALISATIONS,
+        )
+        shutil.rmtree(shipped, ignore_errors=True)
+        new.replace(shipped)
+    finally:
+        shutil.rmtree(new.parent, ignore_errors=True)
+    for part in shipped_parts(shipped):
+        shutil.rmtree(kept_of(kept, part), ignore_errors=True)
+    print(f"{shipped}: {done.runs} runs in {done.size:,} bytes")
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether every run of a part is trained."""
+    if not (folder / PLAN).is_file():
+        return False
+    progress = read_progress(folder)
+    return progress.remaining == progress.failed == 0
+
+
+def kept_of(kept: Path, part: Part) -> Path:
+    """Where the runs of a part are kept."""
+    image, task, seed = part
+    return kept / image / task / f"seed-{seed}"
+
+
+def status(work: Path, kept: Path, shipped: Path) -> None:
+    """Print how far each part is."""
+    there = shipped_parts(shipped)
+    for part in PARTS:
+        folder = folder_of(work, part)
+        state = "shipped" if part in there else "not begun here"
+        if part not in there and (folder / PLAN).is_file():
+            progress = read_progress(folder)
+            state = f"{progress.done} of {progress.planned} trained, {progress.failed} failed"
+        size = sum(path.stat().st_size for path in kept_of(kept, part).glob("*"))
+        print(f"{' '.join(map(str, part))}: {state}; {size:,} bytes kept")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("command", choices=("pilot", "train", "keep", "ship", "status"))
+    parser.add_argument("--work", type=Path, default=Path("mini-store"), help="folder to build in")
+    parser.add_argument("--workers", type=int, help="runs side by side; a core each without it")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    asked = parser.parse_args()
+    executor = LocalExecutor(asked.workers, asked.device)
+    try:
+        match asked.command:
+            case "pilot":
+                pilot(asked.work, KEPT, executor)
+            case "train":
+                train(asked.work, KEPT, SHIPPED, executor)
+            case "keep":
+                print(f"{keep_all(asked.work, KEPT, SHIPPED)} runs added to {KEPT}")
+            case "ship":
+                ship(asked.work, KEPT, SHIPPED, HERE / "card.md")
+            case "status":
+                status(asked.work, KEPT, SHIPPED)
+    except DipbenchError as error:
+        parser.exit(2, f"{error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "interrupted; what is finished is there\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""The shipped benchmark is built in sittings: what is lost, kept, shipped, and taken up again."""
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from shutil import rmtree
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import dipbench
+from dipbench.benchmark.building import read_progress
+from dipbench.benchmark.executors import Outcome, Unit
+from dipbench.benchmark.parts import write_part
+from dipbench.benchmark.pictures import read_images, read_observation
+from dipbench.benchmark.plan import PLAN_PICTURES, Plan
+from dipbench.benchmark.schema import Run
+from dipbench.benchmark.store import PARTS, read_manifest
+from dipbench.benchmark.verifying import verify
+from dipbench.errors import DipbenchError
+from dipbench.seeds import generator
+
+ROOT = Path(__file__).parents[2]
+DRIVER = ROOT / "benchmark" / "mini" / "build.py"
+LENGTH = 40
+
+
+class Executor:
+    """Makes so many runs in this process, each from its key alone, and is then interrupted."""
+
+    def __init__(self, left: int = 1000) -> None:
+        self.left = left
+        self.made = 0
+
+    def run(self, folder: Path, plan: Plan, units: Sequence[Unit]) -> Iterator[Outcome]:
+        for unit in units:
+            if not self.left:
+                raise KeyboardInterrupt
+            self.left, self.made = self.left - 1, self.made + 1
+            (key,) = unit.keys
+            draws = generator(*key)
+            smooth = 20 + draws.random(LENGTH).cumsum().astype(np.float32) / 4
+            curves = {"psnr": smooth + draws.random(LENGTH, dtype=np.float32)}
+            curves |= dict.fromkeys(plan.protocol.smooth_kinds, smooth)
+            curves |= {"loss": 10 ** (-smooth / 10), "variance": 10 ** (-smooth / 20)}
+            pair = key.image, key.task
+            facts = {
+                "observation_sha256": read_observation(folder / PLAN_PICTURES, pair).sha256,
+                "seconds": 1.0,
+                "device": "x",
+            }
+            write_part(folder / PARTS, [Run(key, "finished", "", curves, facts)])
+            yield [(key, "finished")]
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script, for three models, of which one makes the pilot, and three parts."""
+    spec = importlib.util.spec_from_file_location("mini_build", DRIVER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "MODELS", "stratified:3")
+    monkeypatch.setattr(module, "PILOT_MODELS", "stratified:1")
+    parts = (("camera", "denoising-25", 0), ("camera", "denoising-25", 1), ("astronaut", "sr-2", 0))
+    monkeypatch.setattr(module, "PARTS", parts)
+    return module
+
+
+def test_it_is_built_in_sittings_of_which_each_begins_with_nothing(
+    driver: ModuleType, tmp_path: Path
+) -> None:
+    work, kept, shipped = tmp_path / "work", tmp_path / "kept", tmp_path / "shipped" / "mini"
+    card = DRIVER.with_name("card.md")
+
+    def sitting(runs: int) -> Executor:
+        executor = Executor(runs)
+        with suppress(KeyboardInterrupt):
+            driver.train(work, kept, shipped, executor)
+        driver.keep_all(work, kept, shipped)
+        return executor
+
+    driver.pilot(work, kept, Executor())
+    rmtree(work)
+    sitting(1)
+    assert read_progress(driver.folder_of(work, driver.PARTS[0])).done == 2
+    with pytest.raises(DipbenchError, match="holds no complete part"):
+        driver.ship(work, kept, shipped, card)
+    rmtree(work)
+    sitting(3)  # the last of seed 0, and two of seed 1
+    driver.ship(work, kept, shipped, card)
+    assert driver.shipped_parts(shipped) == {driver.PARTS[0]}
+    assert not (kept / "camera" / "denoising-25" / "seed-0").exists()
+    assert driver.keep_all(work, kept, shipped) == 0
+    rmtree(work)
+    assert sitting(1000).made == 4
+    driver.ship(work, kept, shipped, card)
+    driver.status(work, kept, shipped)
+    assert driver.shipped_parts(shipped) == set(driver.PARTS)
+    assert list(kept.rglob("*.parquet")) == []
+    assert verify(shipped) == []
+    bench = dipbench.load(shipped)
+    assert bench.manifest.name == "mini"
+    assert len(bench.to_frame()) == 9
+    assert [path.name for path in shipped.parent.iterdir()] == ["mini"]
+    rmtree(work)
+    assert sitting(1000).made == 0
+
+    # The same as of one sitting.
+    other = tmp_path / "other" / "mini"
+    driver.train(tmp_path / "once", tmp_path / "none", other, Executor())
+    driver.ship(tmp_path / "once", tmp_path / "none", other, card)
+    assert read_manifest(other).content_sha256 == bench.manifest.content_sha256
+
+
+def test_what_is_shipped_says_how_it_was_made(driver: ModuleType, tmp_path: Path) -> None:
+    shipped = tmp_path / "mini"
+    driver.train(tmp_path / "work", tmp_path / "kept", shipped, Executor())
+    driver.ship(tmp_path / "work", tmp_path / "kept", shipped, DRIVER.with_name("card.md"))
+    manifest = read_manifest(shipped)
+    assert manifest.further["licence"] == "CC-BY-4.0"
+    assert manifest.stride == driver.STRIDE
+    text = (shipped / "README.md").read_text()
+    heads = ["How it was made", "Columns of the runs", "Curves", "Known limits", "Repeatability"]
+    for head in [*heads, "Rights in the pictures", "How to cite", "Licence"]:
+        assert f"\n## {head}\n" in text
+    images = read_images(shipped / str(manifest.files["images"]["name"]))
+    assert {name: image.shape for name, image in images.items()} == {
+        "camera": (1, 64, 64),
+        "astronaut": (1, 64, 64),
+    }
+
+
+def test_the_build_is_that_of_the_full_benchmark() -> None:
+    spec = importlib.util.spec_from_file_location("mini_build", DRIVER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (module.MODELS, module.PROTOCOL.name, module.PROTOCOL.size) == (
+        "isnas522", "mini64", 64
+    )  # fmt: skip
+    assert module.PROTOCOL.ema == (0.95, 0.9, 0.99)
+    assert module.PARTS[:2] == (("camera", "denoising-25", 0), ("camera", "denoising-25", 1))
+    assert module.SHIPPED == ROOT / "benchmark" / "shipped" / "mini"
+
+
+def test_a_mistake_is_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", DRIVER, "train", "--device", "tpux", "--work", tmp_path / "w"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "tpux" in done.stderr
+    assert "Traceback" not in done.stderr
