@@ -105,8 +105,8 @@ function tick(model) {
 }
 
 function curveNote() {
-  const { stride, kept } = data.curves;
-  const nth = stride === 1 ? "every iteration" : `one in ${stride} iterations from iteration 0 on`;
+  const { first, stride, kept } = data.curves;
+  const nth = stride === 1 ? "every iteration" : `one in ${stride} iterations from iteration ${first} on`;
   find("curves-note").textContent = `Mean over the seeds, ${nth}, to 0.01 dB; the dot is the highest point shown, `
     + "which lies at or below the mean of each seed’s own best. Point at the plot, or move with the arrow keys, to read the values."
     + (kept === null ? "" : ` Of each image and task ${kept} models are kept here, evenly over the ranks.`);
@@ -141,6 +141,7 @@ makeFigure("histogram", [...both, "score"], histogram);
 makeTable("models", "Models", modelPart, { redraw: [...both, "models"], tick });
 makeFigure("curves", [...both, "models"], curveFigure);
 makeTable("iterations", "Best iterations", fixed("iterations"));
+makeTable("stopping", "Stopping criteria", fixed("stopping"), { follow: both });
 makeFigure("tau", [...both, "score"], tauFigure);
 makeFigure("scatter", [...both, "score"], scatterFigure);
 makeTable("correlations", "Correlations", fixed("correlations"), { follow: both, sort: "tau_directed", onRow: (row) => choose({ score: row.score }) });
