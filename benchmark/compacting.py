@@ -70,20 +70,20 @@ def compact(
 ) -> Compacted:
     """Make a compact copy of a benchmark, or one of several; its name is that of its folder.
 
-    One that is compact already, at the same stride, can be among them, so that a copy grows by
-    what was trained since; its runs stay as they are, to the bit.
+    One that is compact already can be among them, so that a copy grows by what was trained since;
+    at its own stride its runs stay as they are, to the bit.
 
     Args:
         folders: benchmarks of one protocol, observation seed and images.
         out: the copy's folder, which must not be there yet.
-        stride: of how many iterations one is kept.
+        stride: of how many iterations one is kept; a multiple of that of a compact one.
         licence: of the data, an SPDX identifier such as `CC-BY-4.0`.
         card: further sections of the dataset card, text by heading.
         initialisations: keep the scores of so many alone.
 
     Raises:
-        StoreError: if a benchmark is damaged or compact at another stride, they do not go together,
-            no part of them is complete, or a curve cannot be packed.
+        StoreError: if a benchmark is damaged, they do not go together, the stride is none of
+            theirs, no part of them is complete, or a curve cannot be packed.
     """
     sources = _open([folders] if isinstance(folders, Path) else folders, out, stride)
     temporary = out.with_name(f".{out.name}.{token_hex(4)}.tmp")
@@ -140,10 +140,11 @@ def _open(folders: Sequence[Path], out: Path, stride: int) -> list[Generation]:
                 f"`dipbench verify {folder}` lists them)"
             )
         source = Generation(folder)
-        if source.manifest.stride not in (None, stride):
+        held = source.manifest.stride
+        if held is not None and stride % held:
             raise StoreError(
-                f"{folder} keeps one in {source.manifest.stride} iterations, not in {stride}: "
-                "take that stride, or the benchmark it was made from"
+                f"{folder} keeps one in {held} iterations, so not one in {stride}: take a multiple "
+                "of its stride, or the benchmark that it was made from"
             )
         for other in sources:
             check_alike(other.folder, other.manifest, folder, source.manifest)
@@ -210,11 +211,11 @@ def _run(source: Source, key: RunKey, stride: int) -> tuple[dict[str, Any], dict
     """The row of a run, and what is stored of its curves."""
     assert isinstance(source, Generation)
     run = source.run(key)
-    if source.manifest.stride is not None:
-        points = max(map(len, run.curves.values()), default=0)
-        return run.columns(), thinned_curves(run, np.arange(points))
-    row = {**run.columns(), **_stops(run)}
-    return row, thinned_curves(run, thinned_iterations(row["length"], stride))
+    row = run.columns()
+    kept = thinned_iterations(row["length"], stride)
+    if source.manifest.stride is None:
+        return {**row, **_stops(run)}, thinned_curves(run, kept)
+    return row, thinned_curves(run, (kept + 1) // source.manifest.stride - 1)
 
 
 def _manifest(sources: Sequence[Generation], pairs: Sequence[Pair], name: str) -> Manifest:

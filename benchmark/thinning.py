@@ -25,8 +25,8 @@ DECIMALS = 3
 SMALLEST = 1e-20
 """What a smaller loss or variance is kept as: 0 has no decibels."""
 
-CHUNK = (16, 50)
-"""Runs and values of a chunk: of a curve's later part, and of its like, few bits differ."""
+CHUNK_RUNS, CHUNK_POINTS = 16, 50
+"""Of a chunk, at most: of a curve's later part, and of its like, few bits differ."""
 
 
 def thinned_iterations(length: int, stride: int) -> np.ndarray:
@@ -150,9 +150,10 @@ def _write_packed(group: h5py.Group, name: str, table: np.ndarray) -> None:
 
     h5py's own function refuses the two together, because it would take them in the other order.
     """
-    chunk = tuple(max(1, min(sizes)) for sizes in zip(CHUNK, table.shape, strict=True))
+    runs, points = table.shape
+    across = -(-points // CHUNK_POINTS)  # evenly, for a chunk that sticks out is stored whole
     how = h5p.create(h5p.DATASET_CREATE)
-    how.set_chunk(chunk)
+    how.set_chunk((min(CHUNK_RUNS, runs), -(-points // across)))
     how.set_scaleoffset(h5z.SO_FLOAT_DSCALE, DECIMALS)
     how.set_fletcher32()
     space = h5s.create_simple(table.shape)

@@ -356,7 +356,7 @@ def test_what_cannot_be_copied_is_refused_and_leaves_nothing(
     out = tmp_path / "out"
     refused(lambda: compact(full, out, 0), "stride of 0", "1 or more")
     refused(lambda: compact(full, copy), "is there already")
-    refused(lambda: compact(copy, out, 8), "keeps one in 4 iterations, not in 8")
+    refused(lambda: compact(copy, out, 6), "keeps one in 4 iterations, so not one in 6")
     refused(lambda: compact(tmp_path / "none", out), "no such folder")
     refused(lambda: compact(full, out, ITERATIONS + 1), "keeps no iteration")
     (tmp_path / "file").write_text("")
@@ -424,7 +424,10 @@ def test_a_copy_grows_by_what_was_trained_since(
     assert grown.manifest.further["made_from"] == sorted(contents)
     again = compact([tmp_path / "grown", tmp_path / "one"], tmp_path / "again", STRIDE)
     assert again.manifest.content_sha256 == grown.manifest.content_sha256
-    refused(lambda: compact([tmp_path / "first", tmp_path / "two"], tmp_path / "x", 5), "one in 4")
+    rarer = compact([tmp_path / "first", tmp_path / "two"], tmp_path / "rarer", 8)
+    straight = compact(tmp_path / "all", tmp_path / "straight", 8)
+    assert rarer.manifest.content_sha256 == straight.manifest.content_sha256
+    refused(lambda: compact([tmp_path / "first", tmp_path / "two"], tmp_path / "x", 2), "one in 4")
     refused(lambda: compact([tmp_path / "one", full], tmp_path / "x"), "another protocol")
 
 
