@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..benchmark.schema import USABLE
 from ..errors import DipbenchError
 from ..evaluate.stopping import STOPPING, get_criterion
 from ._cells import finite_mean, read_cells
@@ -56,8 +57,7 @@ def stopping_losses(
         for cell in read_cells(bench, image, task, scored=False)
         for name in names
     ]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"left_out": "Int64"})
-    return describe(frame, kind="psnr_smooth")
+    return describe(pd.DataFrame(rows, columns=list(COLUMNS)), kind="psnr_smooth")
 
 
 def _row(
@@ -69,7 +69,9 @@ def _row(
         # Counted over all seeds, whichever is asked for.
         left_out = bench.left_out(image, task, seed=seeds[0], stopping=name)
     except DipbenchError as error:
-        return row | {"reason": str(error)}
+        runs = bench.to_frame()
+        here = (runs["image"] == image) & (runs["task"] == task) & runs["status"].isin(USABLE)
+        return row | {"left_out": int(here.sum()), "reason": str(error)}
     losses = finite_mean(np.stack([lost for lost, _, _ in replayed], axis=1))
     losses = losses[np.isfinite(losses)]
     kept = np.concatenate([at for _, at, _ in replayed])

@@ -90,7 +90,7 @@ def stopping(
                 f"{row['iteration']:.0f}",
                 f"{row['at_end']:.0%}",
                 row["n"],
-                int(row["left_out"]),
+                row["left_out"],
             )
             for row in part.to_dict("records")
             if row["n"]

@@ -98,7 +98,9 @@ def test_what_cannot_be_replayed_is_told(bench):
     frame = stopping_losses(bench).set_index(["image", "criterion"])
     assert "oracle" not in frame.index.get_level_values("criterion")
     for where in (("camera", "variance"), ("coins", "variance_scaled")):
+        # Of two seeds of seven models one run diverged, on camera or coins.
         assert frame.loc[where, "n"] == 0
+        assert frame.loc[where, "left_out"] in (13, 14)
         assert frame.loc[where, "reason"]
     assert frame.loc[("coins", "loss_scaled"), "n"] == len(MODELS)
     with pytest.raises(ProtocolError, match="did you mean"):
