@@ -157,5 +157,19 @@ def test_each_snippet_of_the_documentation_runs_and_agrees(
             pytest.fail(f"no check for {reader}")
 
 
+def test_the_curves_of_a_compact_copy_are_read_as_shown(
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compact(sound, tmp_path / "c", 2)
+    section = PAGE.read_text().partition("## Curves")[2].partition("\n## ")[0]
+    monkeypatch.chdir(tmp_path / "c")
+    scope: dict = {}
+    for code in re.findall(r"```python\n(.*?)```", section, re.S):
+        exec(compile(code, str(PAGE), "exec"), scope)
+    expected = Benchmark(tmp_path / "c").curve(scope["first"]["model"], "camera", "denoising-25")
+    assert len(expected) == 2
+    assert scope["curve"].tolist() == pytest.approx(expected.tolist())
+
+
 def test_four_readers_are_shown() -> None:
     assert [name for name, _ in SNIPPETS] == ["pandas", "DuckDB", "Polars", "Curves"]
