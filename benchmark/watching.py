@@ -1,6 +1,7 @@
 """Watching a build from any machine that sees its folder: counts, rate, expected end, workers."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,9 +27,9 @@ class Report:
         failed: those recorded as failed.
         running: units that workers have now.
         runs_per_hour: of the living builders, since each began; None before the first run.
-        work_per_hour: the share of their work that they make in an hour, weighted by what the runs
-            cost: the costliest are made first. None before the first unit, or where a builder
-            counts no costs.
+        work_made: the share of the work of the living builders that they have made since they
+            began, by what runs cost: the costliest are made first. None where no costs are counted.
+        work_per_hour: the share that they make in an hour.
         expected_end: when the last builder should be done (ISO 8601): at its rate of work, or of
             runs where costs are not counted; None where there is none.
         builders: who builds, or died while building.
@@ -40,6 +41,7 @@ class Report:
     failed: int
     running: int
     runs_per_hour: float | None
+    work_made: float | None
     work_per_hour: float | None
     expected_end: str | None
     builders: tuple[Builder, ...]
@@ -75,7 +77,6 @@ class Watch:
         known = builders(self._folder)
         alive = {(one.host, one.process) for one in known if not is_silent(one)}
         sheets = [one for one in read_sheets(self._folder) if (one.host, one.process) in alive]
-        rate = _runs_per_hour(sheets)
         workers = tuple(worker for sheet in sheets for worker in sheet.workers)
         remaining = len(self._planned) - len(statuses)
         return Report(
@@ -83,8 +84,9 @@ class Watch:
             done=len(statuses) - failed,
             failed=failed,
             running=sum(worker.unit is not None for worker in workers),
-            runs_per_hour=rate,
-            work_per_hour=_work_per_hour(sheets),
+            runs_per_hour=_runs_per_hour(sheets),
+            work_made=_work_made(sheets, lambda sheet: 1.0),
+            work_per_hour=_work_made(sheets, _hours),
             expected_end=_end(sheets, remaining) if remaining else None,
             builders=tuple(known),
             workers=workers,
@@ -120,10 +122,10 @@ def _runs_per_hour(sheets: list[Sheet]) -> float | None:
     return sum(sheet.runs / _hours(sheet) for sheet in sheets) or None
 
 
-def _work_per_hour(sheets: list[Sheet]) -> float | None:
+def _work_made(sheets: list[Sheet], per: Callable[[Sheet], float]) -> float | None:
     weighed = [sheet for sheet in sheets if sheet.cost_left is not None]
     work = sum(sheet.cost_made + (sheet.cost_left or 0.0) for sheet in weighed)
-    return sum(sheet.cost_made / _hours(sheet) for sheet in weighed) / work if work else None
+    return sum(sheet.cost_made / per(sheet) for sheet in weighed) / work if work else None
 
 
 def _end(sheets: list[Sheet], remaining: int) -> str | None:

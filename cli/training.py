@@ -94,7 +94,7 @@ def train(
 ) -> None:
     """Train models on images and tasks; run it again to resume.
 
-    To resume, `--out` is enough: the plan is in the folder.
+    To resume, `--out` is enough: the plan is in the folder. It exits with 1 where runs have failed.
 
     Example: `dipbench train --images camera --tasks denoising,inpainting-50 --models
     random:32:7 --protocol quick --out my-store`
@@ -126,22 +126,29 @@ def train(
     check_writable(out)
     if plans:
         freeze_plan(out, plan, pictures, observations)
-    made = run_build(out, trainer, share, retry_failed)
+    made, left_failed = run_build(out, trainer, share, retry_failed)
     if as_json:
         print_json({"store": str(out), "made": made, **asdict(read_progress(out))})
-    if made.get("failed"):
+    if made.get("failed") or left_failed:
         raise typer.Exit(1)
 
 
 def run_build(
     folder: Path, executor: Executor, shard: Shard = WHOLE, retry_failed: bool = False
-) -> dict[str, int]:
-    """Build with a progress bar, say what was made, and return it: runs by status."""
+) -> tuple[dict[str, int], int]:
+    """Build with a progress bar and say what was made.
+
+    Returns:
+        Runs made, by status, and how many had failed before and were left so.
+    """
     counts: dict[str, int] = {}
+    left_failed = 0
     with progress_bar() as bar:
         task = bar.add_task("training", total=None)
 
         def start(progress: Progress) -> None:
+            nonlocal left_failed
+            left_failed = progress.failed
             for path in progress.damaged:
                 notes.print(f"a damaged part is set aside as {path}; its runs are trained again")
             bar.update(task, total=progress.planned, completed=progress.done + progress.failed)
@@ -161,7 +168,10 @@ def run_build(
             )
     made = ", ".join(f"{count} {status}" for status, count in counts.items()) or "nothing to do"
     notes.print(f"{folder}: {made}")
-    return counts
+    failed = counts.get("failed", 0) + left_failed
+    if failed:
+        notes.print(f"{failed} failed: `dipbench train --out {folder} --retry-failed` tries again")
+    return counts, left_failed
 
 
 def finish(folder: options.StoreFolder) -> None:

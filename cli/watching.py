@@ -65,7 +65,8 @@ def _watch(looking: Watch, folder: Path) -> None:
 
 
 def _facts(report: Report) -> dict[str, object]:
-    rate, work, end = report.runs_per_hour, report.work_per_hour, report.expected_end
+    rate, work, end = report.runs_per_hour, report.work_made, report.expected_end
+    unknown = "not known yet" if report.remaining and report.builders else "nothing is under way"
     local_end = end and datetime.fromisoformat(end).astimezone().strftime("%Y-%m-%d %H:%M")
     return {
         "planned": report.planned,
@@ -73,9 +74,9 @@ def _facts(report: Report) -> dict[str, object]:
         "failed": report.failed,
         "remaining": report.remaining,
         "running": f"{report.running} units",
-        "rate": f"{rate:.1f} runs an hour" if rate else "not known yet",
-        "work an hour": f"{work:.1%} of all, by what runs cost" if work else "not known yet",
-        "expected end": local_end or "not known",
+        "rate": f"{rate:.1f} runs an hour" if rate else unknown,
+        "work": unknown if work is None else f"{work:.1%} made, by what runs cost",
+        "expected end": local_end or unknown,
     }
 
 

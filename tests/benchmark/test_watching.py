@@ -105,7 +105,9 @@ def test_the_expected_end_is_weighted_by_what_runs_cost(
         wait_for(lambda: bool(builders(tmp_path)))
         # The five costliest of fifty runs are four fifths of the work.
         assert hours_left(weighed) == pytest.approx(0.25, abs=0.01)
-        assert Watch(tmp_path).look().work_per_hour == pytest.approx(0.8, abs=0.01)
+        report = Watch(tmp_path).look()
+        assert report.work_made == 0.8
+        assert report.work_per_hour == pytest.approx(0.8, abs=0.01)
         assert hours_left(replace(weighed, cost_left=None)) == pytest.approx(10, abs=0.1)
         other = replace(weighed, cost_left=160.0)
         (tmp_path / ROSTERS / "b.json").write_text(json.dumps(asdict(other)))

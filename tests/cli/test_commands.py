@@ -8,7 +8,10 @@ import pytest
 from typer.main import get_command
 
 from dipbench import load
+from dipbench.benchmark.parts import write_part
 from dipbench.benchmark.pictures import read_observation
+from dipbench.benchmark.plan import read_plan
+from dipbench.benchmark.schema import Run
 from dipbench.benchmark.store import file_of
 from dipbench.cli import app
 
@@ -86,6 +89,20 @@ def test_a_dry_run_counts_and_starts_nothing(dipbench, tmp_path):
     assert answer.status == 0, answer.err
     assert answer.out.startswith("4 runs")
     assert not folder.exists()
+
+
+def test_failed_runs_are_told_until_they_are_taken_up(dipbench, tmp_path):
+    plan = ["--images", "camera", "--models", "deep-decoder", "--protocol", "quick"]
+    plan += ["--iterations", "2", "--seeds", "0,1", "--out", tmp_path]
+    assert dipbench("train", *plan, "--shard", "1/2").status == 0
+    failing = read_plan(tmp_path).run_keys()[1]
+    write_part(tmp_path / "parts", [Run(failing, "failed", "no reason")])
+    again = dipbench("train", "--out", tmp_path)
+    assert again.status == 1
+    assert f"1 failed: `dipbench train --out {tmp_path} --retry-failed`" in again.err
+    retried = dipbench("train", "--out", tmp_path, "--retry-failed", "--json")
+    assert retried.status == 0, retried.err
+    assert json.loads(retried.out)["made"] == {"finished": 1}
 
 
 def test_a_dry_run_of_a_plan_that_is_there_needs_its_folder_alone(dipbench, tmp_path):
