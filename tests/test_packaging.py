@@ -10,6 +10,7 @@ import venv
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -84,11 +85,41 @@ def copy_of_checkout(to: Path) -> Path:
     return clone
 
 
+def ship_one(clone: Path, folder: Path) -> None:
+    """Put a benchmark of two models under `shipped`, as the real one lies there, and some kept."""
+    from dipbench.benchmark.building import finish
+    from dipbench.benchmark.compacting import compact
+    from dipbench.benchmark.keeping import keep
+    from dipbench.benchmark.parts import write_part
+    from dipbench.benchmark.pictures import read_observation
+    from dipbench.benchmark.plan import PLAN_PICTURES, freeze_plan, make_plan
+    from dipbench.benchmark.schema import Run
+    from dipbench.data import load_image
+    from dipbench.evaluate.protocol import get_protocol
+
+    images, task = [load_image("camera", size=64)], "denoising-25"
+    plan = make_plan("tiny", ["0", "1"], images, [task], [0], get_protocol("quick"))
+    freeze_plan(folder, plan, images)
+    sha256 = read_observation(folder / PLAN_PICTURES, ("camera", task)).sha256
+    psnr = np.linspace(20, 25, 8, dtype=np.float32)
+    curves = {"psnr": psnr, "psnr_smooth": psnr, "loss": 1 / psnr}
+    runs = [
+        Run(key, "finished", "", curves, {"observation_sha256": sha256}) for key in plan.run_keys()
+    ]
+    write_part(folder / "parts", runs)
+    keep(folder, clone / "benchmark" / "mini" / "kept")
+    finish(folder)
+    (clone / "benchmark" / "shipped").mkdir(exist_ok=True)
+    compact(folder, clone / "benchmark" / "shipped" / "tiny", licence="CC-BY-4.0")
+
+
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not (ROOT / ".git").exists():
         pytest.skip("not a checkout")
-    return copy_of_checkout(tmp_path_factory.mktemp("clone"))
+    made = copy_of_checkout(tmp_path_factory.mktemp("clone"))
+    ship_one(made, tmp_path_factory.mktemp("store"))
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +147,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: Path, clone: Path) 
     assert {name.split("/")[0] for name in names} == {"dipbench"}
     inside = {name.removeprefix("dipbench/") for name in names}
     assert {name for name in inside if name.endswith(".py")} == package_sources(clone)
-    assert "py.typed" in inside
+    assert {"py.typed", "benchmark/shipped/tiny/README.md"} <= inside
+    assert not [name for name in inside if name.startswith("benchmark/mini")]
     assert not [name for name in inside if name.split("/")[0] in {"tests", ".venv", "build"}]
 
 
@@ -147,6 +179,8 @@ def test_the_sdist_holds_what_a_build_and_the_tests_need(built: Path, clone: Pat
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
     assert package_sources(clone) <= names
     assert {"LICENSE", "README.md", "constraints.txt", "Makefile", "tests/pytest.ini"} <= names
+    assert {"benchmark/shipped/tiny/benchmark.json", "benchmark/mini/build.py"} <= names
+    assert not [name for name in names if name.startswith("benchmark/mini/kept/")]
     assert not [name for name in names if name.split("/")[0] in {".venv", ".git", "build", "out"}]
 
 
@@ -164,6 +198,14 @@ def test_the_core_installs_and_answers_without_torch(clone: Path, tmp_path: Path
     place, torch = answer.stdout.split()
     assert Path(place).is_relative_to(tmp_path / "core")
     assert torch == "None"
+    code = (
+        "import dipbench; bench = dipbench.load('tiny'); print(bench.best('camera', 'denoising'))"
+    )
+    answer = subprocess.run(
+        [python, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "psnr=25.0" in answer.stdout
     shown = subprocess.run(
         [tmp_path / "core" / "bin" / "dipbench", "--help"], cwd=tmp_path, capture_output=True
     )
