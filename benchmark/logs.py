@@ -9,7 +9,7 @@ from pathlib import Path
 
 LOGS = "logs"
 
-logger = logging.getLogger(__name__.rpartition(".")[0])
+logger = logging.getLogger(__name__.partition(".")[0])
 logger.addHandler(logging.NullHandler())
 logger.setLevel(logging.INFO)
 

@@ -23,7 +23,7 @@ from .protocol import Protocol, get_protocol
 from .results import Fit
 from .tracking import Tracker
 
-CHUNK = 50
+CHUNK = 10
 """Iterations between two looks of the host at the device; results do not depend on it."""
 
 BACKTRACKING_EVERY = 100
@@ -163,7 +163,7 @@ class Training:
             self._run = accelerate(self.network, torch_type(protocol.precision, device))
             self.input = drawn.to(device)
             self._noise = torch.Generator(device).manual_seed(stable_seed("jitter", *seed_parts))
-            self._deviation = torch.tensor(protocol.input_noise, device=device)
+            self._deviation = torch.tensor(float(protocol.input_noise), device=device)
             self._observed = torch.tensor(observation.observed, device=device)[None]
             self._operator = forward_operator(observation, device, torch.float32)
             share = 1.0 if observation.mask is None else float(np.mean(observation.mask))
