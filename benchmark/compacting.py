@@ -89,7 +89,7 @@ def compact(
     temporary = out.with_name(f".{out.name}.{token_hex(4)}.tmp")
     try:
         temporary.mkdir()
-        further = {"licence": licence} if licence else {}
+        further: dict[str, Any] = {"licence": licence} if licence else {}
         further |= {"card": dict(card)} if card else {}
         done = _write(sources, temporary, out.name, stride, further, initialisations)
         problems = verify(temporary)
@@ -179,7 +179,8 @@ def _write(
         if (key.image, key.task, key.seed) in parts:
             by_pair[key.image, key.task].append(key)
     paths = {role: out / f"{role}-1.{ending}" for role, ending in _ENDINGS.items()}
-    tables, digests = [], []
+    tables: list[pa.Table] = []
+    digests: list[str] = []
     with published_hdf5(paths["curves"]) as file:
         for (image, task), keys in by_pair.items():
             runs = [_run(chosen[key], key, stride) for key in keys]

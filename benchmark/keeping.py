@@ -121,7 +121,7 @@ def _merged(kept: Path, plan: Plan) -> dict[str, Any]:
     Raises:
         StoreError: if that is not the protocol, the observation seed or an image's content.
     """
-    own = {
+    own: dict[str, Any] = {
         "protocol": plan.protocol.to_record(),
         "observation_seed": plan.observation_seed,
         "images": dict(plan.images),

@@ -73,7 +73,8 @@ class BenchmarkBlackbox(Blackbox):
         ends = bench.curve_iterations(*some, seed=seed) + 1
         wanted = np.linspace(0, longest, fidelities + 1)[1:].round()
         self._columns = np.unique(np.minimum(ends.searchsorted(wanted), len(ends) - 1))
-        self._grid, self._longest = ends[self._columns], longest
+        self._grid: np.ndarray = ends[self._columns]
+        self._longest = longest
         super().__init__(
             configuration_space={"model": choice(list(seconds))},
             fidelity_space={FIDELITY: randint(lower=int(self._grid[0]), upper=int(self._grid[-1]))},
