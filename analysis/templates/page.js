@@ -57,6 +57,7 @@ function overview() {
     "from dipbench.analysis import correlate, correlate_over_images, kendall",
     "from dipbench.analysis.attributes import attribute_effects",
     "from dipbench.analysis.baselines import mean_rank_elsewhere",
+    "from dipbench.analysis.early_stops import stopping_losses",
     "from dipbench.analysis.picking import picked_models",
     "from dipbench.analysis.reliability import score_reliability, seed_reliability",
     "from dipbench.analysis.tables import *",
