@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from dipbench.benchmark import auditing
+from dipbench.benchmark import auditing, training
 from dipbench.benchmark.auditing import audit_runs, compare
 from dipbench.benchmark.building import build
 from dipbench.benchmark.compacting import compact
@@ -71,6 +72,26 @@ def test_runs_of_other_versions_agree_within_the_seeds_spread(
         assert all(one.agrees for one in found)
         assert len({one.tolerance for one in found}) == 1
         assert found[0].tolerance > 0
+
+
+def test_runs_of_other_code_agree_to_the_bit_or_within_the_seeds_spread(
+    tmp_path: Path, frozen_plan: Freeze, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(tmp_path / "store", frozen_plan)
+    monkeypatch.setattr(training, "_commit", lambda: "another")
+    found = audit_runs(tmp_path / "store", 1, device="cpu")
+    assert (found[0].agrees, found[0].tolerance) == (True, 0)
+    made = auditing.make_run
+
+    def rounded(*args: Any) -> Run:
+        run = made(*args)
+        curves = {kind: curve + np.float32(1e-5) for kind, curve in run.curves.items()}
+        return replace(run, curves=curves)
+
+    monkeypatch.setattr(auditing, "make_run", rounded)
+    found = audit_runs(tmp_path / "store", 1, device="cpu")
+    assert found[0].agrees
+    assert found[0].tolerance > 0
 
 
 def test_what_was_tampered_with_is_found(tmp_path: Path, frozen_plan: Freeze) -> None:
