@@ -155,6 +155,7 @@ def info(store: options.Store = "mini", as_json: options.Json = False) -> None:
         "protocol": dict(manifest.protocol),
         "environment": dict(manifest.environment),
         "content_sha256": manifest.content_sha256,
+        "curve_stride": manifest.stride,
         "bytes": sum(entry["size"] for entry in manifest.files.values()),
     }
     if as_json:
@@ -169,6 +170,7 @@ def info(store: options.Store = "mini", as_json: options.Json = False) -> None:
         "protocol": f"{protocol.name}: {iterations} iterations, {protocol.precision}, "
         f"smoothing {', '.join(map(str, protocol.ema))}, threads a run: {protocol.threads}",
         "environment": ", ".join(f"{name} {what}" for name, what in manifest.environment.items()),
+        "curve_stride": manifest.stride or "1: every iteration",
         "bytes": f"{facts['bytes']:,}",
     }
     console.print(facts_table(shown))

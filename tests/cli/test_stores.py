@@ -59,6 +59,9 @@ def test_compact_makes_a_sound_copy_and_says_how_large_it_is(dipbench, store, tm
     card = (tmp_path / "c" / "README.md").read_text()
     assert "## Known limits\n\nRandom.\n\n## More\n\nYes.\n\n## Licence" in card
     assert "Not this" not in card
+    told = json.loads(dipbench("info", "--store", tmp_path / "c", "--json").out)
+    assert told["curve_stride"] == 5
+    assert "every iteration" in dipbench("info", "--store", store).out
     model = Benchmark(store).models[0]
     shown = dipbench("curve", model, "camera", "denoising", "--store", tmp_path / "c").out
     lines = shown.splitlines()
