@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from .network import GenotypeNetwork, check_size
-from .network_fast_layers import batch_norm, conv_norm_act, pointwise
-from .network_fast_upsample import apply_block, is_affine
+from .network_fast_convolve import pointwise
+from .network_fast_layers import batch_norm, conv_norm_act
+from .network_fast_upsample import apply_block, begin, finish, is_affine
 from .space import LEVELS
 
 
@@ -110,16 +111,21 @@ class FastNetwork(nn.Module):
         encoded: list[Tensor],
         order: range,
         targets: list[frozenset[int]],
-        step: Callable[[int, Tensor, int], Tensor],
+        step: Callable[[int, Tensor, int, int], list[Tensor]],
         merge: bool,
     ) -> Iterator[tuple[int, Tensor, int]]:
         """Walk the levels in `order`, all that is on its way through each step at once."""
         travelling: list[_Traveller] = []
         for position, level in enumerate(order):
             if travelling:
-                together = torch.cat([each.x for each in travelling])
-                moved = step(level, together, len(travelling)).chunk(len(travelling))
-                travelling = [each._replace(x=x) for each, x in zip(travelling, moved, strict=True)]
+                # Of those that end here only the sum is wanted, which then is one traveller.
+                travelling.sort(key=lambda each: each.targets == {level})
+                ending = sum(each.targets == {level} for each in travelling)
+                xs = [each.x for each in travelling]
+                moved = step(level, torch.cat(xs) if len(xs) > 1 else xs[0], len(xs), ending)
+                travelling = [
+                    each._replace(x=x) for each, x in zip(travelling, moved, strict=False)
+                ]
             yield from (
                 (level, each.x, each.sources) for each in travelling if level in each.targets
             )
@@ -130,11 +136,20 @@ class FastNetwork(nn.Module):
             if merge:
                 travelling = _merged(travelling)
 
-    def _up(self, level: int, x: Tensor, passes: int) -> Tensor:
-        return apply_block(_block(self.plain.up[level]), x)
+    def _up(self, level: int, x: Tensor, passes: int, ending: int) -> list[Tensor]:
+        block = _block(self.plain.up[level])
+        return [finish(block, each) for each in _summed(begin(block, x), passes, ending)]
 
-    def _down(self, level: int, x: Tensor, passes: int) -> Tensor:
-        return conv_norm_act(self.plain.down[level - 1], x, passes)
+    def _down(self, level: int, x: Tensor, passes: int, ending: int) -> list[Tensor]:
+        return _summed(conv_norm_act(self.plain.down[level - 1], x, passes), passes, ending)
+
+
+def _summed(x: Tensor, passes: int, ending: int) -> list[Tensor]:
+    """Each of the passes that x holds one after the other, the last `ending` of them as one sum."""
+    each = x.unflatten(0, (passes, -1))
+    if ending < 2:
+        return list(each)
+    return [*each[: passes - ending], each[passes - ending :].sum(dim=0)]
 
 
 def _merged(travelling: list[_Traveller]) -> list[_Traveller]:

@@ -13,57 +13,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from .network_fast_winograd import TILE, winograd
-
-WINOGRAD_FROM = 32
-"""The output's side in pixels from which Winograd's algorithm is faster in float32 on a CPU."""
-
-STRIP = 3
-"""Columns of a depthwise kernel whose gradient oneDNN computes by its fast routine."""
-
-
-def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """A 1x1 convolution, as the matrix product that it is.
-
-    Args:
-        x: (N, in, H, W).
-        weight: (out, in, 1, 1).
-        bias: (out,).
-
-    >>> pointwise(torch.ones(1, 2, 4, 4), torch.ones(3, 2, 1, 1)).shape
-    torch.Size([1, 3, 4, 4])
-    """
-    return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
-
-
-def convolve(x: Tensor, weight: Tensor, padding: int = 0) -> Tensor:
-    """A convolution of stride 1 with zero padding, by Winograd's algorithm where that is faster.
-
-    Args:
-        x: (N, in, H, W).
-        weight: (out, in, k, k), of any type.
-        padding: in pixels on each side.
-
-    >>> convolve(torch.ones(1, 2, 6, 6), torch.ones(3, 2, 3, 3), padding=1).shape
-    torch.Size([1, 3, 6, 6])
-    """
-    weight = weight.to(x.dtype)
-    if weight.shape[-1] == 1:
-        return pointwise(x, weight)
-    if suits_winograd(x, weight.shape[-1], padding):
-        return winograd(F.pad(x, 4 * [padding]), weight)
-    return F.conv2d(x, weight, padding=padding)
-
-
-def suits_winograd(x: Tensor, kernel: int, padding: int) -> bool:
-    """Whether Winograd's algorithm is the faster one for a convolution of x, and rounds well.
-
-    >>> suits_winograd(torch.ones(1, 2, 64, 64), kernel=3, padding=1)
-    True
-    """
-    sides = [side + 2 * padding - kernel + 1 for side in x.shape[-2:]]
-    exact = x.dtype in (torch.float32, torch.float64) and x.device.type == "cpu"
-    return exact and min(sides) >= WINOGRAD_FROM and not any(side % TILE for side in sides)
+from .network_fast_convolve import convolve
+from .network_fast_winograd import TILE
 
 
 def conv_norm_act(part: nn.Module, x: Tensor, images: int = 1) -> Tensor:
@@ -75,14 +26,11 @@ def conv_norm_act(part: nn.Module, x: Tensor, images: int = 1) -> Tensor:
         images: how many passes; each is normalised by its own statistics.
     """
     conv, norm, act = _children(part)
-    padding = conv.padding[0]
-    padded = F.pad(x, 4 * [padding], mode="reflect") if padding else x
-    if conv.stride == (1, 1):
-        y = convolve(padded, conv.weight)
+    y = convolve(x, conv.weight, conv.padding, mode="reflect", stride=conv.stride[0])
+    if images == 1:
+        y = batch_norm(norm, y)
     else:
-        y = F.conv2d(padded, conv.weight.to(x.dtype), stride=conv.stride)
-    normed = [batch_norm(norm, each) for each in y.chunk(images)]
-    y = normed[0] if images == 1 else torch.cat(normed)
+        y = torch.cat([batch_norm(norm, each) for each in y.chunk(images)])
     return F.leaky_relu(y, act.negative_slope, inplace=True)
 
 
@@ -150,60 +98,9 @@ def conv_after_nearest(x: Tensor, weight: Tensor) -> Tensor:
     height, width = x.shape[-2:]
     # An even kernel needs one row and column more; `more` rounds that up to whole tiles.
     more = (TILE - 1) * shift
-    y = convolve(F.pad(x, [margin, margin + more, margin, margin + more]), small)
+    y = convolve(x, small, (margin, margin + more))
     interleaved: Tensor = _Interleave.apply(y, (height, width), shift)
     return interleaved.permute(0, 3, 1, 2)
-
-
-def depth_wise(x: Tensor, weight: Tensor) -> Tensor:
-    """A zero-padded depthwise convolution whose gradient is computed in narrow strips.
-
-    Args:
-        x: (N, C, H, W).
-        weight: (C, 1, k, k), k odd.
-
-    >>> depth_wise(torch.ones(1, 2, 4, 4), torch.ones(2, 1, 5, 5)).max()
-    tensor(16.)
-    """
-    weight = weight.to(x.dtype)
-    if weight.shape[-1] == 1:
-        return x * weight.view(-1, 1, 1)
-    return _DepthWise.apply(x, weight)  # type: ignore[no-any-return]
-
-
-class _DepthWise(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return F.conv2d(x, weight, padding=weight.shape[-1] // 2, groups=len(weight))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
-        x, weight = ctx.saved_tensors
-        grad = grad.contiguous(memory_format=torch.channels_last)
-        kernel = weight.shape[-1]
-        margin = kernel // 2
-        by_x = None
-        if ctx.needs_input_grad[0]:
-            by_x = _conv_backward(grad, x, weight, margin)[0]
-        padded = F.pad(x, 4 * [margin])
-        strips = []
-        for left in range(0, kernel, STRIP):
-            strip = weight[..., left : left + STRIP]
-            seen = padded[..., left : left + x.shape[-1] + strip.shape[-1] - 1]
-            seen = seen.contiguous(memory_format=torch.channels_last)
-            strips.append(_conv_backward(grad, seen, strip, 0)[1])
-        return by_x, torch.cat(strips, dim=-1)
-
-
-def _conv_backward(grad: Tensor, x: Tensor, weight: Tensor, padding: int) -> Any:
-    # With a padding it is the input's gradient that is wanted, without one the weight's.
-    wanted = (padding > 0, padding == 0, False)
-    groups = len(weight)
-    return torch.ops.aten.convolution_backward(
-        grad, x, weight, None, [1, 1], 2 * [padding], [1, 1], False, [0, 0], groups, wanted
-    )
 
 
 class _Interleave(torch.autograd.Function):

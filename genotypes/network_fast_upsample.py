@@ -6,14 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .blocks import Resize, SplitStackSum, UpsampleBlock
-from .network_fast_layers import (
-    conv_after_nearest,
-    convolve,
-    depth_wise,
-    fold,
-    resize_bicubic,
-    suits_winograd,
-)
+from .network_fast_convolve import convolve, depth_wise, pays_on, suits_winograd
+from .network_fast_layers import conv_after_nearest, fold, resize_bicubic
 
 PHASES_FROM = 8
 """The side in pixels from which four small kernels are cheaper than resizing first."""
@@ -36,13 +30,35 @@ def apply_block(block: UpsampleBlock, x: Tensor) -> Tensor:
     >>> torch.allclose(apply_block(block, x), block(x), atol=1e-5)
     True
     """
+    return finish(block, begin(block, x))
+
+
+def finish(block: UpsampleBlock, x: Tensor) -> Tensor:
+    """The last step of a block, which is linear: it may be taken once, on a sum.
+
+    >>> import torch
+    >>> from dipbench.genotypes.upsample import decode
+    >>> finish(UpsampleBlock(decode(255)), torch.ones(1, 512, 2, 2)).shape
+    torch.Size([1, 128, 4, 4])
+    """
+    return F.pixel_shuffle(x, 2) if block.op_first else x
+
+
+def begin(block: UpsampleBlock, x: Tensor) -> Tensor:
+    """All of a block but what `finish` does.
+
+    >>> import torch
+    >>> from dipbench.genotypes.upsample import decode
+    >>> begin(UpsampleBlock(decode(255)), torch.ones(1, 128, 2, 2)).shape
+    torch.Size([1, 512, 2, 2])
+    """
     operation, resize = block.operation, block.resize
     mode = resize.mode if isinstance(resize, Resize) else None
     if isinstance(resize, nn.ConvTranspose2d):
         return _activate(block, operate(resize, x))
     if block.op_first and operation is not None:
         # As published, the activation comes twice: before the shuffle and after it.
-        return F.pixel_shuffle(_activate(block, operate(operation, x), times=2), 2)
+        return _activate(block, operate(operation, x), times=2)
     if mode == "nearest":
         return _nearest(block, x)
     if operation is None:
@@ -71,13 +87,13 @@ def operate(operation: nn.Module, x: Tensor) -> Tensor:
     layer: Any = operation
     if layer.groups > 1:
         return depth_wise(x, layer.weight)
-    kernel, padding = layer.kernel_size[0], layer.padding[0]
-    bias = None if layer.bias is None else layer.bias.to(x.dtype)
+    kernel, padding = layer.kernel_size[0], layer.padding
     if layer.transposed and (layer.stride != (1, 1) or not suits_winograd(x, kernel, padding)):
         weight, more = layer.weight.to(x.dtype), layer.output_padding
+        bias = None if layer.bias is None else layer.bias.to(x.dtype)
         return F.conv_transpose2d(x, weight, bias, layer.stride, padding, more)
     y = convolve(x, as_conv(layer), padding)
-    return y if bias is None else y + bias.view(-1, 1, 1)
+    return y if layer.bias is None else y.add_(_over_pixels(layer.bias, y))
 
 
 def as_conv(layer: Any) -> Tensor:
@@ -100,10 +116,13 @@ def _nearest(block: UpsampleBlock, x: Tensor) -> Tensor:
     if isinstance(operation, SplitStackSum):
         operation, x = operation.conv, fold(x)
     layer: Any = operation
-    if isinstance(operation, nn.Sequential) or layer.groups > 1 or min(x.shape[-2:]) < PHASES_FROM:
+    small = min(x.shape[-2:]) < PHASES_FROM or not pays_on(x.device)
+    if small or isinstance(operation, nn.Sequential) or layer.groups > 1:
         return _activate(block, operate(operation, F.interpolate(x, scale_factor=2)))
     y = conv_after_nearest(x, as_conv(layer))
-    return _activate(block, y if layer.bias is None else y + layer.bias.to(y.dtype).view(-1, 1, 1))
+    return _activate(
+        block, y if layer.bias is None else y.add_(layer.bias.to(y.dtype).view(-1, 1, 1))
+    )
 
 
 def _resize(x: Tensor, mode: str | None) -> Tensor:
@@ -119,6 +138,10 @@ def _activate(block: UpsampleBlock, x: Tensor, times: int = 1) -> Tensor:
     if isinstance(block.activate, nn.LeakyReLU):
         return F.leaky_relu(x, block.activate.negative_slope**times, inplace=True)
     return F.relu(x, inplace=True) if isinstance(block.activate, nn.ReLU) else x
+
+
+def _over_pixels(bias: Tensor, y: Tensor) -> Tensor:
+    return bias.to(y.dtype).view(-1, 1, 1)
 
 
 def _kernel(operation: nn.Module) -> int:

@@ -6,18 +6,17 @@ instead of m r, as products of polynomials evaluated at m + r - 1 points (Toom a
 """
 
 import math
+import threading
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 TILE = 4
 """Side of the tiles of output pixels."""
 
-BAND = 2**21
+BAND = 2**19
 """Transformed values that are worked on at a time: about what the caches of a core hold."""
 
 POINTS = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 0.75, -4 / 3)
@@ -27,8 +26,12 @@ POINTS = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 0.75, -4 / 3)
 def winograd(x: Tensor, weight: Tensor) -> Tensor:
     """A convolution of stride 1 without padding, (N, in, H, W) to (N, out, H - r + 1, W - r + 1).
 
+    Tiles and weights are transformed, multiplied point by point, and transformed back. Points
+    stand first, so that the products are matrix products: (points, tiles, in) with (points, in,
+    out). The image is walked in bands of tiles that fit a cache.
+
     Args:
-        x: channels last, in float32 or float64.
+        x: channels last, in float32 or float64; autograd does not see it.
         weight: (out, in, r, r) of the same type; the output's sides must be multiples of 4.
 
     >>> x, weight = torch.rand(1, 3, 10, 14), torch.rand(2, 3, 3, 3)
@@ -36,115 +39,149 @@ def winograd(x: Tensor, weight: Tensor) -> Tensor:
     >>> torch.allclose(winograd(x, weight), expected, atol=1e-5)
     True
     """
-    y: Tensor = _Winograd.apply(x, weight)
-    return y.permute(0, 3, 1, 2)
+    kernel = weight.shape[-1]
+    to_tiles, to_weights, to_outputs = _transforms(kernel, x.dtype, x.device)
+    weights = _points_first(to_weights, weight).transpose(1, 2)
+    images, _, height, width = x.shape
+    sides = height - kernel + 1, width - kernel + 1
+    y = torch.empty(
+        (images, len(weight), *sides),
+        dtype=x.dtype,
+        device=x.device,
+        memory_format=torch.channels_last,
+    )
+    for seen, made in _bands(x.permute(0, 2, 3, 1), y.permute(0, 2, 3, 1), kernel):
+        products = _product(_transformed(to_tiles, seen, "tiles"), weights, "outputs")
+        places = _windows(_windows(made, 1, TILE), 3, TILE)
+        places.copy_(_both(to_outputs, products, "tiles").view(places.shape))
+    return y
 
 
-class _Winograd(torch.autograd.Function):
-    """Tiles and weights are transformed, multiplied point by point, and transformed back.
+def winograd_backward(
+    grad: Tensor, x: Tensor, weight: Tensor, wants_x: bool
+) -> tuple[Tensor | None, Tensor]:
+    """Gradients of `winograd` by x, where it is wanted, and by the weight.
 
-    Points stand first, so that all three kinds of products are matrix products: (points, tiles,
-    in) with (points, in, out). The image is walked in bands of tiles that fit a cache. Where there
-    are several, backward transforms the tiles again: kept, they would take several times the
-    memory of the input.
+    The tiles are transformed again: kept, they would take several times the memory of x.
+
+    >>> x, weight, grad = torch.rand(1, 3, 6, 6), torch.rand(2, 3, 3, 3), torch.ones(1, 2, 4, 4)
+    >>> by_x, by_weight = winograd_backward(grad, x, weight, wants_x=True)
+    >>> torch.allclose(by_weight[0, 0, 0, 0], x[0, 0, :4, :4].sum(), atol=1e-4)
+    True
     """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        kernel = weight.shape[-1]
-        to_tiles, to_weights, to_outputs = _transforms(kernel, x.dtype, x.device)
-        weights = _points_first(to_weights, weight).transpose(1, 2)
-        x = x.permute(0, 2, 3, 1)
-        images, height, width, _ = x.shape
-        y = x.new_empty(images, height - kernel + 1, width - kernel + 1, len(weight))
-        bands = _bands(x, y, kernel)
-        ctx.tiles = None
-        for seen, made in bands:
-            tiles = _transformed(to_tiles, seen)
-            if len(bands) == 1:
-                ctx.tiles = tiles
-            products = torch.bmm(tiles, weights).flatten(1)
-            places = _view(made, TILE)
-            places.copy_((to_outputs @ products).view(places.shape))
-        return y
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
-        x, weight = ctx.saved_tensors
-        kernel = weight.shape[-1]
-        to_tiles, to_weights, to_outputs = _transforms(kernel, x.dtype, x.device)
-        weights = _points_first(to_weights, weight)
-        by_weights = weights.new_zeros(weights.shape)
-        by_x = torch.zeros_like(x.permute(0, 2, 3, 1)) if ctx.needs_input_grad[0] else None
-        bands = _bands(x.permute(0, 2, 3, 1), grad, kernel)
-        bands_by_x = bands if by_x is None else _bands(by_x, grad, kernel)
-        for (seen, made), (by_seen, _) in zip(bands, bands_by_x, strict=True):
-            by_y = _transformed(to_outputs.T, made)
-            tiles = _transformed(to_tiles, seen) if ctx.tiles is None else ctx.tiles
-            by_weights += torch.bmm(by_y.transpose(1, 2), tiles)
-            if by_x is not None:
-                _overlap_add(by_seen, to_tiles.T @ torch.bmm(by_y, weights).flatten(1))
-        by_weight = to_weights.T @ by_weights.flatten(1)
-        by_weight = by_weight.view(kernel, kernel, *weight.shape[:2]).permute(2, 3, 0, 1)
-        return None if by_x is None else by_x.permute(0, 3, 1, 2), by_weight
+    kernel = weight.shape[-1]
+    to_tiles, to_weights, to_outputs = _transforms(kernel, x.dtype, x.device)
+    x, grad = x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)
+    bands = _bands(x, grad, kernel)
+    by_weights = _scratch("weights", (len(to_weights) ** 2, *weight.shape[:2]), x).zero_()
+    for seen, made in bands:
+        by_y = _transformed(to_outputs.T, made, "outputs")
+        by_weights.baddbmm_(by_y.transpose(1, 2), _transformed(to_tiles, seen, "tiles"))
+    found = _both(to_weights.T, by_weights, "tiles").view(kernel, kernel, *weight.shape[:2])
+    by_weight = torch.empty_like(weight).copy_(found.permute(2, 3, 1, 0))
+    if not wants_x:
+        return None, by_weight
+    weights = _points_first(to_weights, weight)
+    by_x = torch.zeros_like(x)
+    for by_seen, made in _bands(by_x, grad, kernel):
+        if len(bands) > 1:
+            by_y = _transformed(to_outputs.T, made, "outputs")
+        _add_transformed(by_seen, to_tiles.T, _product(by_y, weights, "tiles"))
+    return by_x.permute(0, 3, 1, 2), by_weight
 
 
 def _bands(x: Tensor, y: Tensor, kernel: int) -> list[tuple[Tensor, Tensor]]:
     """Cut x (N, H, W, in) and what is made of it, y (N, H - r + 1, W - r + 1, out), in bands."""
     images, height, width, out_channels = y.shape
     values = images * (width // TILE) * (TILE + kernel - 1) ** 2 * max(x.shape[-1], out_channels)
-    rows = TILE * max(1, BAND // values)
+    tiles = height // TILE
+    rows = TILE * math.ceil(tiles / math.ceil(tiles * values / BAND))
     starts = range(0, height, rows)
     return [(x[:, top : top + rows + kernel - 1], y[:, top : top + rows]) for top in starts]
 
 
-def _transformed(matrix: Tensor, x: Tensor) -> Tensor:
-    """Transform the windows of x (N, H, W, C): (points, windows, C)."""
-    side = math.isqrt(matrix.shape[1])
-    return (matrix @ _view(x, side).flatten(0, 1).flatten(1)).view(len(matrix), -1, x.shape[-1])
+def _transformed(matrix: Tensor, x: Tensor, place: str) -> Tensor:
+    """Transform the windows of x (N, H, W, C), by rows, then by columns: (points, windows, C)."""
+    for dimension in (1, 3):
+        windows = _windows(x, dimension, matrix.shape[1])
+        gathered = _scratch("windows", windows.shape, x).copy_(windows)
+        x = _product(matrix, gathered.flatten(1), place).view(len(matrix), *windows.shape[1:])
+    return x.flatten(2, 4).flatten(0, 1)
+
+
+def _add_transformed(out: Tensor, matrix: Tensor, points: Tensor) -> None:
+    """Transform (points, windows, C) to windows and add them to `out` (N, H, W, C)."""
+    side, count = matrix.shape
+    images, height, width, channels = out.shape
+    tiles = (height - side) // TILE + 1
+    windows = _product(matrix, points.view(count, -1), "windows")
+    rows = _scratch("tiles", (count, images, tiles, width, channels), out).zero_()
+    _add_windows(rows, 3, windows)
+    _add_windows(out, 1, _product(matrix, rows.flatten(1), "windows"))
+
+
+def _add_windows(out: Tensor, dimension: int, windows: Tensor) -> None:
+    """Add windows (side, ...) to where `_windows` sees them in `out`, overlaps and all."""
+    places = _windows(out, dimension, len(windows))
+    windows = windows.view(places.shape)
+    # Among TILE neighbouring places of a window no two windows meet.
+    for start in range(0, len(windows), TILE):
+        places[start : start + TILE] += windows[start : start + TILE]
+
+
+def _windows(x: Tensor, dimension: int, side: int) -> Tensor:
+    """View x as overlapping windows in one dimension: their places first, (side, ...)."""
+    return x.unfold(dimension, side, TILE).movedim(-1, 0)
+
+
+def _both(matrix: Tensor, x: Tensor, place: str) -> Tensor:
+    """Transform x (columns x rows, ...), or (columns, rows, ...), in both: (columns, rows, -1)."""
+    side = matrix.shape[1]
+    half = _product(matrix, x.reshape(side, -1), "windows").view(len(matrix), side, -1)
+    return _product(matrix.expand(len(matrix), -1, -1), half, place)
+
+
+def _product(a: Tensor, b: Tensor, place: str) -> Tensor:
+    """The matrix product, or products, of a and b in scratch memory."""
+    out = _scratch(place, (*a.shape[:-1], b.shape[-1]), a)
+    return torch.matmul(a, b, out=out)
+
+
+class _Kept(threading.local):
+    """Scratch memory of a thread by name and type: taking it anew costs a tenth of the time."""
+
+    def __init__(self) -> None:
+        self.memory: dict[tuple[str, torch.dtype], Tensor] = {}
+
+
+_KEPT = _Kept()
+
+
+def _scratch(name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Uninitialised memory, of the type of `like`, that the next taker of the name overwrites."""
+    values = math.prod(shape)
+    key = name, like.dtype
+    if key not in _KEPT.memory or _KEPT.memory[key].numel() < values:
+        _KEPT.memory[key] = like.new_empty(max(values, BAND))
+    return _KEPT.memory[key][:values].view(shape)
 
 
 def _points_first(to_weights: Tensor, weight: Tensor) -> Tensor:
     """The transformed weights (points, out, in) of a weight (out, in, r, r)."""
-    flat = weight.permute(2, 3, 0, 1)
+    flat = weight.permute(3, 2, 0, 1)
     # A transposed convolution's weight has its output channels innermost: leave them there.
     turned = flat.stride(-1) > flat.stride(-2)
     flat = flat.transpose(-1, -2) if turned else flat
-    points = (to_weights @ flat.reshape(len(to_weights.T), -1)).view(-1, *flat.shape[2:])
+    gathered = _scratch("tiles", flat.shape, weight).copy_(flat)
+    points = _both(to_weights, gathered, "weights").view(-1, *flat.shape[2:])
     return points.transpose(1, 2) if turned else points
-
-
-def _view(x: Tensor, side: int) -> Tensor:
-    """View x (N, H, W, C) as overlapping windows (side, side, N, rows, columns, C)."""
-    images, height, width, channels = x.shape
-    rows, columns = (height - side) // TILE + 1, (width - side) // TILE + 1
-    image, row, column, channel = x.stride()
-    return x.as_strided(
-        (side, side, images, rows, columns, channels),
-        (row, column, image, TILE * row, TILE * column, channel),
-        x.storage_offset(),
-    )
-
-
-def _overlap_add(out: Tensor, windows: Tensor) -> None:
-    """Add windows (side x side, ...) to where `_view` saw them in `out`, overlaps and all."""
-    side = math.isqrt(len(windows))
-    places = _view(out, side)
-    windows = windows.view(places.shape)
-    # Within a band of TILE rows and columns no two windows meet.
-    for top in range(0, side, TILE):
-        for left in range(0, side, TILE):
-            rows, columns = slice(top, top + TILE), slice(left, left + TILE)
-            places[rows, columns] += windows[rows, columns]
 
 
 @cache
 def _transforms(
     kernel: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Of tiles, weights and outputs, each as one matrix for both dimensions of a tile."""
+    """The matrices that transform tiles, weights and outputs, in one dimension."""
     points = np.array(POINTS[: TILE + kernel - 2])
     differences = points[:, None] - points[None, :]
     np.fill_diagonal(differences, 1)
@@ -160,5 +197,5 @@ def _transforms(
     for index in range(count - 1):
         tiles[index, :-1] = np.poly(np.delete(points, index))[::-1]
     tiles[-1] = np.poly(points)[::-1]
-    both = [torch.from_numpy(np.kron(m, m)).to(device, dtype) for m in (tiles, weights, outputs)]
-    return both[0], both[1], both[2]
+    made = [torch.from_numpy(matrix).to(device, dtype) for matrix in (tiles, weights, outputs)]
+    return made[0], made[1], made[2]

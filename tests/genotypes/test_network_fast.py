@@ -7,14 +7,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from dipbench.errors import ImageError
-from dipbench.genotypes import network_fast_layers
+from dipbench.genotypes import network_fast_convolve
 from dipbench.genotypes.blocks import UpsampleBlock
 from dipbench.genotypes.initialisation import initialise
 from dipbench.genotypes.network import build_network, count_parameters, count_used_parameters
 from dipbench.genotypes.network_fast import accelerate
-from dipbench.genotypes.network_fast_layers import conv_after_nearest, depth_wise
+from dipbench.genotypes.network_fast_convolve import convolve, depth_wise, suits_winograd
+from dipbench.genotypes.network_fast_layers import conv_after_nearest
 from dipbench.genotypes.network_fast_upsample import apply_block
-from dipbench.genotypes.network_fast_winograd import winograd
 from dipbench.genotypes.upsample import VALID_UPSAMPLE_CODES, decode
 
 AGREEMENT = 1e-9
@@ -59,7 +59,8 @@ def check_network(code, skip):
 
 def check_block(code, monkeypatch):
     # So that a small input takes the ways that large ones do.
-    monkeypatch.setattr(network_fast_layers, "WINOGRAD_FROM", 8)
+    monkeypatch.setattr(network_fast_convolve, "WINOGRAD_FROM", 8)
+    monkeypatch.setattr(network_fast_convolve, "SMALL", 0)
     block = UpsampleBlock(decode(code))
     initialise(block, 0)
     block.double().to(memory_format=torch.channels_last)
@@ -164,10 +165,23 @@ def test_other_networks_are_left_as_they_are():
 @pytest.mark.parametrize("kernel", [2, 3, 4, 5, 7])
 @pytest.mark.parametrize(("images", "sides"), [(1, (32, 32)), (3, (8, 12)), (2, (64, 36))])
 def test_winograd_equals_the_direct_convolution(kernel, images, sides, monkeypatch):
+    monkeypatch.setattr(network_fast_convolve, "WINOGRAD_FROM", 8)
+    monkeypatch.setattr(network_fast_convolve, "SMALL", 0)
     monkeypatch.setattr("dipbench.genotypes.network_fast_winograd.BAND", 2**16)
     x = values(images, 5, *(side + kernel - 1 for side in sides))
     weight = values(6, 5, kernel, kernel, seed=2)
-    agree(winograd(x, weight), F.conv2d(x, weight), [x, weight])
+    assert suits_winograd(x, kernel, (0, 0))
+    agree(convolve(x, weight), F.conv2d(x, weight), [x, weight])
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect"])
+@pytest.mark.parametrize("padding", [(0, 0), (1, 1), (2, 5)])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (7, 1)])
+def test_padded_convolutions(kernel, stride, padding, mode):
+    x, weight = values(2, 4, 9, 8), values(6, 4, kernel, kernel, seed=2)
+    padded = F.pad(x, [*padding, *padding], mode=mode)
+    expected = F.conv2d(padded, weight, stride=stride)
+    agree(convolve(x, weight, padding, mode, stride), expected, [x, weight])
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7])

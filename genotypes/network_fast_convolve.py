@@ -1,0 +1,202 @@
+"""Convolutions of the fast network: the same functions, computed cheaper on a CPU.
+
+All take and return tensors (N, C, H, W) laid out channels last, and compute in the type of their
+input, whatever the type of the weight. What each gains is measured in evaluate/PERFORMANCE.md.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from .network_fast_winograd import TILE, winograd, winograd_backward
+
+WINOGRAD_FROM = 80
+"""The output's side times the kernel's from which Winograd's algorithm is faster in float32."""
+
+SMALL = 8
+"""The output's side in pixels up to which a large kernel's convolution is a matrix product."""
+
+STRIP = 3
+"""Columns of a depthwise kernel whose gradient oneDNN computes by its fast routine."""
+
+Padding = tuple[int, int]
+"""Pixels before and after an image, in both dimensions."""
+
+
+def pays_on(device: torch.device) -> bool:
+    """Whether rewriting convolutions pays on a device; cuDNN's own are best left alone.
+
+    >>> pays_on(torch.device("cpu")), pays_on(torch.device("cuda"))
+    (True, False)
+    """
+    return device.type == "cpu"
+
+
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A 1x1 convolution, as the matrix product that it is.
+
+    Args:
+        x: (N, in, H, W).
+        weight: (out, in, 1, 1).
+        bias: (out,).
+
+    >>> pointwise(torch.ones(1, 2, 4, 4), torch.ones(3, 2, 1, 1)).shape
+    torch.Size([1, 3, 4, 4])
+    """
+    return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+
+
+def convolve(
+    x: Tensor,
+    weight: Tensor,
+    padding: Padding = (0, 0),
+    mode: str = "constant",
+    stride: int = 1,
+) -> Tensor:
+    """A convolution of the padded x, by Winograd's algorithm where that is faster.
+
+    Args:
+        x: (N, in, H, W).
+        weight: (out, in, k, k), of any type.
+        padding: pixels before and after, in both dimensions.
+        mode: of the padding: `constant` (zeros) or `reflect`.
+        stride: in both dimensions.
+
+    >>> convolve(torch.ones(1, 2, 6, 6), torch.ones(3, 2, 3, 3), padding=(1, 1)).shape
+    torch.Size([1, 3, 6, 6])
+    """
+    weight = weight.to(x.dtype)
+    if weight.shape[-1] == stride == 1:
+        return pointwise(x, weight)
+    small = max(x.shape[-2:]) + sum(padding) - weight.shape[-1] < SMALL
+    if small and weight.shape[-1] > 3 and pays_on(x.device):
+        return _as_product(_padded(x, padding, mode), weight)
+    even = padding[0] == padding[1]
+    if mode == "constant" and even and not suits_winograd(x, weight.shape[-1], padding, stride):
+        return F.conv2d(x, weight, stride=stride, padding=padding[0])
+    if not pays_on(x.device):
+        return F.conv2d(_padded(x, padding, mode), weight, stride=stride)
+    return _Convolution.apply(x, weight, padding, mode, stride)  # type: ignore[no-any-return]
+
+
+def suits_winograd(x: Tensor, kernel: int, padding: Padding, stride: int = 1) -> bool:
+    """Whether Winograd's algorithm is the faster one for a convolution of x, and rounds well.
+
+    >>> suits_winograd(torch.ones(1, 2, 64, 64), kernel=3, padding=(1, 1))
+    True
+    """
+    sides = [side + sum(padding) - kernel + 1 for side in x.shape[-2:]]
+    exact = x.dtype in (torch.float32, torch.float64) and pays_on(x.device)
+    whole = stride == 1 and not any(side % TILE for side in sides)
+    return exact and whole and min(sides) * kernel >= WINOGRAD_FROM
+
+
+def _as_product(x: Tensor, weight: Tensor) -> Tensor:
+    """A convolution of stride 1 without padding as one product, of a matrix with all windows."""
+    kernel = weight.shape[-1]
+    windows = x.permute(0, 2, 3, 1).unfold(1, kernel, 1).unfold(2, kernel, 1)
+    windows = windows.permute(0, 1, 2, 4, 5, 3).flatten(3)
+    return F.linear(windows, weight.permute(0, 2, 3, 1).flatten(1)).permute(0, 3, 1, 2)
+
+
+class _Convolution(torch.autograd.Function):
+    """Backward pads again: the padded copy kept would be a third of the layer's memory."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, padding: Padding, mode: str, stride: int
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.how = padding, mode, stride
+        ctx.winograd = suits_winograd(x, weight.shape[-1], padding, stride)
+        padded = _padded(x, padding, mode)
+        return winograd(padded, weight) if ctx.winograd else F.conv2d(padded, weight, stride=stride)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, None, None, None]:
+        x, weight = ctx.saved_tensors
+        padding, mode, stride = ctx.how
+        padded, wants_x = _padded(x, padding, mode), ctx.needs_input_grad[0]
+        if ctx.winograd:
+            by_padded, by_weight = winograd_backward(grad, padded, weight, wants_x)
+        else:
+            wanted = (wants_x, True)
+            by_padded, by_weight = _conv_backward(grad, padded, weight, wanted, stride=stride)
+        if by_padded is None:
+            return None, by_weight, None, None, None
+        edges = _edges(padding)
+        if mode == "reflect":
+            by_x = torch.ops.aten.reflection_pad2d_backward(by_padded, x, edges)
+        else:
+            by_x = F.pad(by_padded, [-edge for edge in edges])
+        return by_x, by_weight, None, None, None
+
+
+def depth_wise(x: Tensor, weight: Tensor) -> Tensor:
+    """A zero-padded depthwise convolution whose gradient is computed in narrow strips.
+
+    Args:
+        x: (N, C, H, W).
+        weight: (C, 1, k, k), k odd.
+
+    >>> depth_wise(torch.ones(1, 2, 4, 4), torch.ones(2, 1, 5, 5)).max()
+    tensor(16.)
+    """
+    weight = weight.to(x.dtype)
+    if weight.shape[-1] == 1:
+        return x * weight.view(-1, 1, 1)
+    if not pays_on(x.device):
+        return F.conv2d(x, weight, padding=weight.shape[-1] // 2, groups=len(weight))
+    return _DepthWise.apply(x, weight)  # type: ignore[no-any-return]
+
+
+class _DepthWise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return F.conv2d(x, weight, padding=weight.shape[-1] // 2, groups=len(weight))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
+        x, weight = ctx.saved_tensors
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        kernel, groups = weight.shape[-1], len(weight)
+        margin = kernel // 2
+        by_x = None
+        if ctx.needs_input_grad[0]:
+            by_x = _conv_backward(grad, x, weight, (True, False), margin, groups=groups)[0]
+        padded = F.pad(x, 4 * [margin])
+        strips = []
+        for left in range(0, kernel, STRIP):
+            strip = weight[..., left : left + STRIP]
+            seen = padded[..., left : left + x.shape[-1] + strip.shape[-1] - 1]
+            seen = seen.contiguous(memory_format=torch.channels_last)
+            strips.append(_conv_backward(grad, seen, strip, (False, True), groups=groups)[1])
+        return by_x, torch.cat(strips, dim=-1)
+
+
+def _conv_backward(
+    grad: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    wanted: tuple[bool, bool],
+    padding: int = 0,
+    stride: int = 1,
+    groups: int = 1,
+) -> Any:
+    """Gradients of a convolution by x and by the weight, those that are wanted."""
+    how = (2 * [stride], 2 * [padding], [1, 1], False, [0, 0], groups)
+    return torch.ops.aten.convolution_backward(grad, x, weight, None, *how, (*wanted, False))[:2]
+
+
+def _padded(x: Tensor, padding: Padding, mode: str) -> Tensor:
+    return F.pad(x, _edges(padding), mode=mode) if any(padding) else x
+
+
+def _edges(padding: Padding) -> list[int]:
+    return [*padding, *padding]
