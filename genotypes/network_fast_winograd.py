@@ -16,7 +16,7 @@ from torch import Tensor
 TILE = 4
 """Side of the tiles of output pixels."""
 
-BAND = 2**19
+BAND = 2**18
 """Transformed values that are worked on at a time: about what the caches of a core hold."""
 
 POINTS = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 0.75, -4 / 3)
@@ -77,8 +77,7 @@ def winograd_backward(
     for seen, made in bands:
         by_y = _transformed(to_outputs.T, made, "outputs")
         by_weights.baddbmm_(by_y.transpose(1, 2), _transformed(to_tiles, seen, "tiles"))
-    found = _both(to_weights.T, by_weights, "tiles").view(kernel, kernel, *weight.shape[:2])
-    by_weight = torch.empty_like(weight).copy_(found.permute(2, 3, 1, 0))
+    by_weight = _points_last(to_weights, by_weights, weight)
     if not wants_x:
         return None, by_weight
     weights = _points_first(to_weights, weight)
@@ -168,13 +167,28 @@ def _scratch(name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
 
 def _points_first(to_weights: Tensor, weight: Tensor) -> Tensor:
     """The transformed weights (points, out, in) of a weight (out, in, r, r)."""
-    flat = weight.permute(3, 2, 0, 1)
-    # A transposed convolution's weight has its output channels innermost: leave them there.
-    turned = flat.stride(-1) > flat.stride(-2)
-    flat = flat.transpose(-1, -2) if turned else flat
-    gathered = _scratch("tiles", flat.shape, weight).copy_(flat)
-    points = _both(to_weights, gathered, "weights").view(-1, *flat.shape[2:])
-    return points.transpose(1, 2) if turned else points
+    points = _scratch("weights", (len(to_weights) ** 2, *weight.shape[:2]), weight)
+    for part in _parts(points):
+        seen = weight[part].permute(3, 2, 0, 1)
+        gathered = _scratch("tiles", seen.shape, weight).copy_(seen)
+        points[:, part] = _both(to_weights, gathered, "tiles").view_as(points[:, part])
+    return points
+
+
+def _points_last(to_weights: Tensor, points: Tensor, weight: Tensor) -> Tensor:
+    """The gradient by a weight of that by its transform (points, out, in)."""
+    kernel = weight.shape[-1]
+    by_weight = torch.empty_like(weight)
+    for part in _parts(points):
+        found = _both(to_weights.T, points[:, part], "tiles")
+        by_weight[part] = found.view(kernel, kernel, -1, weight.shape[1]).permute(2, 3, 1, 0)
+    return by_weight
+
+
+def _parts(points: Tensor) -> list[slice]:
+    """Cut the output channels of transformed weights (points, out, in) as images are."""
+    step = max(1, BAND // points[:, 0].numel())
+    return [slice(start, start + step) for start in range(0, points.shape[1], step)]
 
 
 @cache
