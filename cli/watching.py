@@ -58,7 +58,8 @@ def _watch(looking: Watch, folder: Path) -> None:
         while True:
             report = looking.look()
             facts, lines = facts_table(_facts(report)), _builder_lines(report)
-            live.update(Group(facts, *lines, _workers_table(report, folder)), refresh=True)
+            workers = [_workers_table(report, folder)] if report.workers else []
+            live.update(Group(facts, *lines, *workers), refresh=True)
             if not report.remaining:
                 return
             time.sleep(SECONDS_BETWEEN_LOOKS)

@@ -13,7 +13,7 @@ import ray
 from ...errors import DipbenchError, StoreError
 from ...evaluate.gpus import MemoryUse, measure_memory
 from ..building import environment
-from ..parts import list_parts
+from ..parts import list_parts, runs_to_table
 from ..plan import PLAN_PICTURES, Plan
 from ..schema import RunKey
 from ..store import PARTS, check_writable, writing
@@ -112,6 +112,7 @@ class UnitWorker:
 
     def arrive(self) -> Arrival:
         """Say where this worker is and whether it can write to the builder's folder."""
+        runs_to_table([])  # pyarrow loads pandas for the first one: not while a unit is timed
         sees = (self._job.folder / self._job.beacon).is_file()
         trouble = ""
         if sees:

@@ -34,7 +34,8 @@ def main() -> None:
     from dipbench.benchmark.executors.ray_cluster import ray
     from dipbench.benchmark.executors.ray_gpus import Share
 
-    ray.init(num_cpus=CPUS, num_gpus=GPUS, include_dashboard=False, log_to_driver=False)
+    resources = {"num_cpus": CPUS, "num_gpus": GPUS}
+    ray.init("local", **resources, include_dashboard=False, log_to_driver=False)
     # What a run takes is measured on a GPU, which there is none of here.
     executor.share_of_gpu = lambda *given: Share(FRACTION, together=2)
     build(FOLDER, executor.RayExecutor(device="auto", work=noting, unit_seconds=0))

@@ -5,10 +5,14 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from dipbench.benchmark.locking import Builder
+from dipbench.benchmark.roster import Worker
 
 Call = Callable[..., Any]
 
@@ -21,6 +25,13 @@ def test_status_tells_people_and_programs(dipbench: Call, store: Path) -> None:
     assert (told["remaining"], told["runs_per_hour"], told["workers"]) == (0, None, [])
     # All runs are made, so that watching ends at once.
     assert "expected end" in dipbench("status", store, "--watch").out
+
+
+def test_every_field_of_status_is_documented(dipbench: Call, store: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text(encoding="utf-8")
+    told = json.loads(dipbench("status", store, "--json").out)
+    parts = [field.name for kind in (Builder, Worker) for field in fields(kind)]
+    assert [name for name in (*told, *parts) if f"`{name}`" not in page] == []
 
 
 def test_an_audit_of_what_was_made_up_fails(dipbench: Call, store: Path) -> None:
