@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from .network_fast_winograd import TILE, winograd, winograd_backward
+from .network_fast_winograd import TILE, winograd, winograd_by_input, winograd_by_weight
 
 WINOGRAD_FROM = 80
 """The output's side times the kernel's from which Winograd's algorithm is faster in float32."""
@@ -120,12 +120,13 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, None, None, None]:
         x, weight = ctx.saved_tensors
         padding, mode, stride = ctx.how
-        padded, wants_x = _padded(x, padding, mode), ctx.needs_input_grad[0]
+        wants_x = ctx.needs_input_grad[0]
         if ctx.winograd:
-            by_padded, by_weight = winograd_backward(grad, padded, weight, wants_x)
+            by_weight = winograd_by_weight(grad, _padded(x, padding, mode), weight)
+            by_padded = winograd_by_input(grad, weight) if wants_x else None
         else:
-            wanted = (wants_x, True)
-            by_padded, by_weight = _conv_backward(grad, padded, weight, wanted, stride=stride)
+            how = _padded(x, padding, mode), weight, (wants_x, True)
+            by_padded, by_weight = _conv_backward(grad, *how, stride=stride)
         if by_padded is None:
             return None, by_weight, None, None, None
         edges = _edges(padding)

@@ -57,36 +57,44 @@ def winograd(x: Tensor, weight: Tensor) -> Tensor:
     return y
 
 
-def winograd_backward(
-    grad: Tensor, x: Tensor, weight: Tensor, wants_x: bool
-) -> tuple[Tensor | None, Tensor]:
-    """Gradients of `winograd` by x, where it is wanted, and by the weight.
+def winograd_by_weight(grad: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """The gradient of `winograd` by its weight.
 
     The tiles are transformed again: kept, they would take several times the memory of x.
 
     >>> x, weight, grad = torch.rand(1, 3, 6, 6), torch.rand(2, 3, 3, 3), torch.ones(1, 2, 4, 4)
-    >>> by_x, by_weight = winograd_backward(grad, x, weight, wants_x=True)
+    >>> by_weight = winograd_by_weight(grad, x, weight)
     >>> torch.allclose(by_weight[0, 0, 0, 0], x[0, 0, :4, :4].sum(), atol=1e-4)
     True
     """
     kernel = weight.shape[-1]
     to_tiles, to_weights, to_outputs = _transforms(kernel, x.dtype, x.device)
-    x, grad = x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)
-    bands = _bands(x, grad, kernel)
-    by_weights = _scratch("weights", (len(to_weights) ** 2, *weight.shape[:2]), x).zero_()
-    for seen, made in bands:
+    by_points = _scratch("weights", (len(to_weights) ** 2, *weight.shape[:2]), x).zero_()
+    for seen, made in _bands(x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1), kernel):
         by_y = _transformed(to_outputs.T, made, "outputs")
-        by_weights.baddbmm_(by_y.transpose(1, 2), _transformed(to_tiles, seen, "tiles"))
-    by_weight = _points_last(to_weights, by_weights, weight)
-    if not wants_x:
-        return None, by_weight
+        by_points.baddbmm_(by_y.transpose(1, 2), _transformed(to_tiles, seen, "tiles"))
+    by_weight = torch.empty_like(weight)
+    for part in _parts(by_points):
+        found = _both(to_weights.T, by_points[:, part], "tiles")
+        by_weight[part] = found.view(kernel, kernel, -1, weight.shape[1]).permute(2, 3, 1, 0)
+    return by_weight
+
+
+def winograd_by_input(grad: Tensor, weight: Tensor) -> Tensor:
+    """The gradient of `winograd` by its input.
+
+    >>> winograd_by_input(torch.ones(1, 2, 4, 4), torch.ones(2, 3, 3, 3))[0, 0, 0, :2].round()
+    tensor([2., 4.])
+    """
+    kernel = weight.shape[-1]
+    to_tiles, to_weights, to_outputs = _transforms(kernel, grad.dtype, grad.device)
     weights = _points_first(to_weights, weight)
-    by_x = torch.zeros_like(x)
-    for by_seen, made in _bands(by_x, grad, kernel):
-        if len(bands) > 1:
-            by_y = _transformed(to_outputs.T, made, "outputs")
+    images, _, height, width = grad.shape
+    by_x = grad.new_zeros(images, height + kernel - 1, width + kernel - 1, weight.shape[1])
+    for by_seen, made in _bands(by_x, grad.permute(0, 2, 3, 1), kernel):
+        by_y = _transformed(to_outputs.T, made, "outputs")
         _add_transformed(by_seen, to_tiles.T, _product(by_y, weights, "tiles"))
-    return by_x.permute(0, 3, 1, 2), by_weight
+    return by_x.permute(0, 3, 1, 2)
 
 
 def _bands(x: Tensor, y: Tensor, kernel: int) -> list[tuple[Tensor, Tensor]]:
@@ -173,16 +181,6 @@ def _points_first(to_weights: Tensor, weight: Tensor) -> Tensor:
         gathered = _scratch("tiles", seen.shape, weight).copy_(seen)
         points[:, part] = _both(to_weights, gathered, "tiles").view_as(points[:, part])
     return points
-
-
-def _points_last(to_weights: Tensor, points: Tensor, weight: Tensor) -> Tensor:
-    """The gradient by a weight of that by its transform (points, out, in)."""
-    kernel = weight.shape[-1]
-    by_weight = torch.empty_like(weight)
-    for part in _parts(points):
-        found = _both(to_weights.T, points[:, part], "tiles")
-        by_weight[part] = found.view(kernel, kernel, -1, weight.shape[1]).permute(2, 3, 1, 0)
-    return by_weight
 
 
 def _parts(points: Tensor) -> list[slice]:
