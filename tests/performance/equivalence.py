@@ -1,18 +1,21 @@
 """Whether fast training leaves the benchmark the same: plain and fast runs, compared in pairs.
 
-    OMP_NUM_THREADS=1 python tests/performance/equivalence.py runs.csv --precision bf16
-    OMP_NUM_THREADS=1 python tests/performance/equivalence.py runs.csv --precision bf16 --report
+    for i in 1 2; do
+        python tests/performance/equivalence.py tests/performance/equivalence/$i.csv --shard $i/2 &
+    done; wait
+    python tests/performance/equivalence.py tests/performance/equivalence/*.csv --report
 
 Trains 48 of the 522 genotypes with 2 seeds, plain (the plain network in float32) and fast (the
-fast network in the precision asked for), on denoising and inpainting at 64x64. Each finished run
-is a line of the file, appended at once, so the study can be ended and begun again at any time;
-several processes share it with `--shard 1/2`, each with a file of its own, and `--report` reads
-all the files given.
+fast network, in bf16 unless `--ways` says otherwise), on denoising and inpainting at 64x64. Each
+finished run is a line of the file, appended at once, so the study can be ended and begun again at
+any time; several processes share it by `--shard`, each with a file of its own. Genotypes come in
+the order of `genotypes.strata.stratified`, so that those done so far resemble all 522.
 
-The report, for the best and the final PSNR of each task: the mean paired difference fast - plain
-with its 90 % interval over genotypes (equivalent if inside ±0.1 dB), the share of genotypes whose
-difference lies within the largest difference of two plain seeds, and Kendall's tau of plain
-against fast, with its bootstrap interval, beside tau of one plain seed against the other.
+The report, for each fast way and for the best and the final PSNR of each task: the mean paired
+difference fast - plain with its 90 % interval over genotypes (equivalent if inside ±0.1 dB), the
+share of genotypes whose difference lies within the largest difference of two plain seeds, and
+Kendall's tau of plain against fast, with its bootstrap interval, beside tau of one plain seed
+against the other.
 """
 
 import argparse
@@ -31,12 +34,14 @@ from dipbench.evaluate.protocol import get_protocol
 from dipbench.genotypes import ISNAS522
 from dipbench.genotypes.initialisation import initialise
 from dipbench.genotypes.network import build_network
+from dipbench.genotypes.strata import stratified
 from dipbench.seeds import stable_seed
 
 TASKS = ("denoising-25", "inpainting-50")
 SEEDS = (0, 1)
 MARGIN_DB = 0.1
-FIELDS = ("model", "task", "seed", "way", "status", "best", "final")
+PLAIN = "plain"
+FIELDS = ("model", "task", "seed", "way", "iterations", "status", "best", "final")
 Key = tuple[str, ...]
 
 
@@ -54,19 +59,22 @@ class Plain(torch.nn.Module):
 
 def train(index: int, task: str, seed: int, way: str, iterations: int) -> dict[str, object]:
     image = load_image("camera", size=64)
-    precision = "float32" if way == "plain" else way
-    protocol = get_protocol("mini64").replace(precision=precision).with_iterations(iterations)
+    precision = "float32" if way == PLAIN else way
+    changes = {"precision": precision, "threads": 1}
+    protocol = get_protocol("mini64").replace(**changes).with_iterations(iterations)
     parts = (seed, image.name, str(parse_task(task)))
-    model = Plain(index, parts) if way == "plain" else index
+    model = Plain(index, parts) if way == PLAIN else index
     found = fit(model, image, task, seed=seed, protocol=protocol)
     numbers = {}
     if found.status == "finished":
-        numbers = {"best": found.best_psnr_smooth, "final": float(found.psnr_smooth[-1])}
+        best, final = found.best_psnr_smooth, float(found.psnr_smooth[-1])
+        numbers = {"best": round(best, 4), "final": round(final, 4)}
     return {
         "model": index,
         "task": task,
         "seed": seed,
         "way": way,
+        "iterations": iterations,
         "status": found.status,
     } | numbers
 
@@ -82,17 +90,23 @@ def done(paths: list[Path]) -> dict[Key, dict[str, str]]:
     return rows
 
 
-def wanted(models: int, way: str) -> Iterator[tuple[int, str, int, str]]:
-    """All runs, so ordered that an unfinished study compares as many genotypes as it can."""
-    spread = np.linspace(0, len(ISNAS522) - 1, models).round().astype(int).tolist()
-    yield from ((m, t, s, w) for m, t, s, w in product(spread, TASKS, SEEDS, ("plain", way)))
+def wanted(options: argparse.Namespace) -> Iterator[tuple[int, str, int, str]]:
+    """The runs of this shard, a genotype's runs one after the other."""
+    mine, shards = map(int, options.shard.split("/"))
+    models = [ISNAS522.index(genotype) for genotype in stratified(options.models)]
+    for index in models[mine - 1 :: shards]:
+        for task, seed, way in product(TASKS, SEEDS, (PLAIN, *options.ways)):
+            yield index, task, seed, way
 
 
 def run(options: argparse.Namespace, path: Path) -> None:
-    mine, shards = map(int, options.shard.split("/"))
+    path.parent.mkdir(parents=True, exist_ok=True)
     there = done([path])
-    for number, key in enumerate(wanted(options.models, options.precision)):
-        if number // 2 % shards != mine - 1 or tuple(map(str, key)) in there:
+    of_other_length = {row["iterations"] for row in there.values()} - {str(options.iterations)}
+    if of_other_length:
+        raise SystemExit(f"{path} holds runs of {of_other_length} iterations: name another file")
+    for key in wanted(options):
+        if tuple(map(str, key)) in there:
             continue
         row = train(*key, options.iterations)
         new = not path.exists()
@@ -104,19 +118,23 @@ def run(options: argparse.Namespace, path: Path) -> None:
         print(*row.values(), flush=True)
 
 
-def report(rows: dict[Key, dict[str, str]], way: str) -> None:
-    for task, kind in product(TASKS, ("best", "final")):
+def report(rows: dict[Key, dict[str, str]]) -> None:
+    lengths = sorted({row["iterations"] for row in rows.values()})
+    if len(lengths) != 1:
+        raise SystemExit(f"expected runs of one length, found {lengths or 'none'}")
+    print(f"{lengths[0]} iterations, camera at 64x64, {len(SEEDS)} seeds")
+    fast = sorted({key[3] for key in rows} - {PLAIN})
+    for way, task, kind in product(fast, TASKS, ("best", "final")):
         value = {key: float(row[kind]) for key, row in rows.items() if row[kind]}
-        models = sorted({key[0] for key in value}, key=int)
-        ways = [(str(seed), each) for each in ("plain", way) for seed in SEEDS]
-        whole = [m for m in models if all((m, task, *each) in value for each in ways)]
-        left_out = len({key[0] for key in rows if key[1] == task}) - len(whole)
+        of_task = {key[0] for key in rows if key[1] == task}
+        ways = [(str(seed), each) for each in (PLAIN, way) for seed in SEEDS]
+        whole = sorted(m for m in of_task if all((m, task, *each) in value for each in ways))
         if len(whole) < 3:
-            print(f"{task}, {kind}: only {len(whole)} genotypes with all their runs: at least 3")
+            print(f"{way}, {task}, {kind}: {len(whole)} genotypes with all their runs, expected 3")
             continue
         table = np.array([[value[m, task, *each] for each in ways] for m in whole])
-        plain, fast = table[:, : len(SEEDS)], table[:, len(SEEDS) :]
-        describe(f"{task}, {kind} PSNR", plain, fast, left_out)
+        title = f"{way}, {task}, {kind} PSNR"
+        describe(title, table[:, : len(SEEDS)], table[:, len(SEEDS) :], len(of_task) - len(whole))
 
 
 def describe(title: str, plain: np.ndarray, fast: np.ndarray, left_out: int) -> None:
@@ -149,14 +167,14 @@ def tau(a: np.ndarray, b: np.ndarray) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+")
-    parser.add_argument("--precision", choices=["float32", "bf16"], default="bf16")
+    parser.add_argument("--ways", choices=["float32", "bf16"], nargs="+", default=["bf16"])
     parser.add_argument("--models", type=int, default=48)
-    parser.add_argument("--iterations", type=int, default=800)
+    parser.add_argument("--iterations", type=int, default=250)
     parser.add_argument("--shard", default="1/1")
     parser.add_argument("--report", action="store_true")
     options = parser.parse_args()
     if options.report:
-        report(done(options.runs), options.precision)
+        report(done(options.runs))
     else:
         run(options, options.runs[0])
 
