@@ -1,5 +1,7 @@
 """The fast network against the plain one: the same function of the same parameters."""
 
+from itertools import cycle
+
 import numpy as np
 import pytest
 import torch
@@ -87,8 +89,9 @@ def test_some_networks_agree_with_the_plain_ones(code, skip):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("skip", [ALL, NONE, MIXED])
-@pytest.mark.parametrize("code", VALID_UPSAMPLE_CODES)
+@pytest.mark.parametrize(
+    ("code", "skip"), zip(VALID_UPSAMPLE_CODES, cycle([ALL, NONE, MIXED]), strict=False)
+)
 def test_all_networks_agree_with_the_plain_ones(code, skip):
     check_network(code, skip)
 
