@@ -32,6 +32,13 @@ class Unit:
         return hashlib.sha256("\n".join(map(str, self.keys)).encode()).hexdigest()[:10]
 
 
+@dataclass(frozen=True)
+class Lost:
+    """Instead of an outcome: why there is none, though there may be at another attempt."""
+
+    reason: str
+
+
 class Executor(Interface):
     """Trains units and has their runs written as parts of the benchmark."""
 

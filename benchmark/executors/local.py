@@ -20,7 +20,7 @@ from ..roster import Roster
 from ..schema import RunKey
 from ..store import writing
 from ..training import record_failed
-from . import ATTEMPTS, Outcome, Unit
+from . import ATTEMPTS, Lost, Outcome, Unit
 from .schedule import Schedule
 
 
@@ -90,13 +90,6 @@ def _serve_lanes(
             given_up = schedule.lost(lane.unit)
             if given_up:
                 yield record_failed(folder, given_up, f"lost {ATTEMPTS} times: {answer.reason}")
-
-
-@dataclass(frozen=True)
-class Lost:
-    """Instead of an outcome: why there is none, though there may be at another attempt."""
-
-    reason: str
 
 
 class _Lane:

@@ -13,9 +13,9 @@ from ..plan import PLAN_PICTURES, Plan
 from ..roster import Roster
 from ..schema import RunKey
 from ..training import train_unit
-from . import Outcome, Unit
+from . import Lost, Outcome, Unit
 from .local import default_workers
-from .ray_cluster import Lost, cluster_device, joined
+from .ray_cluster import cluster_device, joined
 from .ray_crew import Crew
 from .ray_dispatch import Dispatch
 from .ray_gpus import share_of_gpu

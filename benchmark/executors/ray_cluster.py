@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 # Read by Ray once, when it is imported. By its own niceness of 15, workers on a machine that has
@@ -20,6 +19,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ...errors import DeviceError, DipbenchError
+from . import Lost
 
 Actor = Any
 Reference = Any
@@ -176,13 +176,6 @@ def wait_for(references: list[Reference], seconds: float) -> list[Reference]:
     ready, rest = ray.wait(references, timeout=seconds)
     more = ray.wait(rest, num_returns=len(rest), timeout=0)[0] if ready and rest else []
     return [*ready, *more]
-
-
-@dataclass(frozen=True)
-class Lost:
-    """Instead of a result: why there is none."""
-
-    reason: str
 
 
 def result(reference: Reference, seconds: float = FETCH_SECONDS) -> Any:

@@ -9,10 +9,9 @@ from secrets import token_hex
 from ...errors import DipbenchError
 from ..logs import logger
 from ..plan import PLAN_PICTURES
-from . import ATTEMPTS, Unit
+from . import ATTEMPTS, Lost, Unit
 from .ray_cluster import (
     Actor,
-    Lost,
     Reference,
     capacity,
     end_process,

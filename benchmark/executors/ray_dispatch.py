@@ -9,8 +9,7 @@ from ..parts import receive_part
 from ..roster import Roster
 from ..store import PARTS
 from ..training import record_failed
-from . import ATTEMPTS, Outcome, Unit
-from .ray_cluster import Lost
+from . import ATTEMPTS, Lost, Outcome, Unit
 from .ray_crew import Worker
 from .ray_worker import Answer
 from .schedule import Schedule

@@ -8,7 +8,8 @@ from ...evaluate.gpus import CONTEXT_BYTES, MemoryUse
 from ...evaluate.together import MOST
 from ..plan import PLAN_PICTURES
 from ..schema import RunKey
-from .ray_cluster import Lost, result, start_actor, stop_actor
+from . import Lost
+from .ray_cluster import result, start_actor, stop_actor
 from .ray_worker import Job, UnitWorker
 
 SPARED = 0.1
