@@ -22,8 +22,9 @@ def accelerate(network: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Mod
     """The network's function, computed in `dtype` and as fast as is known here.
 
     The parameters stay those of `network`, where an optimiser and a checkpoint find them; they
-    are laid out channels last. Networks other than those of genotypes are returned as they are,
-    or under autocast where another type than float32 is asked for.
+    are laid out channels last. Networks other than those of genotypes are returned as they are
+    (laid out channels last on CUDA, whose convolutions want it), or under autocast where another
+    type than float32 is asked for.
 
     >>> from dipbench.genotypes.network import build_network
     >>> network, z = build_network(0), torch.rand(1, 1, 64, 64)
@@ -32,6 +33,8 @@ def accelerate(network: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Mod
     """
     if isinstance(network, GenotypeNetwork):
         return FastNetwork(network, dtype)
+    if any(parameter.is_cuda for parameter in network.parameters()):
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network if dtype == torch.float32 else _Autocast(network, dtype)
 
 

@@ -90,7 +90,7 @@ def test_some_networks_agree_with_the_plain_ones(code, skip):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("code", "skip"), zip(VALID_UPSAMPLE_CODES, cycle([ALL, NONE, MIXED]), strict=False)
+    ("code", "skip"), [*zip(VALID_UPSAMPLE_CODES, cycle([ALL, NONE, MIXED]), strict=False)]
 )
 def test_all_networks_agree_with_the_plain_ones(code, skip):
     check_network(code, skip)
