@@ -82,11 +82,15 @@ def train(index: int, task: str, seed: int, way: str, iterations: int) -> dict[s
 def done(paths: list[Path]) -> dict[Key, dict[str, str]]:
     """The runs that the files hold, by model, task, seed and way."""
     rows: dict[Key, dict[str, str]] = {}
+    lengths = set()
     for path in paths:
         if path.exists():
             with path.open(newline="") as file:
                 for row in csv.DictReader(file):
                     rows[tuple(row[name] for name in FIELDS[:4])] = row
+                    lengths.add(row["iterations"])
+    if len(lengths) > 1:
+        raise SystemExit(f"expected runs of one length, found {sorted(lengths, key=int)}")
     return rows
 
 
@@ -119,10 +123,10 @@ def run(options: argparse.Namespace, path: Path) -> None:
 
 
 def report(rows: dict[Key, dict[str, str]]) -> None:
-    lengths = sorted({row["iterations"] for row in rows.values()})
-    if len(lengths) != 1:
-        raise SystemExit(f"expected runs of one length, found {lengths or 'none'}")
-    print(f"{lengths[0]} iterations, camera at 64x64, {len(SEEDS)} seeds")
+    if not rows:
+        raise SystemExit("the files hold no runs")
+    length = next(iter(rows.values()))["iterations"]
+    print(f"{length} iterations, camera at 64x64, {len(SEEDS)} seeds")
     fast = sorted({key[3] for key in rows} - {PLAIN})
     for way, task, kind in product(fast, TASKS, ("best", "final")):
         value = {key: float(row[kind]) for key, row in rows.items() if row[kind]}
