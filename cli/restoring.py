@@ -139,6 +139,13 @@ def search(
     score: Annotated[str, typer.Option(help="A score of the untrained output.")] = (
         "psd_db_strip_mse"
     ),
+    select: Annotated[
+        Literal["average", "discrepancy"],
+        typer.Option(
+            help="Which candidate is selected: the one nearest to their average, as published, or "
+            "the one that differs from the picture by its known noise, better for few iterations."
+        ),
+    ] = "average",
     small_side: Annotated[
         int | None,
         typer.Option(
@@ -188,6 +195,7 @@ def search(
             models=models,
             keep=keep_models,
             score=score,
+            selection=select,
             iterations=iterations,
             output=keep,
             small_side=small_side,
@@ -235,7 +243,8 @@ def _print_found(found: "SearchResult", facts: dict[str, Any]) -> None:
         (one.model, f"{one.score:.4g}", f"{one.loss:.5f}", f"{one.distance:.2e}")
         for one in found.candidates
     ]
-    columns = ["trained", f">{found.score}", ">lowest loss", ">distance"]
+    rule = "distance" if found.selection == "average" else found.selection
+    columns = ["trained", f">{found.score}", ">lowest loss", f">{rule}"]
     console.print(table(columns, rows))
     console.print(facts_table(facts))
 

@@ -1,7 +1,9 @@
-"""The published selection: among trained candidates, the one whose output is nearest the average.
+"""Which of several trained candidates to select without the truth.
 
-Arican et al., "ISNAS-DIP", CVPR 2022: outputs are averaged with weights that grow as the
-training-free score gets better, and the model nearest to that average is chosen.
+As published (Arican et al., "ISNAS-DIP", CVPR 2022): outputs are averaged with weights that grow
+as the training-free score gets better, and the model nearest to that average is chosen. Where the
+noise is known, the discrepancy principle (Morozov, Soviet Math. Dokl. 7, 1966) is another way: the
+model whose output differs from the observation by as much as the noise does.
 """
 
 from collections.abc import Sequence
@@ -66,3 +68,28 @@ def nearest_to_average(
     average = weighted_average(outputs, scores, lower_is_better)
     distances = np.array([float(np.mean((output - average) ** 2)) for output in outputs])
     return int(distances.argmin()), distances
+
+
+def nearest_to_noise(
+    outputs: Sequence[np.ndarray], observed: np.ndarray, sigma: float
+) -> tuple[int, NDArray[np.float64]]:
+    """The index of the output whose discrepancy is smallest, and all discrepancies.
+
+    The discrepancy is |mean((output - observed)^2) - (sigma / 255)^2|: an output that has not
+    reached the picture differs from the observation by more than the noise, one that has fitted
+    the noise by less. Of equal ones the first is taken.
+
+    Args:
+        outputs: of the candidates, each of the observation's shape.
+        observed: the noisy picture, (C, H, W) in [0, 1].
+        sigma: deviation of its noise on the 0-255 scale.
+
+    >>> import numpy as np
+    >>> from dipbench.evaluate.selecting import nearest_to_noise
+    >>> outputs = [np.full(4, 0.5), np.full(4, 0.1), np.zeros(4)]
+    >>> nearest_to_noise(outputs, np.zeros(4), sigma=25.5)[0]
+    1
+    """
+    errors = np.array([float(np.mean((output - observed) ** 2)) for output in outputs])
+    discrepancies = np.abs(errors - (sigma / 255) ** 2)
+    return int(discrepancies.argmin()), discrepancies

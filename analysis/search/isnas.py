@@ -4,27 +4,31 @@ Arican et al., CVPR 2022: N random genotypes are scored on their untrained outpu
 are trained, the outputs are averaged with weights by score, the model whose output is nearest to
 that average is selected, and it is trained from fresh weights. (The authors' script trains
 another network in that last step.) The publication has an option of training the candidates on a
-smaller picture, which `small_side` is.
+smaller picture, which `small_side` is. Selecting by the noise that is known to be in the picture
+is this project's.
 """
 
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from ...data import Denoising, Image, Observation, Task, load_observation, parse_task
-from ...errors import MissingExtraError, QueryError
+from ...errors import MissingExtraError, QueryError, unknown
 from ...evaluate.protocol import Iterations, Protocol, get_protocol
 from ...evaluate.reducing import reduce_observation
 from ...evaluate.registry import Score, get_score
-from ...evaluate.selecting import nearest_to_average
+from ...evaluate.selecting import nearest_to_average, nearest_to_noise
 from .isnas_stages import Deadline, Progress, Work, score_all, spent, train_kept
 from .journal import Journal
 
 if TYPE_CHECKING:
     from ...evaluate.restoring import Restoration
+
+Selection = Literal["average", "discrepancy"]
+"""How one of the candidates is selected: as published, or by the discrepancy principle."""
 
 SCORE = "psd_db_strip_mse"
 SEARCH_ITERATIONS = Iterations(denoising=1200, inpainting=9500, sr=4500)
@@ -40,7 +44,8 @@ class Candidate:
         score: of its untrained output.
         loss: the lowest of its training.
         seconds: of its training.
-        distance: mean squared difference of its output from the weighted average.
+        distance: mean squared difference of its output from the weighted average, or its
+            discrepancy, whichever selects.
     """
 
     model: str
@@ -60,6 +65,7 @@ class SearchResult:
         candidates: the trained ones, best score first.
         scores: of all models that were scored.
         score: name of the score.
+        selection: what selected among the candidates.
         seconds: of scoring, of the candidates' trainings and of the last one, with what was done
             before the search was taken up.
         effective_sigma: of the noise in the smaller picture that the candidates were trained on,
@@ -71,6 +77,7 @@ class SearchResult:
     candidates: tuple[Candidate, ...]
     scores: dict[str, float] = field(repr=False)
     score: str
+    selection: Selection
     seconds: tuple[float, float, float]
     effective_sigma: float | None = None
 
@@ -82,6 +89,7 @@ def search(
     models: int = 5000,
     keep: int = 15,
     score: str = SCORE,
+    selection: Selection = "average",
     iterations: int | None = None,
     output: str = "smooth",
     small_side: int | None = None,
@@ -102,6 +110,10 @@ def search(
         models: number of random genotypes to score.
         keep: how many of them are trained.
         score: a score of the untrained output.
+        selection: of a candidate: `average` takes the one nearest to the weighted average of their
+            outputs, as published; `discrepancy` the one whose output differs from the picture by
+            the noise that denoising with a sigma knows, which tells slow models from good ones
+            where the trainings are short.
         iterations: of every training; 1200 for denoising as published, else the protocol's.
         output: which output of the last training is the result, as `restore` keeps them. The
             published `smooth` lags by about 100 iterations: few iterations call for another.
@@ -147,6 +159,7 @@ def search(
         precision=resolve_precision(precision, resolve_device(device))
     )
     trial, sigma = _smaller(observation, task, small_side)
+    noise = _noise(selection, task, sigma)
     threads = threads or len(os.sched_getaffinity(0))
     work = Work(observation, trial, task, protocol, seed, device, threads)
     settings = {
@@ -164,11 +177,13 @@ def search(
     tell = progress or (lambda stage, done, total: None)
     scores = score_all(work, chosen, models, journal, clock, tell)
     candidates = train_kept(work, chosen, scores, keep, journal, clock, tell)
-    outputs = [journal.output(record["model"]) for record in candidates]
-    values = [record["score"] for record in candidates]
-    index, distances = nearest_to_average(
-        [output for output in outputs if output is not None], values, chosen.sign < 0
-    )
+    there = [journal.output(record["model"]) for record in candidates]
+    outputs = [output for output in there if output is not None]
+    if noise is None:
+        values = [record["score"] for record in candidates]
+        index, distances = nearest_to_average(outputs, values, chosen.sign < 0)
+    else:
+        index, distances = nearest_to_noise(outputs, trial.observed, noise)
     selected = candidates[index]["model"]
 
     def report(done: int, training: Any) -> None:
@@ -197,6 +212,7 @@ def search(
         ),
         scores,
         chosen.name,
+        selection,
         (spent(journal, "scores"), spent(journal, "trained"), restoration.fit.seconds),
         sigma,
     )
@@ -210,6 +226,20 @@ def _smaller(
     reduced = reduce_observation(observation, side)
     sigma = task.sigma * reduced.noise_factor if isinstance(task, Denoising) else None
     return reduced.observation, sigma
+
+
+def _noise(selection: str, task: Task, effective_sigma: float | None) -> float | None:
+    """The sigma to select by; None for the published way."""
+    if selection not in get_args(Selection):
+        raise QueryError(unknown("selection", selection, get_args(Selection)))
+    if selection == "average":
+        return None
+    if not isinstance(task, Denoising):
+        raise QueryError(
+            f"the noise of {task} is not known: the discrepancy selects for denoising-SIGMA, "
+            "the average for every task"
+        )
+    return task.sigma if effective_sigma is None else effective_sigma
 
 
 def _scorable(name: str) -> Score:

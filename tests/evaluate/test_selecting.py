@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from dipbench.errors import ScoreError
-from dipbench.evaluate.selecting import nearest_to_average, selection_weights, weighted_average
+from dipbench.evaluate.selecting import (
+    nearest_to_average,
+    nearest_to_noise,
+    selection_weights,
+    weighted_average,
+)
 
 # Five toy outputs, their scores, the average and the selection of the authors' code.
 FIGURES = json.loads((Path(__file__).parents[1] / "reference" / "selection.json").read_text())
@@ -31,6 +36,17 @@ def test_a_score_whose_high_end_is_good_is_turned():
 def test_equal_scores_weigh_equally():
     assert selection_weights([2.0, 2.0]).tolist() == [1.0, 1.0]
     assert nearest_to_average([np.zeros(3)], [5.0])[0] == 0
+
+
+def test_neither_a_slow_output_nor_one_of_fitted_noise_is_nearest_to_the_noise():
+    generator = np.random.default_rng(0)
+    truth = generator.random((1, 64, 64))
+    noise = generator.normal(0, 25 / 255, truth.shape)
+    slow = truth + generator.normal(0, 0.1, truth.shape)
+    outputs = [slow, truth + 0.9 * noise, truth + 0.1 * noise]
+    index, discrepancies = nearest_to_noise(outputs, truth + noise, 25)
+    assert index == 2
+    assert (discrepancies >= 0).all()
 
 
 @pytest.mark.parametrize("scores", [[], [np.nan, 1.0], [1.0]])

@@ -5,23 +5,25 @@
     python tests/performance/restoration.py report 1.csv 2.csv
 
 The first prints, for each picture, the best smoothed PSNR that each method reached in the same
-wall time, one method after the other on one machine. The search's figures are the PSNR of what
-the search found beside those of random genotypes trained alike; each training is a line of the
-file, appended at once, so that they can be ended, taken up and shared among processes, each with
-a file of its own (and, for what a search did, a folder of the file's name). Both on camera,
-astronaut and coins at 128x128 with noise of sigma 25 unless told otherwise. `--iterations` bounds
-the trainings where the published 1200 take too long; the table says so.
+wall time, one method after the other on one machine. The search's figures are the PSNR of what it
+found, by either way of selecting a candidate, beside those of random genotypes trained alike; each
+training is a line of the file, appended at once, so that they can be ended, taken up and shared
+among processes, each with a file of its own (and, for what a search did, a folder of the file's
+name). Both on camera, astronaut and coins at 128x128 with noise of sigma 25 unless told otherwise.
+`--iterations` bounds the trainings where the published 1200 take too long; the table says so.
 """
 
 import argparse
 import csv
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import count, product
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
-from dipbench.analysis.search.isnas import search
+from dipbench.analysis.search.isnas import Selection, search
 from dipbench.data import load_image, parse_task
 from dipbench.evaluate.comparing import compare
 from dipbench.evaluate.protocol import Protocol, get_protocol
@@ -45,6 +47,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120, help="of each method")
     parser.add_argument("--others", default="deepinv-dip,conv-decoder")
     parser.add_argument("--models", type=int, default=200)
+    parser.add_argument("--search-seeds", default="0", help="a search for each, with other models")
     parser.add_argument("--keep", type=int, default=5)
     parser.add_argument("--random", type=int, default=20)
     parser.add_argument("--iterations", type=int, default=1200)
@@ -91,8 +94,8 @@ def train_all(options: argparse.Namespace) -> None:
     path = options.files[0]
     mine, shards = map(int, options.shard.split("/"))
     there = {(row["image"], row["kind"], row["number"]) for row in rows_of(options.files)}
-    for number, (key, make) in enumerate(jobs(options)):
-        if number % shards != mine - 1 or key in there:
+    for turn, key, make in jobs(options):
+        if turn % shards != mine - 1 or key in there:
             continue
         made = make()
         # At the end, as a user gets it, and not the best, which only the truth tells.
@@ -115,14 +118,20 @@ def rows_of(paths: list[Path]) -> list[dict[str, str]]:
     return rows
 
 
-def jobs(options: argparse.Namespace) -> Iterator[tuple[Key, Callable[[], Restoration]]]:
-    """Every training with its key: the random ones, then the searches."""
+def jobs(options: argparse.Namespace) -> Iterator[tuple[int, Key, Callable[[], Restoration]]]:
+    """Every training with its turn and its key: the random ones, then the searches.
+
+    Trainings of one turn are of one process: both ways of selecting share their candidates.
+    """
+    turn = count()
     images = options.images.split(",")
-    for index, genotype in enumerate(sample(options.random, RANDOM_SEED)):
-        for name in images:
-            yield (name, "random", str(index)), partial(train_random, options, name, str(genotype))
-    for name in images:
-        yield (name, "found", "0"), partial(find, options, name)
+    genotypes = map(str, sample(options.random, RANDOM_SEED))
+    for (index, model), name in product(enumerate(genotypes), images):
+        yield next(turn), (name, "random", str(index)), partial(train_random, options, name, model)
+    for seed, name in product(options.search_seeds.split(","), images):
+        of_search = next(turn)
+        for way in get_args(Selection):
+            yield of_search, (name, way, seed), partial(find, options, name, way, int(seed))
 
 
 def train_random(options: argparse.Namespace, name: str, model: str) -> Restoration:
@@ -145,16 +154,18 @@ def protocol_of(options: argparse.Namespace) -> Protocol:
     return get_protocol("isnas").replace(**changes).with_iterations(options.iterations)
 
 
-def find(options: argparse.Namespace, name: str) -> Restoration:
+def find(options: argparse.Namespace, name: str, selection: Selection, seed: int) -> Restoration:
     truth = load_image(name, size=options.size)
     return search(
         parse_task(options.task).observe(truth, 0),
         options.task,
         models=options.models,
         keep=options.keep,
+        selection=selection,
         iterations=options.iterations,
-        folder=options.files[0].with_suffix("") / name,
+        folder=options.files[0].with_suffix("") / f"{name}-{seed}",
         truth=truth,
+        seed=seed,
         precision=options.precision,
         device=options.device,
         threads=options.threads,
@@ -168,16 +179,26 @@ def report(options: argparse.Namespace) -> None:
     if len(lengths) != 1:
         raise SystemExit(f"trainings of different kinds cannot be compared: {sorted(lengths)}")
     print(*lengths.pop(), f"{options.size}x{options.size}", options.task)
-    print(f"{'image':12}{'found':>8}{'random median':>15}{'best':>8}{'worst':>8}{'n':>4}  selected")
+    ways = get_args(Selection)
+    heads = "".join(f"{way:>13}" for way in ways)
+    print(f"{'image':12}{'search':>6}{heads}{'random median':>15}{'best':>8}{'worst':>8}{'n':>4}")
     for name in options.images.split(","):
         mine = [row for row in rows if row["image"] == name]
         others = [float(row["psnr_smooth"]) for row in mine if row["kind"] == "random"]
-        found = next((row for row in mine if row["kind"] == "found"), None)
-        shown = f"{float(found['psnr_smooth']):.2f}" if found else "missing"
-        print(
-            f"{name:12}{shown:>8}{np.median(others):>15.2f}{max(others):>8.2f}"
-            f"{min(others):>8.2f}{len(others):>4}  {found['model'] if found else ''}"
-        )
+        found = {
+            (row["kind"], row["number"]): float(row["psnr_smooth"])
+            for row in mine
+            if row["kind"] in ways
+        }
+        for number in sorted({number for _, number in found}, key=int):
+            shown = "".join(
+                f"{found[way, number]:>13.2f}" if (way, number) in found else f"{'missing':>13}"
+                for way in ways
+            )
+            print(
+                f"{name:12}{number:>6}{shown}{np.median(others):>15.2f}{max(others):>8.2f}"
+                f"{min(others):>8.2f}{len(others):>4}"
+            )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from dipbench.errors import (
     StoreError,
 )
 from dipbench.evaluate import fitting
-from dipbench.evaluate.selecting import nearest_to_average
+from dipbench.evaluate.selecting import nearest_to_average, nearest_to_noise
 from dipbench.genotypes import sample
 
 TASK = parse_task("denoising-25")
@@ -46,6 +46,24 @@ def test_the_best_scores_are_trained_and_the_nearest_is_selected(found, folder):
     index, distances = nearest_to_average(outputs, [c.score for c in found.candidates])
     assert found.selected == trained[index]
     assert [c.distance for c in found.candidates] == distances.tolist()
+
+
+def test_the_discrepancy_selects_among_the_same_candidates(found, folder):
+    other = search(NOISY, TASK, folder=folder, selection="discrepancy", **OPTIONS)
+    assert [c.model for c in other.candidates] == [c.model for c in found.candidates]
+    outputs = [Journal(folder, {}).output(c.model) for c in other.candidates]
+    index, discrepancies = nearest_to_noise(outputs, NOISY.observed, TASK.sigma)
+    assert other.selected == other.candidates[index].model
+    assert [c.distance for c in other.candidates] == discrepancies.tolist()
+
+
+@pytest.mark.parametrize(
+    ("task", "selection", "told"),
+    [("sr-2", "discrepancy", "noise of sr-2 is not known"), (TASK, "best", "unknown selection")],
+)
+def test_a_selection_that_cannot_be(task, selection, told):
+    with pytest.raises(QueryError, match=told):
+        search(parse_task(task).observe(CAMERA, 0), task, selection=selection, **OPTIONS)
 
 
 def test_the_selected_model_is_the_one_trained_from_fresh_weights(found, folder):
