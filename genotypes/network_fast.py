@@ -6,6 +6,7 @@ bfloat16. Gradients arrive at the plain network's own parameters, in their own t
 """
 
 from collections.abc import Callable, Iterator
+from functools import reduce
 from typing import Any, NamedTuple
 
 import torch
@@ -149,10 +150,11 @@ class FastNetwork(nn.Module):
 
 def _summed(x: Tensor, passes: int, ending: int) -> list[Tensor]:
     """Each of the passes that x holds one after the other, the last `ending` of them as one sum."""
-    each = x.unflatten(0, (passes, -1))
+    each = x.chunk(passes)
     if ending < 2:
         return list(each)
-    return [*each[: passes - ending], each[passes - ending :].sum(dim=0)]
+    # Not a `sum` over a new dimension: its gradient would not be laid out channels last.
+    return [*each[: passes - ending], reduce(torch.add, each[passes - ending :])]
 
 
 def _merged(travelling: list[_Traveller]) -> list[_Traveller]:

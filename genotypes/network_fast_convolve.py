@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from .network_fast_winograd import TILE, winograd, winograd_by_input, winograd_by_weight
 
-WINOGRAD_FROM = 80
+WINOGRAD_FROM = 128
 """The output's side times the kernel's from which Winograd's algorithm is faster in float32."""
 
 SMALL = 8
