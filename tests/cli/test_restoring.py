@@ -201,14 +201,16 @@ def test_mistakes_of_compare_take_one_line(dipbench, files, monkeypatch, more, m
     assert not (files / "sheet.png").exists()
 
 
-def test_search_leaves_its_trace_and_its_picture(dipbench, files):
+@pytest.mark.parametrize("select", ["average", "discrepancy"])
+def test_search_leaves_its_trace_and_its_picture(dipbench, files, select):
     answer = dipbench(
         "search", files / "noisy.png", "--task", "denoising-25", "--models", 2, "--keep", 1,
         "--iterations", 1, "--trace", files / "trace", "--out", files / "found.png",
-        "--threads", 1,
+        "--threads", 1, "--select", select,
     )  # fmt: skip
     assert answer.status == 0, answer.err
     assert "selected" in answer.out
+    assert ("discrepancy" in answer.out) == (select == "discrepancy")
     names = {path.name for path in (files / "trace").iterdir()}
     assert {"search.json", "scores.jsonl", "trained.jsonl", "search.png"} <= names
     assert load_image(files / "found.png").shape == CAMERA.shape
