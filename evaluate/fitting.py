@@ -19,6 +19,7 @@ from .inputs import draw_input
 from .memory import is_out_of_memory, too_little_memory
 from .models import Model, build_model, side_multiple, task_kind
 from .operators import forward_operator
+from .optimising import MemoryOrderAdam
 from .protocol import Protocol, get_protocol
 from .results import Fit
 from .tracking import Tracker
@@ -175,11 +176,8 @@ class Training:
                 observed_values=share * observation.observed.size,
                 device=device,
             )
-            self._optimiser = torch.optim.Adam(
-                [p for p in self.network.parameters() if p.requires_grad],
-                lr=protocol.learning_rate,
-                fused=True,
-            )
+            weights = [p for p in self.network.parameters() if p.requires_grad]
+            self._optimiser = MemoryOrderAdam(weights, protocol.learning_rate)
         self._start = time.perf_counter()
 
     def run(self, progress: Callable[[int, "Training"], None] | None = None) -> Fit:
@@ -239,14 +237,14 @@ class Training:
     def _iterate(self) -> None:
         """One iteration: replayed where it is captured and does what every other one does."""
         if self._may_capture and self.done == WARM_UP:
-            self._graph = capture(self._step, self._optimiser, self._noise)
+            self._graph = capture(self._step, self._optimiser.fused, self._noise)
         if self._graph is None or self._looks_back():
             self._step()
         else:
             self._graph.replay()
 
     def _step(self) -> None:
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimiser.zero_grad()
         self._perturb_weights()
         output = self._restore()
         error = self._operator(output) - self._observed
