@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dipbench.errors import GenotypeError, ImageError
+from dipbench.errors import DipbenchError, GenotypeError, ImageError
+from dipbench.evaluate.baselines import import_deepinv
 from dipbench.genotypes.initialisation import initialise
 from dipbench.genotypes.network import count_macs, count_parameters, count_used_parameters
 from dipbench.genotypes.reference import BY_TASK, REFERENCE, build_reference, reference_for
@@ -54,8 +55,11 @@ def test_conv_decoder_has_the_fingerprint_of_deepinv(row, fingerprint):
 
 
 def test_conv_decoder_equals_the_installed_deepinv(fingerprint):
-    deepinv = pytest.importorskip("deepinv.models", exc_type=ImportError)
-    theirs = fingerprint(deepinv.ConvDecoder((3, 80, 64)), (1, 256, 4, 4))
+    try:
+        deepinv = import_deepinv()
+    except DipbenchError as error:
+        pytest.skip(str(error))
+    theirs = fingerprint(deepinv.models.ConvDecoder((3, 80, 64)), (1, 256, 4, 4))
     ours = fingerprint(build_reference("conv-decoder", (3, 80, 64)), (1, 256, 4, 4))
     assert ours == pytest.approx(theirs, rel=1e-9, abs=0)
 
