@@ -16,7 +16,7 @@ from .network_fast_winograd import TILE, winograd, winograd_by_input, winograd_b
 WINOGRAD_FROM = 128
 """The output's side times the kernel's from which Winograd's algorithm is faster in float32."""
 
-SMALL = 8
+SMALL = 4
 """The output's side in pixels up to which a large kernel's convolution is a matrix product."""
 
 STRIP = 3

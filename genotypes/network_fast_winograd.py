@@ -16,8 +16,8 @@ from torch import Tensor
 TILE = 4
 """Side of the tiles of output pixels."""
 
-BAND = 2**18
-"""Transformed values that are worked on at a time: about what the caches of a core hold."""
+BAND = 2**19
+"""Transformed values that are worked on at a time: more are faster, and take more memory."""
 
 POINTS = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 0.75, -4 / 3)
 """Where the polynomials are evaluated, beside infinity; few and small ones round best."""
