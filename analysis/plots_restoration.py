@@ -137,7 +137,8 @@ def search_course(found: "SearchResult") -> Figure:
         distances = [candidate.distance for candidate in found.candidates]
         lower.scatter(kept, distances, color=colours, s=14)
         lower.set_xlabel(name)
-        lower.set_ylabel("distance from average")
+        published = found.selection == "average"
+        lower.set_ylabel("distance from average" if published else "discrepancy from noise")
         lower.set_title("the trained ones; orange: nearest, selected", loc="left")
     return figure
 

@@ -99,7 +99,7 @@ def compare(
         plain = [{k: v for k, v in vars(row).items() if k != "image"} for row in rows]
         print_json(plain)
         return
-    columns = ["model", "kept", ">PSNR dB", ">SSIM", ">best smoothed", ">iterations", ">seconds"]
+    columns = ["model", "kept", ">PSNR dB", ">SSIM", ">best", ">iterations", ">seconds"]
     has_lpips = any("lpips" in row.quality for row in rows)
     cells = [
         (
@@ -116,7 +116,9 @@ def compare(
     ]
     console.print(table(columns + [">LPIPS"] * has_lpips, cells, f"{image}, {wanted}"))
     if known is not None:
-        console.print("best smoothed: in dB, where only one who knows the truth would have stopped")
+        console.print(
+            "best: smoothed output in dB, which only one who knows the truth could choose"
+        )
 
 
 def _degrade(

@@ -49,10 +49,17 @@ def test_a_sheet_has_a_tile_for_each_picture():
     assert len(contact_sheet([Tile("a", colour.array)] * 7).axes) == 7
 
 
-def test_the_course_of_a_search(restored):
+@pytest.mark.parametrize(
+    ("selection", "label"),
+    [("average", "distance from average"), ("discrepancy", "discrepancy from noise")],
+)
+def test_the_course_of_a_search(restored, selection, label):
     candidates = (Candidate("a", 1.0, 0.1, 1.0, 0.01), Candidate("b", 2.0, 0.1, 1.0, 0.02))
     scores = {"a": 1.0, "b": 2.0, "c": 7.0}
-    found = SearchResult(restored, "a", candidates, scores, "psd_db_strip_mse", (1.0, 2.0, 1.0))
+    seconds = (1.0, 2.0, 1.0)
+    score = "psd_db_strip_mse"
+    found = SearchResult(restored, "a", candidates, scores, score, selection, seconds)
     upper, lower = search_course(found).axes
     assert [line.get_xdata()[0] for line in upper.lines] == [1.0, 2.0]
     assert len(lower.collections[0].get_offsets()) == 2
+    assert lower.get_ylabel() == label
