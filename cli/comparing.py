@@ -116,9 +116,7 @@ def compare(
     ]
     console.print(table(columns + [">LPIPS"] * has_lpips, cells, f"{image}, {wanted}"))
     if known is not None:
-        console.print(
-            "best: smoothed output in dB, which only one who knows the truth could choose"
-        )
+        console.print("best: smoothed output, dB; only one who knows the truth could choose it")
 
 
 def _degrade(
