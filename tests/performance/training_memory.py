@@ -59,7 +59,7 @@ def main() -> None:
     ) as pool:
         for size in options.size:
             print(f"\n{size} x {size}, MB (share of plain)")
-            print(f"{'model':44s} {'plain':>8s}" + "".join(f"{kind:>16s}" for kind in kinds[1:]))
+            print(f"{'model':54s} {'plain':>8s}" + "".join(f"{kind:>16s}" for kind in kinds[1:]))
             shares: dict[str, list[float]] = {kind: [] for kind in kinds}
             for index in options.models:
                 found = {}
@@ -70,7 +70,7 @@ def main() -> None:
                     shares[kind].append(found[kind] / found["plain"])
                 cells = "".join(f"{found[k]:8.0f} ({shares[k][-1]:4.2f})" for k in kinds[1:])
                 name = str(ISNAS522[index]).split("/")[0]
-                print(f"{index:4d} {name:39s} {found['plain']:8.0f}{cells}", flush=True)
+                print(f"{index:4d} {name:49s} {found['plain']:8.0f}{cells}", flush=True)
             for kind in kinds[1:]:
                 mean = statistics.geometric_mean(shares[kind])
                 print(f"geometric mean of {kind}: {mean:.2f} of plain's", end=" ")
