@@ -40,6 +40,7 @@ HEAVY_PLACES = {
         "evaluate/inputs.py",
         "evaluate/models.py",
         "evaluate/operators.py",
+        "evaluate/optimising.py",
         "evaluate/perceptual.py",
         "evaluate/scores_network*.py",
         "evaluate/scoring.py",
