@@ -11,7 +11,7 @@ from typing import Any
 
 # Read by Ray once, when it is imported. By its own niceness of 15, workers on a machine that has
 # anything else to do get a tenth of the time that the local executor's get. What a lost worker was
-# asked last may never be looked at, for its loss is known already: Ray would print that as an error.
+# asked last may never be looked at, for its loss is known already: Ray would print it as an error.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_worker_niceness", "0")
