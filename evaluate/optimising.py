@@ -11,7 +11,7 @@ class MemoryOrderAdam:
 
     PyTorch's fused kernel for processors reads memory in its own order, parameter and gradient
     alike, and yet copies each gradient that is not contiguous in the order of its dimensions, as
-    those of weights laid out channels last are: it took three times as long.
+    those of weights laid out channels last are (see evaluate/PERFORMANCE.md).
 
     Args:
         parameters: dense ones; those that have no gradient stay as they are.

@@ -190,7 +190,7 @@ def report(options: argparse.Namespace) -> None:
             for row in mine
             if row["kind"] in ways
         }
-        for number in sorted({number for _, number in found}, key=int):
+        for number in sorted({number for _, number in found}, key=int) or ["0"]:
             shown = "".join(
                 f"{found[way, number]:>13.2f}" if (way, number) in found else f"{'missing':>13}"
                 for way in ways
