@@ -24,7 +24,6 @@ from dipbench.benchmark import Benchmark
 from dipbench.benchmark.schema import USABLE, peak_censored
 from dipbench.errors import DipbenchError, StoreError
 
-CANDIDATES = (300, 400, 500, 600, 700, 800)
 QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 ALLOWED = 0.05
 
@@ -81,12 +80,16 @@ def peaks(curves: dict[str, list[np.ndarray]]) -> list[str]:
     return ["Iteration of the highest PSNR:", "", *table(["average", *head], rows)]
 
 
-def censored(curves: dict[str, list[np.ndarray]], among: Sequence[int] = CANDIDATES) -> list[str]:
+def candidates(longest: int) -> list[int]:
+    """Numbers of iterations that might be chosen after a pilot of so many."""
+    return [*range(300, longest, 100), longest]
+
+
+def censored(curves: dict[str, list[np.ndarray]]) -> list[str]:
     """The share of runs whose peak comes too late, by the iterations that might be chosen."""
     longest = max(len(curve) for own in curves.values() for curve in own)
-    counts = [count for count in (*among, longest) if count <= longest]
     rows = []
-    for count in dict.fromkeys(counts):
+    for count in candidates(longest):
         shares = [share(own, count) for own in curves.values()]
         rows.append([f"{count}", *(f"{100 * value:.1f} %" for value in shares)])
     said = f"Runs whose peak lies in the last 5 % of so many iterations (allowed: {ALLOWED:.0%}):"
@@ -133,7 +136,7 @@ def cost(bench: Benchmark, pair: tuple[str, str], models: int, workers: int) -> 
     each = (frame["seconds"] / frame["length"]).to_numpy(np.float64)
     longest = int(frame["length"].max())
     rows = []
-    for count in dict.fromkeys([*(c for c in CANDIDATES if c < longest), longest]):
+    for count in candidates(longest):
         hours = each.mean() * models * count / 3600
         rows.append([f"{count}", f"{hours:.1f}", f"{hours / workers:.1f}"])
     devices = ", ".join(sorted(set(frame["device"].dropna())))
