@@ -107,7 +107,9 @@ def ship_one(clone: Path, folder: Path) -> None:
         Run(key, "finished", "", curves, {"observation_sha256": sha256}) for key in plan.run_keys()
     ]
     write_part(folder / "parts", runs)
-    keep(folder, clone / "benchmark" / "mini" / "kept")
+    kept = clone / "benchmark" / "mini" / "kept"
+    shutil.rmtree(kept, ignore_errors=True)  # of another protocol
+    keep(folder, kept)
     finish(folder)
     (clone / "benchmark" / "shipped").mkdir(exist_ok=True)
     compact(folder, clone / "benchmark" / "shipped" / "tiny", licence="CC-BY-4.0")
