@@ -47,7 +47,9 @@ def stopping_losses(
 
     >>> import dipbench
     >>> from dipbench.analysis.early_stops import stopping_losses
-    >>> frame = stopping_losses(dipbench.load("mini"), task="denoising")  # doctest: +SKIP
+    >>> frame = stopping_losses(dipbench.load("pilot"), criteria=["variance_scaled"])
+    >>> frame["n"].tolist()
+    [32]
     """
     names = [name for name in STOPPING if name != "oracle"] if criteria is None else criteria
     for name in names:

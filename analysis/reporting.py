@@ -65,8 +65,8 @@ def report(
         QueryError: An unknown summary or score, or a page of more than 10 MB.
 
     >>> import dipbench
-    >>> report(dipbench.load("mini"), "mini.html").name  # doctest: +SKIP
-    'mini.html'
+    >>> report(dipbench.load("pilot"), "pilot.html").name  # doctest: +SKIP
+    'pilot.html'
     """
     check_summary(by)
     shown = payload(bench, by, resamples, score)

@@ -103,7 +103,7 @@ class Benchmark:
             QueryError: if image, task, `by` or seed are not in the benchmark, or no run answers.
 
         >>> import dipbench
-        >>> dipbench.load("mini").best("camera", "denoising").image  # doctest: +SKIP
+        >>> dipbench.load("pilot").best("camera", "denoising").image
         'camera'
         """
         return self.top(image, task, 1, by, seed, **limits)[0]

@@ -24,7 +24,7 @@ def kendall(
         list[str] | None,
         typer.Argument(help="Names of scores; all without any.", show_default=False),
     ] = None,
-    store: options.Store = "mini",
+    store: options.Store = options.SHIPPED,
     by: options.Judged = "best_psnr_smooth",
     plugin: options.Plugin = None,
     as_json: options.Json = False,
@@ -60,7 +60,7 @@ def kendall(
 
 
 def stopping(
-    store: options.Store = "mini",
+    store: options.Store = options.SHIPPED,
     image: Annotated[str | None, typer.Option("--image", help="One image; all without.")] = None,
     task: Annotated[str | None, typer.Option("--task", help="One task; all without.")] = None,
     as_json: options.Json = False,

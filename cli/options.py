@@ -9,6 +9,9 @@ from ..benchmark.question import By, Limits
 from ..benchmark.schema import SUMMARIES
 from ..evaluate.stopping import STOPPING
 
+SHIPPED = "pilot"
+"""The benchmark inside the package, asked where no other is named."""
+
 Store = Annotated[
     str, typer.Option("--store", help="A benchmark's folder, or a shipped or downloaded name.")
 ]

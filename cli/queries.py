@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 def best(
     image: options.Image,
     task: options.Task,
-    store: options.Store = "mini",
+    store: options.Store = options.SHIPPED,
     by: options.Summary = "best_psnr_smooth",
     seed: options.Seed = None,
     where: options.Where = None,
@@ -50,7 +50,7 @@ def top(
     image: options.Image,
     task: options.Task,
     k: Annotated[int, typer.Option("-k", min=1, help="How many models.")] = 10,
-    store: options.Store = "mini",
+    store: options.Store = options.SHIPPED,
     by: options.Summary = "best_psnr_smooth",
     seed: options.Seed = None,
     where: options.Where = None,
@@ -79,7 +79,7 @@ def query(
     model: options.Model,
     image: options.Image,
     task: options.Task,
-    store: options.Store = "mini",
+    store: options.Store = options.SHIPPED,
     by: options.Summary = "best_psnr_smooth",
     seed: options.Seed = None,
     where: options.Where = None,
@@ -114,7 +114,7 @@ def curve(
     model: options.Model,
     image: options.Image,
     task: options.Task,
-    store: options.Store = "mini",
+    store: options.Store = options.SHIPPED,
     kind: Annotated[
         str, typer.Option(help="psnr, psnr_smooth, loss, psnr_observed or variance.")
     ] = "psnr_smooth",
@@ -137,7 +137,7 @@ def curve(
         print(f"{iteration},{value:.6g}")
 
 
-def info(store: options.Store = "mini", as_json: options.Json = False) -> None:
+def info(store: options.Store = options.SHIPPED, as_json: options.Json = False) -> None:
     """What a benchmark holds and how it was made.
 
     Example: `dipbench info --store demo-store`
@@ -176,7 +176,7 @@ def info(store: options.Store = "mini", as_json: options.Json = False) -> None:
     console.print(facts_table(shown))
 
 
-def coverage(store: options.Store = "mini", as_json: options.Json = False) -> None:
+def coverage(store: options.Store = options.SHIPPED, as_json: options.Json = False) -> None:
     """What was trained, and what is missing, by image and task.
 
     Example: `dipbench coverage --store demo-store`

@@ -23,7 +23,7 @@ def search_replay(
         str,
         typer.Option(help="Comma list of random, score, halving, bayesian, evolution, local."),
     ] = "random,score,halving",
-    store: options.Store = "mini",
+    store: options.Store = options.SHIPPED,
     signal: Annotated[
         str,
         typer.Option(

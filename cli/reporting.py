@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def correlate(
-    store: options.Store = "mini",
+    store: options.Store = options.SHIPPED,
     image: Annotated[str | None, typer.Option("--image", help="One image; all without.")] = None,
     task: Annotated[str | None, typer.Option("--task", help="One task; all without.")] = None,
     score: Annotated[
