@@ -20,6 +20,7 @@ from dipbench.errors import DeviceError
 from dipbench.evaluate.devices import described, resolve_device, resolve_precision
 from dipbench.evaluate.fitting import Training
 from dipbench.evaluate.protocol import get_protocol
+from dipbench.genotypes import ISNAS522
 from dipbench.genotypes.initialisation import initialise
 from dipbench.genotypes.network import GenotypeNetwork, build_network, count_macs
 
@@ -28,7 +29,15 @@ MODELS = (0, 1, 2, 3, 6, 9, 12, 13, 24, 27, 46, 97)
 ITERATIONS = 10**4
 """Room for the curves of the fast loop; nothing runs that many."""
 
+LABEL = 58
+"""Characters of a model in a table: the longest of the 522 upsample codes fits."""
+
 Loop = Callable[[], None]
+
+
+def label(index: int) -> str:
+    """A model's number and upsample code, as wide as a table's first column."""
+    return f"{index:4d} {str(ISNAS522[index]).split('/')[0]}".ljust(LABEL)
 
 
 class PlainLoop:

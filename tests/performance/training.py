@@ -22,10 +22,12 @@ from pathlib import Path
 
 import torch
 from loops import (
+    LABEL,
     Loop,
     bandwidth,
     bytes_of,
     clock_of,
+    label,
     machine,
     macs_of,
     make_loop,
@@ -60,7 +62,7 @@ def main() -> None:
     for size in options.size:
         print(f"\n{size} x {size}, ms an iteration (speed over plain, share of the rate)")
         titles = "".join(f"{kind:>20s}" for kind in kinds[1:])
-        print(f"{'model':54s} {'plain':>8s}{titles}{'compute':>9s}{'memory':>8s}")
+        print(f"{'model':{LABEL}s} {'plain':>8s}{titles}{'compute':>9s}{'memory':>8s}")
         for index in options.models:
             loops = {
                 kind: make_loop(kind, index, size, options.device, options.threads)
@@ -97,8 +99,8 @@ def print_row(row: Row, kinds: list[str]) -> None:
     cells = "".join(
         f"{row[k]:8.1f} ({row['plain'] / row[k]:4.2f}x {row[f'share_{k}']:4.0%})" for k in kinds
     )
-    name = f"{row['number']:4d} {row['model'].split('/')[0]:49s}"
-    print(f"{name} {row['plain']:8.1f}{cells}{row['compute']:9.1f}{row['memory']:8.1f}", flush=True)
+    times = f"{row['plain']:8.1f}{cells}{row['compute']:9.1f}{row['memory']:8.1f}"
+    print(label(row["number"]), times, flush=True)
 
 
 def print_means(rows: list[Row], kinds: list[str]) -> None:

@@ -12,9 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
-from loops import machine, make_loop, parser_of, precisions
-
-from dipbench.genotypes import ISNAS522
+from loops import LABEL, label, machine, make_loop, parser_of, precisions
 
 
 def peak(kind: str, index: int, size: int, device: torch.device, threads: int) -> float:
@@ -59,7 +57,9 @@ def main() -> None:
     ) as pool:
         for size in options.size:
             print(f"\n{size} x {size}, MB (share of plain)")
-            print(f"{'model':54s} {'plain':>8s}" + "".join(f"{kind:>16s}" for kind in kinds[1:]))
+            print(
+                f"{'model':{LABEL}s} {'plain':>8s}" + "".join(f"{kind:>16s}" for kind in kinds[1:])
+            )
             shares: dict[str, list[float]] = {kind: [] for kind in kinds}
             for index in options.models:
                 found = {}
@@ -69,8 +69,7 @@ def main() -> None:
                     found[kind] = statistics.median(runs)
                     shares[kind].append(found[kind] / found["plain"])
                 cells = "".join(f"{found[k]:8.0f} ({shares[k][-1]:4.2f})" for k in kinds[1:])
-                name = str(ISNAS522[index]).split("/")[0]
-                print(f"{index:4d} {name:49s} {found['plain']:8.0f}{cells}", flush=True)
+                print(f"{label(index)} {found['plain']:8.0f}{cells}", flush=True)
             for kind in kinds[1:]:
                 mean = statistics.geometric_mean(shares[kind])
                 print(f"geometric mean of {kind}: {mean:.2f} of plain's", end=" ")

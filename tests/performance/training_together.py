@@ -17,9 +17,7 @@ from itertools import product
 from threading import Barrier
 
 import torch
-from loops import machine, make_loop, parser_of, precisions
-
-from dipbench.genotypes import ISNAS522
+from loops import LABEL, label, machine, make_loop, parser_of, precisions
 
 How = tuple[str, int, int, torch.device]
 
@@ -36,7 +34,7 @@ def main() -> None:
     ways = list(product(kinds, options.arrangements))
     for size in options.size:
         print(f"\n{size} x {size}, iterations a second of all runs together")
-        print(f"{'model':34s}" + "".join(f"{' '.join(way):>14s}" for way in ways))
+        print(f"{'model':{LABEL}s}" + "".join(f"{' '.join(way):>14s}" for way in ways))
         gains: dict[str, list[float]] = {kind: [] for kind in kinds}
         for index in options.models:
             found: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
@@ -49,8 +47,7 @@ def main() -> None:
             best = {kind: max(rates[kind, each] for each in options.arrangements) for kind in kinds}
             for kind in kinds:
                 gains[kind].append(best[kind] / best["plain"])
-            name = str(ISNAS522[index]).split("/")[0][:29]
-            print(f"{index:4d} {name:29s}" + "".join(f"{rates[w]:14.2f}" for w in ways), flush=True)
+            print(label(index) + "".join(f"{rates[w]:14.2f}" for w in ways), flush=True)
         for kind in kinds[1:]:
             mean = statistics.geometric_mean(gains[kind])
             print(f"geometric mean of {kind}, each side in its best arrangement: {mean:.2f}x")
