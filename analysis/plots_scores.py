@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ..errors import QueryError
 from ._cells import Cell
@@ -136,6 +137,7 @@ def psnr_histogram(
             fontsize=7,
         )
         above.set_ylabel("models")
+        above.yaxis.set_major_locator(MaxNLocator(integer=True))
         for row, name in enumerate(reversed(names)):
             _mark_picks(below, cell, name, row)
         below.set_yticks(range(len(names)), [score_words(name) for name in reversed(names)])

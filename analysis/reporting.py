@@ -64,8 +64,9 @@ def report(
     Raises:
         QueryError: An unknown summary or score, or a page of more than 10 MB.
 
-    >>> import dipbench
-    >>> report(dipbench.load("pilot"), "pilot.html").name  # doctest: +SKIP
+    >>> import dipbench, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report(dipbench.load("pilot"), Path(folder) / "pilot.html", resamples=100).name
     'pilot.html'
     """
     check_summary(by)

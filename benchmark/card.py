@@ -112,8 +112,9 @@ def card_text(manifest: "Manifest", runs: pa.Table) -> str:
     parts = [
         "---\n" + "\n".join(_header(manifest, runs.num_rows)) + "\n---",
         f"# {manifest.name}",
-        f"{runs.num_rows:,} trainings of networks as deep image priors: {len(manifest.images)} "
-        f"images, tasks {', '.join(manifest.tasks)}, protocol `{manifest.protocol.get('name')}`. "
+        f"{runs.num_rows:,} trainings of networks as deep image priors "
+        f"(images: {len(manifest.images)}, tasks: {', '.join(manifest.tasks)}, "
+        f"protocol: `{manifest.protocol.get('name')}`). "
         f"Generation {manifest.generation}, content `{manifest.content_sha256}`.",
         "Ask it with dipbench (`dipbench.load(folder)`), or read its files as they are.",
         "## Files\n\n" + _table(("role", "file", "bytes", "SHA-256"), files),

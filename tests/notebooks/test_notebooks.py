@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom on a small benchmark, and are kept without outputs."""
+"""The notebooks run on the shipped benchmark and on one of two images, kept without outputs."""
 
 import runpy
 from pathlib import Path
@@ -42,11 +42,15 @@ def test_outputs_are_stripped(name):
 # The kernel's client leaves sockets to the garbage collector.
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("where", ["shipped", "two images"])
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_it_runs(name, store, tmp_path, monkeypatch):
+def test_it_runs(name, where, store, tmp_path, monkeypatch):
     if name == "correlating-a-new-score.ipynb":
         pytest.importorskip("torch")
-    monkeypatch.setenv("DIPBENCH_STORE", str(store))
+    if where == "shipped":
+        monkeypatch.delenv("DIPBENCH_STORE", raising=False)
+    else:
+        monkeypatch.setenv("DIPBENCH_STORE", str(store))
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     notebook = nbformat.read(FOLDER / name, as_version=4)
