@@ -25,7 +25,7 @@ from ..evaluate.stopping import STOPPING
 from .adding import check_alike
 from .hdf5 import published_hdf5
 from .merging import Generation, Source, choose_sources, content_sha256
-from .pictures import StoredObservations, read_images, write_pictures
+from .pictures import StoredObservations, read_images, stored_noise, write_pictures
 from .plan import PLAN, read_plan
 from .schema import STOP_COLUMN, USABLE, Pair, Run, RunKey, row_order, runs_schema
 from .scorefiles import SCORE_KEYS, committed_scores
@@ -183,7 +183,11 @@ def _write(
     digests: list[str] = []
     with published_hdf5(paths["curves"]) as file:
         for (image, task), keys in by_pair.items():
-            runs = [_run(chosen[key], key, stride) for key in keys]
+            first = chosen[keys[0]]
+            assert isinstance(first, Generation)
+            pictures = file_of(first.folder, first.manifest, "images")
+            noise = stored_noise(pictures, (image, task))
+            runs = [_run(chosen[key], key, stride, noise) for key in keys]
             rows = [{**row, "row": place} for place, (row, _) in enumerate(runs)]
             schema = runs_schema(column for row in rows for column in row)
             tables.append(pa.Table.from_pylist(rows, schema=schema))
@@ -208,14 +212,16 @@ def _write(
 _ENDINGS = {"runs": "parquet", "curves": "h5", "images": "h5"}
 
 
-def _run(source: Source, key: RunKey, stride: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _run(
+    source: Source, key: RunKey, stride: int, noise: float | None
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The row of a run, and what is stored of its curves."""
     assert isinstance(source, Generation)
     run = source.run(key)
     row = run.columns()
     kept = thinned_iterations(row["length"], stride)
     if source.manifest.stride is None:
-        return {**row, **_stops(run)}, thinned_curves(run, kept)
+        return {**row, **_stops(run, noise)}, thinned_curves(run, kept)
     return row, thinned_curves(run, (kept + 1) // source.manifest.stride - 1)
 
 
@@ -240,10 +246,10 @@ def _manifest(sources: Sequence[Generation], pairs: Sequence[Pair], name: str) -
     )
 
 
-def _stops(run: Run) -> dict[str, Any]:
+def _stops(run: Run, noise: float | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in STOPPING if run.status in USABLE and "psnr_smooth" in run.curves else ():
-        psnr, at = stop_of(run.curves, name) or (None, None)
+        psnr, at = stop_of(run.curves, name, noise) or (None, None)
         found |= {f"{STOP_COLUMN}{name}": psnr, f"{STOP_COLUMN}{name}_iteration": at}
     return found
 

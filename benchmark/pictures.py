@@ -6,9 +6,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ..data import Image, Observation
+from ..data import Image, Observation, parse_task
 from ..data.quantisation import dequantise, quantise
-from ..errors import StoreError
+from ..errors import StoreError, TaskError
 from .hdf5 import opened_hdf5, published_hdf5
 from .schema import Pair, RunKey
 
@@ -86,6 +86,21 @@ def read_observation(path: Path, pair: Pair) -> Observation:
         observation = Observation(_read_levels(group["observed"]), mask, int(group.attrs["zoom"]))
         _check(path, where, observation.sha256, group.attrs["sha256"])
     return observation
+
+
+def stored_noise(path: Path, pair: Pair) -> float | None:
+    """The mean squared noise of an observation in a file; None where it is not known.
+
+    Raises:
+        StoreError: if the file is damaged.
+    """
+    stored = StoredObservations(path)
+    try:
+        task = parse_task(pair[1])
+    except TaskError:
+        # A task whose text does not tell all of it has no noise that it could tell.
+        return None
+    return task.mean_squared_noise(stored[pair]) if pair in stored else None
 
 
 def write_outputs(path: Path, outputs: Iterable[tuple[RunKey, np.ndarray]]) -> None:

@@ -14,6 +14,7 @@ from ..evaluate.protocol import Protocol
 from ..genotypes import Genotype
 from .curves import CurvesReader
 from .names import find_model, find_task
+from .pictures import stored_noise
 from .question import DEFAULT_BY, By, Limits, Question
 from .ranking import Ranking, Result, rank
 from .runs import Pair, Runs
@@ -334,11 +335,16 @@ class Benchmark:
         key = *self._names(image, task), question
         found = self._rankings.get(key)
         if found is None:
-            found = rank(self._runs, self._curves, key[:2], question)
+            found = rank(self._runs, self._curves, key[:2], question, self._noise)
             if len(self._rankings) >= KEPT_RANKINGS:
                 del self._rankings[next(iter(self._rankings))]
             self._rankings[key] = found
         return found
+
+    def _noise(self, pair: Pair) -> float | None:
+        if "images" not in self.manifest.files:
+            return None
+        return stored_noise(file_of(self.folder, self.manifest, "images"), pair)
 
     @cached_property
     def _mean_scores(self) -> dict[tuple[str, ...], float]:

@@ -1,6 +1,6 @@
 """Ranking the models of one (image, task): by which summary, over which seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median_low
 from typing import TYPE_CHECKING
@@ -113,7 +113,13 @@ class Ranking:
         )
 
 
-def rank(runs: Runs, curves: CurvesReader, pair: Pair, question: Question) -> Ranking:
+def rank(
+    runs: Runs,
+    curves: CurvesReader,
+    pair: Pair,
+    question: Question,
+    noise: Callable[[Pair], float | None],
+) -> Ranking:
     """Rank the models of a pair.
 
     Args:
@@ -121,6 +127,7 @@ def rank(runs: Runs, curves: CurvesReader, pair: Pair, question: Question) -> Ra
         curves: read only where the runs' summaries do not answer.
         pair: image and task.
         question: of its `seed`, None takes the mean over the seeds that all models share.
+        noise: see `run_values`.
 
     Raises:
         QueryError: if the question is none, or no run answers it.
@@ -129,7 +136,7 @@ def rank(runs: Runs, curves: CurvesReader, pair: Pair, question: Question) -> Ra
     found = runs.pair(*pair)
     columns = _shared_seeds(found) if question.seed is None else [found.seed_index(question.seed)]
     rows = found.rows[:, columns]
-    answers = run_values(runs, curves, pair, question)
+    answers = run_values(runs, curves, pair, question, noise)
     values = np.where(rows >= 0, answers.psnr[rows], np.nan)
     counts = (~np.isnan(values)).sum(axis=1)
     held = np.flatnonzero(counts)

@@ -1,6 +1,6 @@
 """What each run of an (image, task) is worth under a question, from its summaries or its curves."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +32,13 @@ class Values:
     left_out: dict[str, int]
 
 
-def run_values(runs: Runs, curves: CurvesReader, pair: Pair, question: Question) -> Values:
+def run_values(
+    runs: Runs,
+    curves: CurvesReader,
+    pair: Pair,
+    question: Question,
+    noise: Callable[[Pair], float | None],
+) -> Values:
     """Answer a question for every run of a pair.
 
     Args:
@@ -40,6 +46,8 @@ def run_values(runs: Runs, curves: CurvesReader, pair: Pair, question: Question)
         curves: read only where the summaries do not answer.
         pair: image and task.
         question: already checked.
+        noise: the mean squared noise of a pair's observation, None where it is not known; asked
+            by the stopping criterion that needs it alone.
 
     Raises:
         QueryError: an iteration that no curve reaches, or a condition that cannot be read.
@@ -50,7 +58,7 @@ def run_values(runs: Runs, curves: CurvesReader, pair: Pair, question: Question)
     psnr, iterations = (
         _recorded(runs, part, question)
         if question.recorded and question.by in runs.summaries
-        else _replayed(runs, curves, pair, question, left_out)
+        else _replayed(runs, curves, pair, question, noise, left_out)
     )
     psnr = np.where(usable, psnr, np.nan)
     if question.where is not None:
@@ -75,7 +83,12 @@ def _recorded(
 
 
 def _replayed(
-    runs: Runs, curves: CurvesReader, pair: Pair, question: Question, left_out: dict[str, int]
+    runs: Runs,
+    curves: CurvesReader,
+    pair: Pair,
+    question: Question,
+    noise: Callable[[Pair], float | None],
+    left_out: dict[str, int],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     part = runs.pair(*pair).part
     usable = runs.usable[part]
@@ -85,7 +98,8 @@ def _replayed(
         return _recorded_stops(runs, part, question, ends, left_out)
     rows = runs.column("row", part).astype(int)
     if question.stopping is not None:
-        return _stopped(curves, pair, rows, ends, question.stopping, left_out)
+        known = noise(pair) if STOPPING[question.stopping].of_noise else None
+        return _stopped(curves, pair, rows, ends, question.stopping, known, left_out)
     by = question.by
     kind = by.split("_", 1)[1] if isinstance(by, str) else "psnr_smooth"
     iterations = curves.iterations(*pair)
@@ -172,6 +186,7 @@ def _stopped(
     rows: NDArray[np.int64],
     ends: NDArray[np.int64],
     name: str,
+    noise: float | None,
     left_out: dict[str, int],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The smoothed PSNR where a criterion stops each run."""
@@ -183,7 +198,7 @@ def _stopped(
     for place, (row, end) in enumerate(zip(rows.tolist(), ends.tolist(), strict=True)):
         if end < 1:
             continue
-        stop = stop_of({kind: read[row, :end], "psnr_smooth": smooth[row, :end]}, name)
+        stop = stop_of({kind: read[row, :end], "psnr_smooth": smooth[row, :end]}, name, noise)
         if stop is None:
             refused += 1
         else:
@@ -192,17 +207,19 @@ def _stopped(
     return psnr, at
 
 
-def stop_of(curves: Mapping[str, NDArray[np.float32]], name: str) -> tuple[float, int] | None:
+def stop_of(
+    curves: Mapping[str, NDArray[np.float32]], name: str, noise: float | None = None
+) -> tuple[float, int] | None:
     """Smoothed PSNR and iteration where a criterion stops a run, the last where it never fires.
 
-    None where it is not applicable to these curves.
+    None where it is not applicable to these curves, or needs the noise and that is not known.
 
     >>> rising = np.array([20.0, 21.0, 20.5], np.float32)
     >>> stop_of({"psnr_smooth": rising}, "oracle"), stop_of({"psnr_smooth": rising}, "variance")
     ((21.0, 1), None)
     """
     try:
-        kept = STOPPING[name](curves)
+        kept = STOPPING[name](curves, noise)
     except ProtocolError:
         return None
     smooth = curves["psnr_smooth"]

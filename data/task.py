@@ -38,6 +38,22 @@ class Task(ABC):
         """
         return self._degrade(image, generator("observation", seed, image.name, str(self)))
 
+    def mean_squared_noise(self, observation: Observation) -> float | None:
+        """The mean squared noise in an observation, values in [0, 1]; None where it is not known.
+
+        Only Gaussian denoising says how strong its noise is: see `clipped_mean_square`.
+
+        >>> from dipbench.data import load_image, parse_task
+        >>> camera, task = load_image("camera", size=64), parse_task("denoising-25")
+        >>> noisy = task.observe(camera, seed=0)
+        >>> told = task.mean_squared_noise(noisy)
+        >>> round(told, 4), round(float(((noisy.observed - camera.array) ** 2).mean()), 4)
+        (0.0088, 0.0085)
+        >>> parse_task("sr-2").mean_squared_noise(noisy) is None
+        True
+        """
+        return None
+
 
 def settle(task: Task, field: str, value: float, limit: float) -> None:
     """Check 0 < value <= limit and round it, so that a task and its text form mean the same.

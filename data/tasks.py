@@ -11,6 +11,7 @@ from ..errors import TaskError, unknown
 from .images import Image
 from .inpainting import HoleInpainting, Inpainting, MaskInpainting, TextInpainting
 from .masks import load_mask
+from .noise import clipped_mean_square
 from .observation import Observation
 from .resampling import lanczos_resize
 from .task import Task, number_text, settle
@@ -46,6 +47,10 @@ class Denoising(Task):
     def _degrade(self, image: Image, rng: np.random.Generator) -> Observation:
         noise = rng.standard_normal(image.shape, dtype=np.float32)
         return Observation((image.array + np.float32(self.sigma / 255) * noise).clip(0, 1))
+
+    def mean_squared_noise(self, observation: Observation) -> float | None:
+        """See `Task.mean_squared_noise`."""
+        return clipped_mean_square(observation.observed, self.sigma)
 
 
 @dataclass(frozen=True)

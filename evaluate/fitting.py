@@ -20,7 +20,7 @@ from .memory import is_out_of_memory, too_little_memory
 from .models import Model, build_model, side_multiple, task_kind
 from .operators import forward_operator
 from .optimising import MemoryOrderAdam
-from .protocol import Protocol, get_protocol
+from .protocol import DiscrepancyStop, Protocol, get_protocol
 from .results import Fit
 from .tracking import Tracker
 
@@ -114,6 +114,8 @@ def prepare(
             f"the observation is of an image of shape {observation.restored_shape}, not of one "
             f"of {image.shape}: give the image that was degraded"
         )
+    by_noise = isinstance(protocol.stop, DiscrepancyStop)
+    noise = task.mean_squared_noise(observation) if by_noise else None
     name = image.name if image is not None else observation.sha256[:8]
     return Training(
         model,
@@ -123,6 +125,7 @@ def prepare(
         protocol.iterations_for(task.kind),
         resolve_device(device),
         (seed, name, str(task)),
+        noise,
     )
 
 
@@ -138,6 +141,7 @@ class Training:
         iterations: int,
         device: torch.device,
         seed_parts: tuple[int, str, str],
+        noise: float | None = None,
     ) -> None:
         self.protocol = protocol
         self.iterations = iterations
@@ -175,6 +179,7 @@ class Training:
                 iterations=iterations,
                 observed_values=share * observation.observed.size,
                 device=device,
+                noise=noise,
             )
             weights = [p for p in self.network.parameters() if p.requires_grad]
             self._optimiser = MemoryOrderAdam(weights, protocol.learning_rate)

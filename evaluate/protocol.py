@@ -68,6 +68,24 @@ class VarianceStop:
 
 
 @dataclass(frozen=True)
+class DiscrepancyStop:
+    """End a run once its outputs differ from the observation by no more than the noise does.
+
+    It needs no ground truth, and an observation of which the noise is known: see
+    `stopping.discrepancy_stop`, and there for `alpha`.
+    """
+
+    alpha: float = 0.1
+
+    def __post_init__(self) -> None:
+        _require(0 < self.alpha <= 1, "alpha", self.alpha, "in (0, 1]")
+
+
+Rule = StopRule | VarianceStop | DiscrepancyStop
+"""What may end a run early."""
+
+
+@dataclass(frozen=True)
 class Protocol:
     """The settings of a training; one per benchmark, recorded whole.
 
@@ -111,7 +129,7 @@ class Protocol:
     loss_reduction: Literal["mean", "sum"] = "mean"
     ema: tuple[float, ...] = (0.99,)
     variance_alpha: float = 0.1
-    stop: StopRule | VarianceStop | None = None
+    stop: Rule | None = None
     backtracking_db: float | None = None
     weight_noise: float = 0.0
     precision: Precision = "float32"
@@ -216,9 +234,11 @@ class Protocol:
             raise ProtocolError(f"a recorded protocol is unusable ({error})") from error
 
 
-def _stop_from(record: Mapping[str, Any] | None) -> StopRule | VarianceStop | None:
+def _stop_from(record: Mapping[str, Any] | None) -> Rule | None:
     if not record:
         return None
+    if "alpha" in record:
+        return DiscrepancyStop(**record)
     return VarianceStop(**record) if "patience" in record else StopRule(**record)
 
 

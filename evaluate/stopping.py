@@ -22,6 +22,8 @@ PUBLISHED_PATIENCE = 1000
 PUBLISHED_LENGTH = 5000
 """Iterations of the trainings for which that patience was published."""
 
+NOISE_UNKNOWN = "the noise of this observation is not known: the discrepancy is for denoising-SIGMA"
+
 _REMNANT = 0.01
 
 
@@ -177,6 +179,47 @@ def patience_stop(loss: np.ndarray, patience: int) -> int | None:
     return _replay(loss, FirstLastingMinimum(patience))
 
 
+def discrepancy_stop(
+    psnr_observed: np.ndarray, noise: float, alpha: float = PUBLISHED_ALPHA
+) -> int | None:
+    """The first iteration that differs from the observation by no more than the noise does.
+
+    Morozov's discrepancy principle (Soviet Math. Dokl. 7, 1966): a network that comes nearer to
+    the observation has begun to fit its noise. The squared error jumps from one iteration to the
+    next, as the network's input does, so its moving mean is taken, with the weight of the moving
+    variance; that is this project's choice.
+
+    Args:
+        psnr_observed: (iterations,) in dB against the observation.
+        noise: the mean squared noise, as `Task.mean_squared_noise` tells it.
+        alpha: weight of a new error in the moving mean.
+
+    Returns:
+        That iteration, or None where the moving mean never comes so low.
+
+    Raises:
+        ProtocolError: `alpha` is not in (0, 1], or the curve holds NaN.
+
+    >>> import numpy as np
+    >>> from dipbench.evaluate.stopping import discrepancy_stop
+    >>> discrepancy_stop(np.array([10.0, 20.0, 30.0, 30.0, 30.0]), noise=0.02, alpha=0.5)
+    3
+    """
+    if not 0 < alpha <= 1:
+        raise ProtocolError(f"the moving mean needs 0 < alpha <= 1, got {alpha}")
+    mean = None
+    for iteration, error in enumerate((10 ** (-np.asarray(psnr_observed, float) / 10)).tolist()):
+        if math.isnan(error):
+            raise ProtocolError(
+                f"the value of iteration {iteration} is NaN: give the curve up to where the "
+                "training diverged"
+            )
+        mean = error if mean is None else (1 - alpha) * mean + alpha * error
+        if mean <= noise:
+            return iteration
+    return None
+
+
 def fixed_stop(length: int, iteration: int) -> int | None:
     """A fixed iteration, or None where the curve of this length ends before it.
 
@@ -215,25 +258,38 @@ class Criterion:
 
     Attributes:
         curve: the kind of curve, such as `variance`.
-        rule: from that curve, (iterations,), to an iteration or None.
+        rule: from that curve, (iterations,), and the noise where it is of it, to an iteration or
+            None.
         summary: what it does, in a few words.
+        of_noise: whether it needs the mean squared noise of the observation.
     """
 
     curve: str
-    rule: Callable[[np.ndarray], int | None]
+    rule: Callable[..., int | None]
     summary: str
+    of_noise: bool = False
 
-    def __call__(self, curves: Mapping[str, np.ndarray]) -> int | None:
+    def __call__(self, curves: Mapping[str, np.ndarray], noise: float | None = None) -> int | None:
         """The iteration whose output is kept, or None where the criterion never fires.
 
+        Args:
+            curves: (iterations,) by kind.
+            noise: what `Task.mean_squared_noise` says of the observation.
+
         Raises:
-            ProtocolError: The curve was not recorded, or the rule cannot be applied to it.
+            ProtocolError: The curve was not recorded, the noise is not known to a criterion of
+                it, or the rule cannot be applied.
         """
         if self.curve not in curves:
             raise ProtocolError(
                 f"this criterion reads the curve {self.curve!r}; recorded are {', '.join(curves)}"
             )
-        return self.rule(np.asarray(curves[self.curve]))
+        curve = np.asarray(curves[self.curve])
+        if not self.of_noise:
+            return self.rule(curve)
+        if noise is None:
+            raise ProtocolError(NOISE_UNKNOWN)
+        return self.rule(curve, noise)
 
 
 STOPPING: dict[str, Criterion] = {
@@ -241,6 +297,12 @@ STOPPING: dict[str, Criterion] = {
     "variance": Criterion("variance", variance_stop, "Wang et al., patience 1000"),
     "variance_scaled": Criterion(
         "variance", scaled_variance_stop, "Wang et al., patience a fifth of the iterations"
+    ),
+    "discrepancy": Criterion(
+        "psnr_observed",
+        discrepancy_stop,
+        "as near to the observation as its noise is; denoising with a known sigma",
+        of_noise=True,
     ),
     "loss_scaled": Criterion(
         "loss",

@@ -4,8 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .protocol import Protocol, VarianceStop
-from .stopping import variance_warmup
+from ..errors import ProtocolError
+from .protocol import DiscrepancyStop, Protocol, StopRule, VarianceStop
+from .stopping import NOISE_UNKNOWN, variance_warmup
 
 
 class Tracker:
@@ -22,6 +23,10 @@ class Tracker:
         iterations: how many there will be at most.
         observed_values: values of the observation that were really observed.
         device: where the buffers live.
+        noise: the mean squared noise of the observation, which a `DiscrepancyStop` needs.
+
+    Raises:
+        ProtocolError: it needs it, and it is not known.
     """
 
     def __init__(
@@ -32,11 +37,16 @@ class Tracker:
         iterations: int,
         observed_values: float,
         device: torch.device,
+        noise: float | None = None,
     ) -> None:
         self.shape = shape
         self._truth = truth
-        needs_truth = not isinstance(protocol.stop, VarianceStop)
-        self._stop = None if needs_truth and truth is None else protocol.stop
+        blind = isinstance(protocol.stop, StopRule) and truth is None
+        self._stop = None if blind else protocol.stop
+        if isinstance(protocol.stop, DiscrepancyStop) and noise is None:
+            raise ProtocolError(NOISE_UNKNOWN)
+        self._noise = torch.tensor(torch.nan if noise is None else noise, device=device)
+        self._mean_error = torch.zeros((), device=device)
         self._observed_values = observed_values
         of_truth = () if truth is None else ("psnr", *protocol.smooth_kinds)
         self._kinds = ("loss", "psnr_observed", "variance", *of_truth)
@@ -71,7 +81,8 @@ class Tracker:
         self.diverged |= self.active & ~loss.isfinite()
         self.active &= ~self.diverged
         variance = self._average(output)
-        row = [loss, psnr_of(error.square().sum() / self._observed_values), variance]
+        squared_error = error.square().sum() / self._observed_values
+        row = [loss, psnr_of(squared_error), variance]
         marks = {"lowest_loss": -loss, "lowest_variance": -variance}
         if self._truth is not None:
             smooth_errors = (self._averages[:-1] - self._truth).square().mean(dim=(1, 2, 3))
@@ -82,7 +93,7 @@ class Tracker:
         self._keep(marks, output)
         self.length += self.active
         if self._stop is not None:
-            self._apply_stop(row)
+            self._apply_stop(row, squared_error)
         self._step += 1
 
     def curves(self) -> dict[str, np.ndarray]:
@@ -128,10 +139,14 @@ class Tracker:
             self._kept[name].copy_(torch.where(better, candidate, self._kept[name]))
             self._marks[name].copy_(torch.where(better, mark, self._marks[name]))
 
-    def _apply_stop(self, row: list[Tensor]) -> None:
+    def _apply_stop(self, row: list[Tensor], squared_error: Tensor) -> None:
         rule = self._stop
         if isinstance(rule, VarianceStop):
             fired = self._step - self._lowest_variance_at >= rule.patience
+        elif isinstance(rule, DiscrepancyStop):
+            moved = self._mean_error.lerp(squared_error, rule.alpha)
+            self._mean_error.copy_(torch.where(self._step.squeeze() == 0, squared_error, moved))
+            fired = self._mean_error <= self._noise
         elif rule is not None:
             psnr = row[3]
             fired = (psnr < self._highest_psnr - rule.drop_db) & (self._step >= rule.start)

@@ -7,9 +7,11 @@ import dipbench
 from dipbench.analysis.early_stops import stopping_losses
 from dipbench.benchmark.building import finish
 from dipbench.benchmark.parts import write_part
+from dipbench.benchmark.pictures import read_observation
 from dipbench.benchmark.plan import freeze_plan, make_plan
 from dipbench.benchmark.schema import Run
-from dipbench.data import load_images
+from dipbench.benchmark.store import file_of
+from dipbench.data import load_images, parse_task
 from dipbench.errors import ProtocolError, QueryError
 from dipbench.evaluate.protocol import get_protocol
 from dipbench.evaluate.stopping import STOPPING
@@ -39,6 +41,7 @@ def folder(tmp_path_factory):
             status, length = ("stopped", "early"), 30
         psnr = (25 - 0.002 * (steps - peak) ** 2).astype(np.float32)[:length]
         curves = {"psnr": psnr, "psnr_smooth": psnr - 1, "loss": 10 ** (-psnr / 10)}
+        curves["psnr_observed"] = psnr - np.float32(3)
         if key.image == "camera":
             curves["variance"] = (1e-4 + 1e-6 * (steps - calm) ** 2).astype(np.float32)[:length]
         runs.append(Run(key, *status, curves, {"parameters": 1000, "seconds": 1.0}))
@@ -56,6 +59,9 @@ def by_hand(bench, image, name):
     """Losses by model, the mean over the seeds that can be replayed; iterations by run."""
     losses, kept = [], []
     runs = bench.to_frame()
+    pair = image, "denoising-25"
+    observation = read_observation(file_of(bench.folder, bench.manifest, "images"), pair)
+    noise = parse_task(pair[1]).mean_squared_noise(observation)
     for model in MODELS:
         mine = []
         usable = runs[(runs["model"] == model) & (runs["image"] == image)]
@@ -65,7 +71,7 @@ def by_hand(bench, image, name):
                 for kind in ("psnr_smooth", STOPPING[name].curve)
             }
             try:
-                at = STOPPING[name](curves)
+                at = STOPPING[name](curves, noise)
             except ProtocolError:
                 continue
             smooth = curves["psnr_smooth"]
@@ -76,7 +82,9 @@ def by_hand(bench, image, name):
     return np.array(losses), np.array(kept)
 
 
-@pytest.mark.parametrize("name", ["variance_scaled", "loss_scaled", "fixed_1200", "last"])
+@pytest.mark.parametrize(
+    "name", ["variance_scaled", "discrepancy", "loss_scaled", "fixed_1200", "last"]
+)
 def test_losses_are_those_of_the_curves(bench, name):
     row = stopping_losses(bench, "camera", "denoising", [name]).iloc[0]
     losses, kept = by_hand(bench, "camera", name)

@@ -46,7 +46,7 @@ def curves_of(rng: np.random.Generator, length: int = ITERATIONS) -> dict[str, n
     peak = rng.uniform(20, 70)
     smooth = (26 - 8 * np.exp(-steps / 6) - ((steps - peak) / 40) ** 2).astype(np.float32)
     psnr = (smooth + rng.normal(0, 0.2, length)).astype(np.float32)
-    loss = (10 ** (-(10 + steps / 10) / 10) * rng.uniform(0.8, 1, length)).astype(np.float32)
+    loss = (10 ** (-(10 + steps / 4) / 10) * rng.uniform(0.8, 1, length)).astype(np.float32)
     variance = (((steps - peak / 2) ** 2 + 1) * 1e-6).astype(np.float32)
     variance[0] = 0
     return {

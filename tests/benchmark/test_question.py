@@ -32,6 +32,7 @@ def runs(models: list[str]) -> list[Run]:
                 "psnr": psnr + rng.normal(0, 0.2, length).astype(np.float32),
                 "psnr_smooth": psnr,
                 "loss": (0.1 / (steps + 1) + 0.001 * rng.random(length)).astype(np.float32),
+                "psnr_observed": (15 + 0.2 * steps).astype(np.float32),
                 "variance": ((steps - peak + 3.0) ** 2 + 1).astype(np.float32),
             }
             facts: dict[str, Any] = {"seconds": float(length * (1 + number % 2)), "device": "cpu"}

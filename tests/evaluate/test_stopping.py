@@ -9,6 +9,7 @@ from dipbench.errors import ProtocolError
 from dipbench.evaluate.stopping import (
     STOPPING,
     FirstLastingMinimum,
+    discrepancy_stop,
     fixed_stop,
     get_criterion,
     online_variance_stop,
@@ -96,6 +97,21 @@ def test_online_and_replayed_agree() -> None:
     assert online.best_iteration == fired - 100
 
 
+def test_the_discrepancy_is_a_moving_mean_that_comes_down_to_the_noise() -> None:
+    errors = 0.1 * np.exp(-np.arange(500) / 100) * np.random.default_rng(0).uniform(0.5, 1.5, 500)
+    means = [errors[0]]
+    for error in errors[1:]:
+        means.append(0.9 * means[-1] + 0.1 * error)
+    for noise in (0.05, 0.01, 0.002):
+        wanted = int(np.argmax(np.array(means) <= noise))
+        assert discrepancy_stop(-10 * np.log10(errors), noise) == wanted > 0
+        assert discrepancy_stop(-10 * np.log10(errors), noise, alpha=1) == np.argmax(
+            errors <= noise
+        )
+    assert discrepancy_stop(-10 * np.log10(errors), 1e-6) is None
+    assert discrepancy_stop(-10 * np.log10(errors), 0.2) == 0
+
+
 def test_fixed_and_oracle() -> None:
     assert fixed_stop(300, 299) == 299
     assert fixed_stop(300, 300) is None
@@ -107,11 +123,13 @@ def test_fixed_and_oracle() -> None:
 
 def test_every_named_criterion_answers_on_a_full_set_of_curves() -> None:
     curves = {"loss": valley(4000), "variance": valley(1500), "psnr_smooth": -valley(1700)}
-    answers = {name: criterion(curves) for name, criterion in STOPPING.items()}
+    curves["psnr_observed"] = np.where(ITERATIONS < 900, 10.0, 30.0)
+    answers = {name: criterion(curves, noise=0.05) for name, criterion in STOPPING.items()}
     assert answers == {
         "oracle": 1700,
         "variance": 1500,
         "variance_scaled": 1500,
+        "discrepancy": 906,
         "loss_scaled": None,
         "fixed_1200": 1200,
         "last": 4999,
@@ -123,6 +141,12 @@ def test_what_is_refused() -> None:
         get_criterion("varianc")
     with pytest.raises(ProtocolError, match="reads the curve 'psnr_smooth'; recorded are loss"):
         get_criterion("oracle")({"loss": valley(3)})
+    with pytest.raises(ProtocolError, match="noise of this observation is not known"):
+        get_criterion("discrepancy")({"psnr_observed": valley(3)})
+    with pytest.raises(ProtocolError, match="iteration 1 is NaN"):
+        discrepancy_stop(np.array([1.0, np.nan, 2.0]), 0.01)
+    with pytest.raises(ProtocolError, match="0 < alpha <= 1"):
+        discrepancy_stop(np.array([1.0]), 0.01, alpha=0)
     with pytest.raises(ProtocolError, match="iteration 1 is NaN"):
         patience_stop(np.array([1.0, np.nan, 2.0]), 1)
     with pytest.raises(ProtocolError, match="patience of 1 or more"):
