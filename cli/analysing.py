@@ -90,16 +90,20 @@ def stopping(
                 f"{row['iteration']:.0f}",
                 f"{row['at_end']:.0%}",
                 row["n"],
-                row["left_out"],
             )
             for row in part.to_dict("records")
             if row["n"]
         ]
         columns = ["criterion", ">lost dB", ">quartiles", ">most", ">kept at", ">at end", ">n"]
-        console.print(table([*columns, ">left out"], rows, f"{name}, {text}"))
+        console.print(table(columns, rows, f"{name}, {text}"))
     for row in records:
+        pair = f"{row['image']}, {row['task']}"
         if not row["n"]:
-            notes.print(f"{row['image']}, {row['task']}: {row['reason']}")
+            notes.print(f"{pair}: {row['reason']}")
+        elif row["left_out"]:
+            notes.print(
+                f"{pair}: {row['criterion']} cannot be applied to {row['left_out']} of the runs"
+            )
 
 
 def _signed(value: float | None) -> str:

@@ -20,11 +20,12 @@ Mask = Annotated[
 ]
 Truth = Annotated[Path | None, typer.Option(help="The ground truth; for judging alone.")]
 Keep = Annotated[
-    Literal["stopped", "smooth", "last", "lowest_loss"],
+    Literal["stopped", "discrepancy", "smooth", "last", "lowest_loss"],
     typer.Option(
         "--return",
         help="stopped: where the moving variance is first lowest for long (needs no truth, and a "
-        "long training); smooth: the moving average at the end; last; lowest_loss.",
+        "long training); discrepancy: where the output comes as near to the picture as its noise "
+        "is (denoising-SIGMA); smooth: the moving average at the end; last; lowest_loss.",
     ),
 ]
 Iterations = Annotated[int | None, typer.Option(min=1, help="Instead of the published ones.")]

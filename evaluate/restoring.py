@@ -14,7 +14,7 @@ from .devices import resolve_device, resolve_precision
 from .fitting import Training, fit
 from .models import Model, parse_model
 from .perceptual import lpips
-from .protocol import Protocol, VarianceStop, get_protocol
+from .protocol import DiscrepancyStop, Protocol, Rule, VarianceStop, get_protocol
 from .published import published_protocol, variant_for
 from .quality import psnr, ssim
 from .results import Fit
@@ -22,6 +22,7 @@ from .stopping import scaled_patience, variance_warmup
 
 KEEP = {
     "stopped": "where the moving variance of the output is first lowest for long",
+    "discrepancy": "where the output first comes as near to the picture as its noise is",
     "smooth": "the moving average of the outputs at the end",
     "last": "the last output",
     "lowest_loss": "the output of the lowest loss",
@@ -80,7 +81,9 @@ def restore(
     """Restore a picture of which an observation is known.
 
     A truth is used for judging alone: the picture restored is the same without it. For `stopped`
-    the training ends when the lowest moving variance has lasted a fifth of the iterations.
+    the training ends when the lowest moving variance has lasted a fifth of the iterations. For
+    `discrepancy`, which takes denoising with a known sigma, it ends where `discrepancy_stop` says,
+    and the picture is the moving average of the outputs there, of weight 0.9.
 
     Args:
         observation: what is known, such as from `load_observation` or `task.observe`.
@@ -183,8 +186,11 @@ def _settings(
     given = published_protocol(model, task) if protocol is None else get_protocol(protocol)
     if iterations is not None:
         given = given.with_iterations(iterations)
-    patience = scaled_patience(given.iterations_for(task.kind))
-    stop = VarianceStop(patience) if keep == "stopped" else None
+    stop: Rule | None = None
+    if keep == "stopped":
+        stop = VarianceStop(scaled_patience(given.iterations_for(task.kind)))
+    elif keep == "discrepancy":
+        stop = DiscrepancyStop(given.variance_alpha)
     return given.replace(stop=stop, size=None, threads=threads or len(os.sched_getaffinity(0)))
 
 
@@ -220,7 +226,7 @@ class _Clock:
 
 
 def _kept(trained: Fit, keep: str, protocol: Protocol) -> tuple[np.ndarray, int]:
-    output = {"stopped": "lowest_variance"}.get(keep, keep)
+    output = {"stopped": "lowest_variance", "discrepancy": "recent"}.get(keep, keep)
     iteration = trained.length - 1
     if keep == "lowest_loss":
         iteration = int(trained.loss.argmin())

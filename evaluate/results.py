@@ -19,8 +19,9 @@ class Fit:
             `psnr_observed` (dB, against the observation), `variance` (moving variance of the
             output), and, where the truth is known, `psnr` and the smoothed ones (dB). Entry t is
             of the output before step t.
-        outputs: float32 arrays (C, H, W): `last`, `smooth`, `lowest_loss`, `lowest_variance` (once
-            the moving variance has settled), and, where the truth is known, `best` and
+        outputs: float32 arrays (C, H, W): `last`, `smooth`, `recent` (the moving average that the
+            moving variance is of), `lowest_loss`, `lowest_variance` (once that variance has
+            settled), and, where the truth is known, `best` and
             `best_smooth`; zeros where no iteration was recorded.
         seconds: wall time of the loop.
         device: what it ran on.

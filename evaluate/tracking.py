@@ -107,7 +107,7 @@ class Tracker:
 
     def outputs(self) -> dict[str, np.ndarray]:
         """The outputs kept, each float32 (C, H, W)."""
-        kept = {"last": self._last[0], "smooth": self._averages[0]}
+        kept = {"last": self._last[0], "smooth": self._averages[0], "recent": self._averages[-1]}
         kept |= {name: value[0] for name, value in self._kept.items()}
         return {name: value.cpu().numpy().copy() for name, value in kept.items()}
 

@@ -181,7 +181,7 @@ def test_an_observation_alone_is_trained_on_without_a_truth(camera: Image) -> No
     observation = Denoising(25).observe(camera, 0)
     result = train(Small(), None, observation=observation)
     assert set(result.curves) == {"loss", "psnr_observed", "variance"}
-    assert set(result.outputs) == {"last", "smooth", "lowest_loss", "lowest_variance"}
+    assert set(result.outputs) == {"last", "smooth", "recent", "lowest_loss", "lowest_variance"}
     with pytest.raises(DipbenchError, match="without a ground truth"):
         _ = result.psnr
 

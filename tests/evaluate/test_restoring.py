@@ -10,10 +10,10 @@ from dipbench.errors import DeviceError, DipbenchError, ImageError, ProtocolErro
 from dipbench.evaluate import psnr
 from dipbench.evaluate.devices import resolve_precision
 from dipbench.evaluate.fitting import CHUNK
-from dipbench.evaluate.protocol import Protocol, VarianceStop
+from dipbench.evaluate.protocol import DiscrepancyStop, Protocol, StopRule, VarianceStop
 from dipbench.evaluate.published import published_protocol, variant_for
 from dipbench.evaluate.restoring import KEEP, restore
-from dipbench.evaluate.stopping import scaled_patience, variance_stop, variance_warmup
+from dipbench.evaluate.stopping import STOPPING, scaled_patience, variance_stop, variance_warmup
 
 TASK = parse_task("denoising-25")
 CAMERA = load_image("camera", size=64)
@@ -46,6 +46,23 @@ class Scripted(nn.Module):
         swing = (0.001 + abs(self.count - self.calmest) / 1000) * (-1) ** self.count
         self.count += 1
         return (0.5 + swing + 0 * self.weight).expand(z.shape)
+
+
+class Nearing(nn.Module):
+    """Outputs that differ from the observation by less and less, and by the same everywhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.count = nn.Parameter(torch.zeros(())), 0
+        self.observed = torch.tensor(NOISY.observed)[None]
+
+    def forward(self, z):
+        self.count += 1
+        return self.observed + far(self.count - 1) + 0 * self.weight
+
+
+def far(iteration):
+    return 0.3 * 0.97**iteration * (1.5 if iteration % 2 else 0.5)
 
 
 def restored(model=None, **options):
@@ -91,8 +108,31 @@ def test_a_variance_that_rises_ends_the_training_after_its_patience():
     assert np.abs(made.image - 0.5) == pytest.approx(swing, abs=1e-6)
 
 
-def test_a_protocol_with_the_stop_survives_a_file():
-    protocol = published_protocol("dip", TASK).replace(stop=VarianceStop(7))
+def test_the_discrepancy_ends_the_training_where_it_is_replayed_to_stop():
+    noise = TASK.mean_squared_noise(NOISY)
+    made = restored(Nearing(), keep="discrepancy", truth=CAMERA)
+    assert made.fit.status == "stopped"
+    assert made.iteration == made.fit.length - 1
+    assert STOPPING["discrepancy"](made.fit.curves, noise) == made.iteration
+    mean, average = far(0) ** 2, far(0)
+    for iteration in range(1, made.fit.length):
+        assert mean > noise
+        mean = 0.9 * mean + 0.1 * far(iteration) ** 2
+        average = 0.9 * average + 0.1 * far(iteration)
+    assert mean <= noise
+    assert made.image == pytest.approx((NOISY.observed + average).clip(0, 1), abs=1e-5)
+    assert made.quality["psnr"] == pytest.approx(psnr(made.image, CAMERA.array))
+
+
+def test_the_discrepancy_needs_a_noise_that_is_known():
+    half = parse_task("sr-2")
+    with pytest.raises(ProtocolError, match="noise of this observation is not known"):
+        restore(half.observe(CAMERA, 0), half, Tiny(), keep="discrepancy", iterations=5, threads=1)
+
+
+@pytest.mark.parametrize("stop", [VarianceStop(7), DiscrepancyStop(), StopRule()])
+def test_a_protocol_with_the_stop_survives_a_file(stop):
+    protocol = published_protocol("dip", TASK).replace(stop=stop)
     assert Protocol.from_record(protocol.to_record()) == protocol
 
 
