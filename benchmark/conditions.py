@@ -78,7 +78,9 @@ def _expression(node: ast.expr, table: pa.Table) -> Any:
         case ast.Name(id=name):
             if name not in table.column_names:
                 raise QueryError(unknown("column", name, table.column_names))
-            return pc.field(name)
+            field = pc.field(name)
+            # Beside a number with a point, Arrow would take whole numbers to 24 bits.
+            return field.cast(pa.float64()) if _is_number(table.schema.field(name).type) else field
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return ~_expression(operand, table)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -96,6 +98,10 @@ def _expression(node: ast.expr, table: pa.Table) -> Any:
             pairs = zip(ops, sides, sides[1:], strict=False)
             return _joined([_COMPARISONS[type(op)](a, b) for op, a, b in pairs], operator.and_)
     raise QueryError(f"a condition cannot hold {ast.unparse(node)!r}: {_GRAMMAR}")
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
 
 
 def _joined(parts: list[Any], join: Callable[[Any, Any], Any]) -> Any:

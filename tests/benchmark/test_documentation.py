@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import dipbench
 from dipbench.benchmark import Benchmark
 from dipbench.benchmark.schema import Run, RunKey
 
@@ -26,7 +27,6 @@ def bench(models: list[str], make_bench: Callable[..., Benchmark]) -> Benchmark:
         for seed in (0, 1):
             psnr = (25 + rng.normal() - 0.01 * (np.arange(90) - 50) ** 2).astype(np.float32)
             curves = {"psnr": psnr, "psnr_smooth": psnr, "loss": 10 ** (-psnr / 10)}
-            curves["variance"] = ((np.arange(90) - 45.0) ** 2 + 1).astype(np.float32)
             facts = {"parameters": 10**6 * (1 + number % 6), "seconds": 9.0, "macs": 10**9}
             runs.append(
                 Run(RunKey(model, "camera", "denoising-25", seed), "finished", "", curves, facts)
@@ -34,7 +34,8 @@ def bench(models: list[str], make_bench: Callable[..., Benchmark]) -> Benchmark:
     return make_bench(runs)
 
 
-def test_the_page_on_queries(bench: Benchmark) -> None:
+def test_the_page_on_queries() -> None:
+    bench = dipbench.load("pilot")
     scope = {"bench": bench}
     exec(compile(python_of("queries.md"), "queries.md", "exec"), scope)
     assert scope["best"] == bench.top("camera", "denoising", 1)[0]
@@ -43,7 +44,7 @@ def test_the_page_on_queries(bench: Benchmark) -> None:
     )
     assert len(scope["table"]) == len(bench.models)
     assert scope["quick"].iteration < 40
-    assert scope["blind"].iteration == 45
+    assert scope["best"].psnr - 1 < scope["blind"].psnr <= scope["best"].psnr
     assert "conv" in scope["named"].model
 
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from dipbench.benchmark import Benchmark
+from dipbench.benchmark.conditions import matching
 from dipbench.benchmark.schema import Run, RunKey
 from dipbench.errors import ProtocolError, QueryError
 from dipbench.evaluate.stopping import STOPPING
@@ -131,6 +133,18 @@ def test_stopping_is_the_criterion_replayed_on_each_run(
 def test_the_oracle_is_the_published_ground_truth(runs: list[Run], make_bench: Make) -> None:
     bench = make_bench(runs)
     assert bench.top(*ASKED, k=100, stopping="oracle") == bench.top(*ASKED, k=100)
+
+
+def test_a_condition_takes_numbers_of_any_size_as_they_are() -> None:
+    # The 522 hold models of 32 million parameters: more than 24 bits count.
+    table = pa.table({"parameters": [3, 32_309_761, 32_309_762, None], "text": list("abcd")})
+    for condition, wanted in {
+        "parameters < 4e6": [True, False, False, False],
+        "parameters == 32309761": [False, True, False, False],
+        "parameters > 32309761.5": [False, False, True, False],
+        "parameters / 2 > 1.4 and text != 'c'": [True, True, False, False],
+    }.items():
+        assert matching(table, condition).to_pylist() == wanted
 
 
 def test_a_condition_takes_models_all_of_whose_runs_fulfil_it(
