@@ -177,7 +177,7 @@ def info(store: options.Store = options.SHIPPED, as_json: options.Json = False) 
 
 
 def coverage(store: options.Store = options.SHIPPED, as_json: options.Json = False) -> None:
-    """What was trained, and what is missing, by image and task.
+    """What was trained, and what is missing, by image and task; statuses that no run has aside.
 
     Example: `dipbench coverage --store demo-store`
     """
@@ -185,8 +185,11 @@ def coverage(store: options.Store = options.SHIPPED, as_json: options.Json = Fal
     if as_json:
         print_json(rows)
     else:
-        columns = ["image", "task"] + [f">{name}" for name in list(rows[0])[2:]]
-        console.print(table(columns, [list(row.values()) for row in rows]))
+        # Statuses that no run has would take the room that names need.
+        rare = {"stopped", "diverged", "failed"}
+        shown = [name for name in rows[0] if name not in rare or any(row[name] for row in rows)]
+        columns = [*shown[:2], *(f">{name}" for name in shown[2:])]
+        console.print(table(columns, [[row[name] for name in shown] for row in rows]))
 
 
 def _note_left_out(left_out: Mapping[str, int]) -> None:

@@ -62,6 +62,9 @@ def test_coverage_counts_runs(dipbench, store):
     rows = json.loads(dipbench("coverage", "--store", store, "--json").out)
     assert [row["finished"] for row in rows] == [16, 16]
     assert [row["missing"] for row in rows] == [0, 0]
+    shown = dipbench("coverage", "--store", store).out
+    assert "denoising-25" in shown and "finished" in shown
+    assert "diverged" not in shown
 
 
 def test_kendall_equals_the_function(dipbench, store):
