@@ -150,6 +150,8 @@ def finish(folder: Path) -> Manifest:
     Raises:
         StoreError: if there is nothing to merge, another process merges, or the disk is full.
     """
+    if not folder.is_dir():
+        raise StoreError(f"nothing to finish at {folder}: there is no such folder")
     with writing(folder), builder_lock(folder, "finish"):
         if not list_parts(folder / PARTS):
             if (folder / MANIFEST).is_file():

@@ -224,7 +224,8 @@ def read_plan(folder: Path) -> Plan:
     path = folder / PLAN
     if not path.is_file():
         raise StoreError(
-            f"{folder} holds no plan to resume: give --images, --tasks and --models to start one"
+            f"{folder} holds no plan to go by: `dipbench train --out {folder}` starts one with "
+            "--images, --tasks and --models"
         )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

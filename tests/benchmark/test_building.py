@@ -147,11 +147,14 @@ def test_an_end_in_the_middle_keeps_what_is_done(tmp_path: Path, frozen_plan: Fr
 
 
 def test_nothing_to_build_or_merge_is_one_error(tmp_path: Path, frozen_plan: Freeze) -> None:
-    with pytest.raises(StoreError, match="holds no plan to resume: give --images"):
+    with pytest.raises(StoreError, match="starts one with --images, --tasks"):
         build(tmp_path, Here())
     frozen_plan(tmp_path)
     with pytest.raises(StoreError, match="holds no finished runs yet"):
         finish(tmp_path)
+    with pytest.raises(StoreError, match="no such folder"):
+        finish(tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot write to"):
         build(tmp_path / "file" / "inside", Here())

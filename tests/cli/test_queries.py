@@ -63,7 +63,8 @@ def test_coverage_counts_runs(dipbench, store):
     assert [row["finished"] for row in rows] == [16, 16]
     assert [row["missing"] for row in rows] == [0, 0]
     shown = dipbench("coverage", "--store", store).out
-    assert "denoising-25" in shown and "finished" in shown
+    assert "denoising-25" in shown
+    assert "finished" in shown
     assert "diverged" not in shown
 
 
