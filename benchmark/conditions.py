@@ -101,7 +101,7 @@ def _expression(node: ast.expr, table: pa.Table) -> Any:
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _joined(parts: list[Any], join: Callable[[Any, Any], Any]) -> Any:

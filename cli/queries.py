@@ -181,13 +181,14 @@ def coverage(store: options.Store = options.SHIPPED, as_json: options.Json = Fal
 
     Example: `dipbench coverage --store demo-store`
     """
-    rows = load(store).coverage().to_dict("records")
+    frame = load(store).coverage()
+    rows = frame.to_dict("records")
     if as_json:
         print_json(rows)
     else:
         # Statuses that no run has would take the room that names need.
         rare = {"stopped", "diverged", "failed"}
-        shown = [name for name in rows[0] if name not in rare or any(row[name] for row in rows)]
+        shown = [name for name in map(str, frame) if name not in rare or frame[name].any()]
         columns = [*shown[:2], *(f">{name}" for name in shown[2:])]
         console.print(table(columns, [[row[name] for name in shown] for row in rows]))
 

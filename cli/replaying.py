@@ -34,7 +34,10 @@ def search_replay(
     by: options.Summary = "best_psnr_smooth",
     budget: Annotated[
         float | None,
-        typer.Option(help="Of each search; without it, what 50 full trainings take."),
+        typer.Option(
+            help="Of each search; without it, what 50 full trainings take, or training a quarter "
+            "of the models where those are fewer."
+        ),
     ] = None,
     unit: Annotated[str, typer.Option(help="iterations, macs or seconds.")] = "iterations",
     seeds: Annotated[int, typer.Option(min=1, help="Searches of each algorithm.")] = 20,
@@ -74,7 +77,8 @@ def search_replay(
         if budget is None:
             if unit != "iterations":
                 raise QueryError(f"a search in {unit} needs a --budget")
-            budget = 50.0 * TableObjective(bench, image, task, by=judged, seed=seed).iterations
+            table_of = TableObjective(bench, image, task, by=judged, seed=seed)
+            budget = float(min(50, max(1, len(table_of.models) // 4)) * table_of.iterations)
         found = replay(
             bench,
             image,

@@ -106,6 +106,9 @@ def test_search_replay_prints_what_it_found(dipbench, store):
     shared = ("search-replay", "camera", "denoising", "--store", store, "--seeds", 3)
     found = json.loads(dipbench(*shared, "--json").out)
     assert {row["algorithm"] for row in found["rows"]} == {"random", "score", "halving"}
+    # Of eight models two are trained: all of them would leave nothing to choose.
+    length = Benchmark(store).protocol.iterations.denoising
+    assert {row["cost"] for row in found["rows"]} == {2 * length}
     assert "observed_loss" in found["label"]
     assert "regret" in dipbench(*shared, "--algorithms", "random").out
 
