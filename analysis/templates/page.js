@@ -46,7 +46,8 @@ function overview() {
     + `image${facts.counts.images === 1 ? "" : "s"}. PSNR in dB against the ground truth; models are judged by `
     + `${facts.by_words.replace(" (dB)", "")}${oracle}.${hours}`;
   for (const [name, value] of Object.entries(facts.counts)) {
-    find("counts").append(el("div", {}, el("dt", {}, name), el("dd", {}, value.toLocaleString("en"))));
+    const word = value === 1 ? name.replace(/s$/, "") : name;
+    find("counts").append(el("div", {}, el("dt", {}, word), el("dd", {}, value.toLocaleString("en"))));
   }
   const query = queryBox();
   query.set([...facts.count_queries, ...(facts.hours === null ? [] : [facts.hours_query])].join("\n"));
