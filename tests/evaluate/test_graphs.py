@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dipbench.evaluate.fitting import prepare
 from dipbench.evaluate.graphs import WARM_UP, fast_products
-from dipbench.evaluate.protocol import StopRule, VarianceStop, get_protocol
+from dipbench.evaluate.protocol import DiscrepancyStop, Rule, StopRule, VarianceStop, get_protocol
 
 # With every way of resizing: nearest, bicubic, pixel shuffle, transposed convolution, bilinear.
 CASES = [(3, "float32"), (12, "float32"), (9, "float32"), (24, "bf16"), ("deep-decoder", "bf16")]
@@ -36,18 +36,22 @@ def test_the_mode_sees_them() -> None:
     assert set(seen.found) == {"lift_fresh", "_local_scalar_dense"}
 
 
+@pytest.mark.parametrize(
+    ("task", "stop"),
+    [("sr-4", StopRule()), ("sr-4", VarianceStop()), ("denoising-25", DiscrepancyStop())],
+)
 @pytest.mark.parametrize(("model", "precision"), CASES)
 def test_a_warm_iteration_neither_reads_nor_makes_values_of_the_host(
-    model: int | str, precision: Any
+    model: int | str, precision: Any, task: str, stop: Rule
 ) -> None:
     protocol = get_protocol("quick").replace(
         precision=precision,
         weight_noise=0.01,
         input_kind="drifting",
         input_noise_decay=0.9,
-        stop=StopRule() if precision == "float32" else VarianceStop(),
+        stop=stop,
     )
-    training = prepare(model, "camera", "sr-4", 5, protocol=protocol, device="cpu")
+    training = prepare(model, "camera", task, 5, protocol=protocol, device="cpu")
     training.advance(1)
     with HostTensors() as seen:
         training.advance(1)
