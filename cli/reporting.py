@@ -76,7 +76,9 @@ def correlate(
             columns = ["score", ">directed", ">95 %", ">p Holm", ">n", ">regret"]
             console.print(table(columns, _rows(rows), title))
             for reason in rows["reason"].dropna().unique():
-                say(f"{reason} ({', '.join(rows.loc[rows['reason'] == reason, 'score'])})")
+                concerned = rows["reason"] == reason
+                names = "all scores" if concerned.all() else ", ".join(rows.loc[concerned, "score"])
+                say(f"{reason} ({names})")
 
 
 def report(
