@@ -207,17 +207,17 @@ def discrepancy_stop(
     """
     if not 0 < alpha <= 1:
         raise ProtocolError(f"the moving mean needs 0 < alpha <= 1, got {alpha}")
-    mean = None
-    for iteration, error in enumerate((10 ** (-np.asarray(psnr_observed, float) / 10)).tolist()):
-        if math.isnan(error):
-            raise ProtocolError(
-                f"the value of iteration {iteration} is NaN: give the curve up to where the "
-                "training diverged"
-            )
-        mean = error if mean is None else (1 - alpha) * mean + alpha * error
-        if mean <= noise:
-            return iteration
-    return None
+    errors = 10 ** (-np.asarray(psnr_observed, np.float64) / 10)
+    if np.isnan(errors).any():
+        raise ProtocolError(
+            "the PSNR against the observation holds NaN: give the curve up to where the training "
+            "diverged"
+        )
+    import pandas as pd  # here, for it takes a while to load
+
+    means = pd.Series(errors).ewm(alpha=alpha, adjust=False).mean()
+    near = np.flatnonzero(means <= noise)
+    return int(near[0]) if len(near) else None
 
 
 def fixed_stop(length: int, iteration: int) -> int | None:

@@ -143,7 +143,7 @@ def test_what_is_refused() -> None:
         get_criterion("oracle")({"loss": valley(3)})
     with pytest.raises(ProtocolError, match="noise of this observation is not known"):
         get_criterion("discrepancy")({"psnr_observed": valley(3)})
-    with pytest.raises(ProtocolError, match="iteration 1 is NaN"):
+    with pytest.raises(ProtocolError, match="against the observation holds NaN"):
         discrepancy_stop(np.array([1.0, np.nan, 2.0]), 0.01)
     with pytest.raises(ProtocolError, match="0 < alpha <= 1"):
         discrepancy_stop(np.array([1.0]), 0.01, alpha=0)
