@@ -342,8 +342,6 @@ class Benchmark:
         return found
 
     def _noise(self, pair: Pair) -> float | None:
-        if "images" not in self.manifest.files:
-            return None
         return stored_noise(file_of(self.folder, self.manifest, "images"), pair)
 
     @cached_property

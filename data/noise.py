@@ -12,8 +12,8 @@ LEVELS = 64
 def clipped_mean_square(observed: np.ndarray, sigma: float) -> float:
     """The mean squared noise in a picture with Gaussian noise that was clipped to [0, 1].
 
-    Clipping takes noise from dark and from bright places, of sigma 50 a fifth on photographs, so
-    that sigma squared is too much. How often each clean value occurs follows from how often each
+    Clipping takes noise from dark and from bright places, so that sigma squared is too much, the
+    more so the stronger the noise is. How often each clean value occurs follows from how often each
     noisy one does (non-negative least squares); what clipping leaves of the noise at a clean value
     is the second moment of a clipped normal variable.
 

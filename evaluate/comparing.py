@@ -91,7 +91,7 @@ def compare(
     ('deep-decoder', 'last', 2)
     """
     task = parse_task(task)
-    check_wishes(observation, keep, truth)
+    check_wishes(observation, task, keep, truth)
     resolve_precision(precision, resolve_device(device))
     if not models:
         raise GenotypeError("no models to compare: give some, such as dip,deep-decoder,bm3d")

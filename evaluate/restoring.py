@@ -18,7 +18,7 @@ from .protocol import DiscrepancyStop, Protocol, Rule, VarianceStop, get_protoco
 from .published import published_protocol, variant_for
 from .quality import psnr, ssim
 from .results import Fit
-from .stopping import scaled_patience, variance_warmup
+from .stopping import NOISE_UNKNOWN, scaled_patience, variance_warmup
 
 KEEP = {
     "stopped": "where the moving variance of the output is first lowest for long",
@@ -120,7 +120,7 @@ def restore(
     ((1, 64, 64), 4, {})
     """
     task = parse_task(task)
-    check_wishes(observation, keep, truth)
+    check_wishes(observation, task, keep, truth)
     chosen = variant_for(model, task)
     settings = _settings(chosen, task, protocol, iterations, keep, threads)
     settings = _with_noise(settings, input_noise, input_noise_decay)
@@ -243,19 +243,21 @@ def _name(model: Model, task: Task) -> str:
     return str(getattr(found, "name", found))
 
 
-def check_wishes(observation: Observation, keep: str, truth: Image | None) -> None:
-    """Refuse, before any long work, an output that is none, and a truth of another shape.
+def check_wishes(observation: Observation, task: Task, keep: str, truth: Image | None) -> None:
+    """Refuse, before any long work, an output that cannot be, and a truth of another shape.
 
     Raises:
         DipbenchError: it is so.
 
     >>> import numpy as np
-    >>> from dipbench.data import Observation
+    >>> from dipbench.data import Denoising, Observation
     >>> from dipbench.evaluate.restoring import check_wishes
-    >>> check_wishes(Observation(np.zeros((1, 64, 64))), "last", None)
+    >>> check_wishes(Observation(np.zeros((1, 64, 64))), Denoising(25), "last", None)
     """
     if keep not in KEEP:
         raise ProtocolError(unknown("output to keep", keep, KEEP))
+    if keep == "discrepancy" and task.mean_squared_noise(observation) is None:
+        raise ProtocolError(NOISE_UNKNOWN)
     if truth is not None and truth.shape != observation.restored_shape:
         raise ImageError(
             f"the truth has shape {truth.shape} (channels, height, width), what is restored "

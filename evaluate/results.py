@@ -21,8 +21,8 @@ class Fit:
             of the output before step t.
         outputs: float32 arrays (C, H, W): `last`, `smooth`, `recent` (the moving average that the
             moving variance is of), `lowest_loss`, `lowest_variance` (once that variance has
-            settled), and, where the truth is known, `best` and
-            `best_smooth`; zeros where no iteration was recorded.
+            settled), and, where the truth is known, `best` and `best_smooth`; zeros where no
+            iteration was recorded.
         seconds: wall time of the loop.
         device: what it ran on.
         seed: of the run.

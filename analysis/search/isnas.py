@@ -150,7 +150,7 @@ def search(
     task = parse_task(task)
     chosen = _scorable(score)
     observation = image if isinstance(image, Observation) else load_observation(image, task)
-    check_wishes(observation, output, truth)
+    check_wishes(observation, task, output, truth)
     if not 1 <= keep <= models:
         raise QueryError(f"{keep} of {models} models cannot be kept: give 1 to {models}")
     if budget is not None and not budget > 0:

@@ -147,7 +147,7 @@ def test_an_end_in_the_middle_keeps_what_is_done(tmp_path: Path, frozen_plan: Fr
 
 
 def test_nothing_to_build_or_merge_is_one_error(tmp_path: Path, frozen_plan: Freeze) -> None:
-    with pytest.raises(StoreError, match="starts one with --images, --tasks"):
+    with pytest.raises(StoreError, match="holds no plan to go by: `dipbench train"):
         build(tmp_path, Here())
     frozen_plan(tmp_path)
     with pytest.raises(StoreError, match="holds no finished runs yet"):

@@ -66,6 +66,13 @@ def test_a_selection_that_cannot_be(task, selection, told):
         search(parse_task(task).observe(CAMERA, 0), task, selection=selection, **OPTIONS)
 
 
+def test_an_output_that_cannot_be_is_refused_before_any_scoring(tmp_path):
+    half = parse_task("sr-2")
+    with pytest.raises(ProtocolError, match="noise of this observation is not known"):
+        search(half.observe(CAMERA, 0), half, output="discrepancy", folder=tmp_path, **OPTIONS)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_selected_model_is_the_one_trained_from_fresh_weights(found, folder):
     assert found.restoration.model == found.selected
     before = Journal(folder, {}).output(found.selected)
