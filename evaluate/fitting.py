@@ -67,7 +67,7 @@ def fit(
             run does not fit into memory.
 
     >>> from dipbench.evaluate import fit
-    >>> result = fit(172 - 172, "camera", "denoising-25", iterations=2, protocol="quick")
+    >>> result = fit(0, "camera", "denoising-25", iterations=2, protocol="quick")
     >>> result.status, result.length, result.output.shape
     ('finished', 2, (1, 64, 64))
     """

@@ -1,6 +1,6 @@
 """Builds the shipped benchmark `mini`, part by part, over as many sittings as it takes.
 
-    python benchmark/mini/build.py pilot     train 32 stratified models, and report on them
+    python benchmark/mini/build.py pilot     train 32 stratified models of each part, and keep them
     python benchmark/mini/build.py train     go on with what is neither shipped nor kept
     python benchmark/mini/build.py keep      keep what is trained in benchmark/mini/kept, to commit
     python benchmark/mini/build.py ship      ship what is complete, and drop it from what is kept
@@ -39,6 +39,9 @@ PROTOCOL = get_protocol("mini64").replace(precision="bf16")
 """In bf16, which halves the time on the processors at hand (see PILOT.md on what it changes)."""
 MODELS = "isnas522"
 PILOT_MODELS = "stratified:32"
+PILOT = "pilot"
+"""The folder of the pilots within that of the parts."""
+
 PARTS: tuple[Part, ...] = tuple(
     (image, task, seed)
     for image, task in (
@@ -94,18 +97,23 @@ def train(work: Path, kept: Path, shipped: Path, executor: Executor) -> None:
             )
 
 
-def pilot(work: Path, kept: Path, executor: Executor) -> Path:
-    """Train the pilot, whose runs are also those of the first part, and keep them."""
-    folder = prepare(work / "pilot", kept, PARTS[0], PILOT_MODELS)
-    run_build(folder, executor, retry_failed=True)
-    keep(folder, kept)
-    return folder
+def pilot(work: Path, kept: Path, shipped: Path, executor: Executor) -> None:
+    """Train the pilot of every part that is not shipped, and keep its runs, which are the part's.
+
+    It comes before the rest of the first part, so that something of every part is soon known.
+    """
+    there = shipped_parts(shipped)
+    for part in PARTS:
+        if part not in there:
+            folder = prepare(folder_of(work / PILOT, part), kept, part, PILOT_MODELS)
+            run_build(folder, executor, retry_failed=True)
+            keep(folder, kept)
 
 
 def keep_all(work: Path, kept: Path, shipped: Path) -> int:
     """Keep the runs of every part that is not shipped; return how many were added."""
-    there = shipped_parts(shipped)
-    folders = [folder_of(work, part) for part in PARTS if part not in there]
+    unshipped = [part for part in PARTS if part not in shipped_parts(shipped)]
+    folders = [folder_of(place, part) for place in (work, work / PILOT) for part in unshipped]
     return sum(keep(folder, kept) for folder in folders if (folder / PLAN).is_file())
 
 
@@ -186,7 +194,7 @@ def main() -> None:
     try:
         match asked.command:
             case "pilot":
-                pilot(asked.work, KEPT, executor)
+                pilot(asked.work, KEPT, SHIPPED, executor)
             case "train":
                 train(asked.work, KEPT, SHIPPED, executor)
             case "keep":

@@ -84,8 +84,9 @@ def test_it_is_built_in_sittings_of_which_each_begins_with_nothing(
         driver.keep_all(work, kept, shipped)
         return executor
 
-    driver.pilot(work, kept, Executor())
-    rmtree(work)
+    with suppress(KeyboardInterrupt):
+        driver.pilot(work, kept, shipped, Executor(1))
+    rmtree(work)  # the first part's was kept at its end
     sitting(1)
     assert read_progress(driver.folder_of(work, driver.PARTS[0])).done == 2
     with pytest.raises(DipbenchError, match="holds no complete part"):
@@ -109,6 +110,9 @@ def test_it_is_built_in_sittings_of_which_each_begins_with_nothing(
     assert [path.name for path in shipped.parent.iterdir()] == ["mini"]
     rmtree(work)
     assert sitting(1000).made == 0
+    idle = Executor()
+    driver.pilot(work, kept, shipped, idle)
+    assert idle.made == 0
 
     # The same as of one sitting.
     other = tmp_path / "other" / "mini"
