@@ -1,8 +1,11 @@
 """What every test relies on: one thread, repeatable examples, no files of the user's touched."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 # Set before NumPy or torch are imported, which read them once. Workers run side by side, and a
 # run is bit-identical only with the same number of threads.
@@ -12,6 +15,8 @@ os.environ["MPLBACKEND"] = "agg"
 
 import hypothesis
 import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
 
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None)
@@ -24,6 +29,19 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIPBENCH_HOME", str(tmp_path_factory.mktemp("home")))
         yield
+
+
+@pytest.fixture
+def run_page() -> Callable[..., dict[str, Any]]:
+    """Runs the Python of a page of `docs` from the names given; returns all that it makes."""
+
+    def run(page: str, **names: Any) -> dict[str, Any]:
+        text = (DOCS / page).read_text(encoding="utf-8")
+        python = "\n".join(re.findall(r"```python\n(.*?)```", text, re.S))
+        exec(compile(python, page, "exec"), names)
+        return names
+
+    return run
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,8 +1,7 @@
 """The Python of the pages on queries runs, and gives what the page says."""
 
-import re
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +9,6 @@ import pytest
 import dipbench
 from dipbench.benchmark import Benchmark
 from dipbench.benchmark.schema import Run, RunKey
-
-DOCS = Path(__file__).parents[2] / "docs"
-
-
-def python_of(page: str) -> str:
-    text = (DOCS / page).read_text(encoding="utf-8")
-    return "\n".join(re.findall(r"```python\n(.*?)```", text, re.S))
 
 
 @pytest.fixture
@@ -34,10 +26,9 @@ def bench(models: list[str], make_bench: Callable[..., Benchmark]) -> Benchmark:
     return make_bench(runs)
 
 
-def test_the_page_on_queries() -> None:
+def test_the_page_on_queries(run_page: Callable[..., dict[str, Any]]) -> None:
     bench = dipbench.load("pilot")
-    scope = {"bench": bench}
-    exec(compile(python_of("queries.md"), "queries.md", "exec"), scope)
+    scope = run_page("queries.md", bench=bench)
     assert scope["best"] == bench.top("camera", "denoising", 1)[0]
     assert scope["place"] == 1 + [r.model for r in bench.top("camera", "denoising", 99)].index(
         scope["one"].model
@@ -48,8 +39,11 @@ def test_the_page_on_queries() -> None:
     assert "conv" in scope["named"].model
 
 
-def test_the_page_on_searches(bench: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
-    scope = {"bench": bench}
-    exec(compile(python_of("search-replay.md"), "search-replay.md", "exec"), scope)
+def test_the_page_on_searches(
+    bench: Benchmark,
+    run_page: Callable[..., dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scope = run_page("search-replay.md", bench=bench)
     assert len(scope["trace"].steps) == 6
     assert "halving" in capsys.readouterr().out

@@ -1,0 +1,38 @@
+"""The Python of the page on judging scores runs, and gives what the page says."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dipbench
+from dipbench.analysis import compare_scores, correlate
+from dipbench.evaluate import SCORES
+
+
+def test_the_page_on_scores(bench, run_page: Callable[..., dict[str, Any]]) -> None:
+    before = dict(SCORES)
+    try:
+        scope = run_page("judging-scores.md", bench=bench)
+    finally:
+        SCORES.clear()
+        SCORES.update(before)
+    assert scope["tau"] < -0.3
+    assert scope["n"] == len(bench.genotypes)
+    assert scope["units"]["regret"].startswith("dB")
+    assert scope["paired"]["difference"].gt(0).all()
+    assert scope["truth"]["reliability"].gt(0.5).all()
+    assert scope["specific"].images == scope["images"] == ("camera", "coins")
+    assert scope["total_variation"](np.eye(2)[None]) == 2
+
+
+def test_what_it_says_of_the_pilot() -> None:
+    pilot = dipbench.load("pilot")
+    table = correlate(pilot, k=5).set_index("score")
+    assert round(table["tau_directed"]["psd_99_per_bw"], 3) == 0.504
+    assert round(table["regret"]["psd_70_per_bw"], 2) == 0.66
+    [paired] = compare_scores(pilot, "psd_99_per_bw", "psd_db_mse").to_dict("records")
+    assert [paired[name] for name in ("difference", "low", "high")] == pytest.approx(
+        [0.42, 0.01, 0.88], abs=0.005
+    )
