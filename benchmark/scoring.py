@@ -1,8 +1,9 @@
 """Scoring the models of a benchmark: streamed, resumable, kept beside its runs."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
 from secrets import token_hex
@@ -23,6 +24,8 @@ from .store import Manifest, file_of, read_manifest, write_table
 
 SCORE_PARTS = "score-parts"
 MODELS_PER_PART = 8
+SECONDS_PER_PART = 10.0
+"""After so long a part has fewer models, since a killed process loses the one that it is at."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,9 @@ def score_store(
                 observation=observations[image, task],
                 device=device,
             )
-            by_model = (list(own) for _, own in groupby(records, key=itemgetter("model")))
-            while batch := list(islice(by_model, MODELS_PER_PART)):
-                _write_part(folder / SCORE_PARTS, list(chain.from_iterable(batch)))
-                for _ in batch:
+            for part in _parts(records):
+                _write_part(folder / SCORE_PARTS, list(chain.from_iterable(part)))
+                for _ in part:
                     on_model()
         return _merge(folder)
 
@@ -124,6 +126,18 @@ def _work(
             if missing:
                 lacking.setdefault((image, task, missing), []).append(model)
     return [(*key, models) for key, models in lacking.items()]
+
+
+def _parts(records: Iterable[dict[str, Any]]) -> Iterator[list[list[dict[str, Any]]]]:
+    """The records of some models, a list each, as often as a part should be written."""
+    begun, part = time.monotonic(), []
+    for _, own in groupby(records, key=itemgetter("model")):
+        part.append(list(own))
+        if len(part) == MODELS_PER_PART or time.monotonic() - begun > SECONDS_PER_PART:
+            yield part
+            begun, part = time.monotonic(), []
+    if part:
+        yield part
 
 
 def _tables(folder: Path) -> list[pa.Table]:
