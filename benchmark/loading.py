@@ -17,13 +17,29 @@ def load(name: str | Path) -> Benchmark:
     Raises:
         StoreError: if there is no such benchmark, or it cannot be read.
     """
+    return Benchmark(find(name))
+
+
+def find(name: str | Path) -> Path:
+    """The folder of a benchmark.
+
+    Args:
+        name: as in `load`.
+
+    Raises:
+        StoreError: if there is no such benchmark.
+
+    >>> from dipbench.benchmark.loading import find
+    >>> find("pilot").name
+    'pilot'
+    """
     folder = Path(name)
     if folder.is_dir():
-        return Benchmark(folder)
+        return folder
     known = {path.parent.name: path.parent for path in _manifests()}
     if str(name) not in known:
         raise StoreError(f"{unknown('benchmark', name, sorted(known))}; or give a folder")
-    return Benchmark(known[str(name)])
+    return known[str(name)]
 
 
 def shipped_folder() -> Path:

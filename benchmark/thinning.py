@@ -156,6 +156,7 @@ def _write_packed(group: h5py.Group, name: str, table: np.ndarray) -> None:
     how.set_chunk((min(CHUNK_RUNS, runs), -(-points // across)))
     how.set_scaleoffset(h5z.SO_FLOAT_DSCALE, DECIMALS)
     how.set_fletcher32()
+    how.set_obj_track_times(False)  # the same curves make the same file at any time
     space = h5s.create_simple(table.shape)
     data = h5d.create(group.id, name.encode(), h5t.IEEE_F32LE, space, dcpl=how)
     h5py.Dataset(data)[...] = table

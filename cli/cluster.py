@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..benchmark.executors.slurm import Allocation, sbatch_script
+from ..benchmark.loading import find
 from . import options
 from .output import notes, print_json, say
 
@@ -42,7 +43,7 @@ def slurm_script(
 
 
 def audit(
-    folder: options.StoreFolder,
+    store: options.NamedStore,
     sample: Annotated[int, typer.Option(min=1, help="Runs to train again.")] = 5,
     seed: Annotated[int, typer.Option(help="Of the draw of the runs.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
@@ -57,6 +58,7 @@ def audit(
     """
     from ..benchmark.auditing import audit_runs
 
+    folder = find(store)
     found = audit_runs(folder, sample, seed, device, on_finding=lambda one: notes.print(str(one)))
     agreeing = sum(finding.agrees for finding in found)
     if as_json:

@@ -15,6 +15,12 @@ SHIPPED = "pilot"
 Store = Annotated[
     str, typer.Option("--store", help="A benchmark's folder, or a shipped or downloaded name.")
 ]
+NamedStore = Annotated[
+    str,
+    typer.Argument(
+        help="A benchmark's folder, or a shipped or downloaded name.", show_default=False
+    ),
+]
 StoreFolder = Annotated[Path, typer.Argument(help="The benchmark's folder.", show_default=False)]
 Image = Annotated[str, typer.Argument(help="Name of an image.", show_default=False)]
 Task = Annotated[

@@ -82,9 +82,7 @@ def correlate(
 
 
 def report(
-    store: Annotated[
-        str, typer.Argument(help="A benchmark's folder, or its name.", show_default=False)
-    ],
+    store: options.NamedStore,
     html: Annotated[
         Path | None, typer.Option("--html", help="The page to write.", show_default=False)
     ] = None,

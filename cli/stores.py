@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..benchmark.loading import find
 from . import options
 from .output import notes, print_json, say
 
@@ -18,7 +19,8 @@ def register(app: typer.Typer) -> None:
 def add(
     folder: options.StoreFolder,
     other: Annotated[
-        Path, typer.Argument(help="The benchmark whose runs are added.", show_default=False)
+        str,
+        typer.Argument(help="The benchmark whose runs are added, or its name.", show_default=False),
     ],
     as_json: options.Json = False,
 ) -> None:
@@ -28,7 +30,7 @@ def add(
     """
     from ..benchmark.adding import add as add_runs
 
-    done = add_runs(folder, other)
+    done = add_runs(folder, find(other))
     facts = {
         "runs": done.runs,
         "alike": done.alike,
@@ -47,8 +49,10 @@ def add(
 
 def compact(
     folders: Annotated[
-        list[Path],
-        typer.Argument(help="Benchmarks, of which one may be compact.", show_default=False),
+        list[str],
+        typer.Argument(
+            help="Benchmarks or their names, of which one may be compact.", show_default=False
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The copy's folder, not there yet.")],
     stride: Annotated[
@@ -80,7 +84,12 @@ def compact(
 
     sections = {} if card is None else read_sections(card)
     done = make_copy(
-        folders, out, stride, licence=licence, card=sections, initialisations=initialisations
+        [find(name) for name in folders],
+        out,
+        stride,
+        licence=licence,
+        card=sections,
+        initialisations=initialisations,
     )
     if as_json:
         parts = [dict(zip(("image", "task", "seed"), part, strict=True)) for part in done.left_out]
@@ -91,13 +100,14 @@ def compact(
     say(f"{out}: {done.runs} runs in {done.size:,} bytes")
 
 
-def verify(folder: options.StoreFolder, as_json: options.Json = False) -> None:
+def verify(store: options.NamedStore, as_json: options.Json = False) -> None:
     """Check a benchmark: hashes, schema, rows against curves, pictures; exit with 1 if not sound.
 
     Example: `dipbench verify demo-store`
     """
     from ..benchmark.verifying import verify as find_problems
 
+    folder = find(store)
     problems = find_problems(folder, lambda step: notes.print(f"checking {step}"))
     if as_json:
         print_json({"folder": str(folder), "problems": problems})

@@ -263,6 +263,8 @@ def test_it_is_small_and_checked_as_it_is_read(copy: Path, full: Path) -> None:
             "loss_db", "variance_db", "psnr", "psnr_smooth", "psnr_smooth_0.99"
         }  # fmt: skip
         assert all(data.scaleoffset == 3 and data.fletcher32 for data in packed)
+        made = [data.id.get_create_plist().get_obj_track_times() for data in packed]
+        assert not any(made), "a file that holds the time of its making never comes out the same"
         assert all(np.isfinite(data[()]).all() for data in packed)
         bits = sum(data.id.get_storage_size() for data in packed) * 8 / (5 * 8 * 15)
         start, size = group["psnr"].id.get_chunk_info(0).byte_offset, group["psnr"].nbytes

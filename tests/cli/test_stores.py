@@ -32,9 +32,20 @@ def test_verify_lists_what_is_wrong_and_exits_with_1(dipbench, copy):
     assert json.loads(answer.out)["problems"] == [f"{curves.name} differs from its SHA-256"]
 
 
-def test_verify_of_no_store_exits_with_1_and_says_why(dipbench, tmp_path):
+def test_verify_takes_a_name(dipbench):
+    assert dipbench("verify", "pilot").status == 0
+
+
+def test_verify_of_a_folder_without_a_store_exits_with_1_and_says_why(dipbench, tmp_path):
+    answer = dipbench("verify", tmp_path)
+    assert (answer.status, "holds no benchmark.json" in answer.out) == (1, True)
+
+
+def test_verify_of_what_is_not_there_is_one_line(dipbench, tmp_path):
     answer = dipbench("verify", tmp_path / "none")
-    assert (answer.status, "no such folder" in answer.out) == (1, True)
+    assert answer.status == 2
+    assert answer.err.count("\n") == 1
+    assert "unknown benchmark" in answer.err
 
 
 def test_add_counts_what_was_added(dipbench, store, copy):
@@ -46,7 +57,7 @@ def test_add_of_no_store_is_one_line(dipbench, copy, tmp_path):
     answer = dipbench("add", copy, tmp_path / "none")
     assert answer.status == 2
     assert answer.err.count("\n") == 1
-    assert "cannot be added" in answer.err
+    assert "unknown benchmark" in answer.err
 
 
 def test_compact_makes_a_sound_copy_and_says_how_large_it_is(dipbench, store, tmp_path):
