@@ -165,6 +165,8 @@ def scatters(bench: Any, image: str, task: object, by: str | int = "best_psnr_sm
             axes.set_title(f"{score_words(score)}\nraw τ = {tau:+.2f}", fontsize=6.5)
             axes.tick_params(labelsize=6)
             axes.locator_params(axis="x", nbins=3)
+            axes.ticklabel_format(axis="x", scilimits=(-2, 4), useOffset=False)
+            axes.xaxis.get_offset_text().set_fontsize(6)
         for axes in panels[len(table) :]:
             axes.set_visible(False)
         figure.supylabel(summary_words(by), fontsize=8)

@@ -33,7 +33,7 @@ PICKS = ((15, PALETTE[5]), (5, PALETTE[1]))
 
 
 def tau_per_image(bench: Any, task: object, by: str | int = "best_psnr_smooth") -> Figure:
-    """Directed tau of every score: a dot an image, the mean over images with its interval.
+    """Directed tau of every score: of several images a dot each and the mean with its interval.
 
     The dashed line is the ceiling, where two seeds allow to know it: the mean tau that a perfect
     predictor of the expected PSNR would reach.
@@ -50,22 +50,17 @@ def tau_per_image(bench: Any, task: object, by: str | int = "best_psnr_smooth") 
         figure = new_figure(height=1.0 + 0.17 * len(rows))
         axes = figure.subplots()
         axes.axvline(0, color=QUIET, linewidth=0.6)
-        axes.plot(
-            table["tau_directed"],
-            table["score"].map(rows),
-            "o",
-            color=QUIET,
-            ms=3,
-            alpha=0.6,
-            mew=0,
-        )
         if images > 1:
+            at = table["score"].map(rows)
+            axes.plot(table["tau_directed"], at, "o", color=QUIET, ms=3, alpha=0.6, mew=0)
             means = correlate_over_images(bench, task, list(rows), by)
-            sign = np.where(means["direction"] == "lower", -1.0, 1.0)
-            ends = np.sort(np.stack([sign * means["tau_low"], sign * means["tau_high"]]), axis=0)
-            at = means["score"].map(rows)
-            axes.hlines(at, *ends, color=PALETTE[0], linewidth=1.2)
-            axes.plot(means["tau_directed"], at, "o", color=PALETTE[0], markersize=3.5)
+        else:
+            means = correlate(bench, None, task, list(rows), by)
+        sign = np.where(means["direction"] == "lower", -1.0, 1.0)
+        ends = np.sort(np.stack([sign * means["tau_low"], sign * means["tau_high"]]), axis=0)
+        at = means["score"].map(rows)
+        axes.hlines(at, *ends, color=PALETTE[0], linewidth=1.2)
+        axes.plot(means["tau_directed"], at, "o", color=PALETTE[0], markersize=3.5)
         if np.isfinite(limit):
             axes.axvline(limit, color=PALETTE[1], linewidth=0.8, linestyle="--")
             axes.annotate(
@@ -81,8 +76,8 @@ def tau_per_image(bench: Any, task: object, by: str | int = "best_psnr_smooth") 
         axes.set_ylim(-0.7, len(rows) - 0.3)
         axes.locator_params(axis="x", nbins=5)
         axes.set_xlabel("directed Kendall's τ\n(positive: works as declared)")
-        dots = f"{images} images, blue: their mean" if images > 1 else "1 image"
-        heading(figure, f"{table['task'].iloc[0]}, {dots}")
+        shown = f"{images} images, blue: their mean" if images > 1 else table["image"].iloc[0]
+        heading(figure, f"{table['task'].iloc[0]}, {shown}, 95 % interval")
     return figure
 
 
@@ -92,6 +87,7 @@ def score_heatmap(bench: Any, image: str, task: object) -> Figure:
     size = len(table)
     with style():
         figure = new_figure(height=1.5 + 0.2 * size, width=max(3.3, 1.7 + 0.2 * size))
+        figure.set_layout_engine("compressed")  # else square cells leave a gap above
         axes = figure.subplots()
         drawn = axes.imshow(table.to_numpy(), cmap=DIVERGING, vmin=-1, vmax=1)
         words = [score_words(name) for name in table.index]
