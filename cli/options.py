@@ -12,15 +12,10 @@ from ..evaluate.stopping import STOPPING
 SHIPPED = "pilot"
 """The benchmark inside the package, asked where no other is named."""
 
-Store = Annotated[
-    str, typer.Option("--store", help="A benchmark's folder, or a shipped or downloaded name.")
-]
-NamedStore = Annotated[
-    str,
-    typer.Argument(
-        help="A benchmark's folder, or a shipped or downloaded name.", show_default=False
-    ),
-]
+_FOLDER_OR_NAME = "A benchmark's folder, or a shipped or downloaded name."
+
+Store = Annotated[str, typer.Option("--store", help=_FOLDER_OR_NAME)]
+NamedStore = Annotated[str, typer.Argument(help=_FOLDER_OR_NAME, show_default=False)]
 StoreFolder = Annotated[Path, typer.Argument(help="The benchmark's folder.", show_default=False)]
 Image = Annotated[str, typer.Argument(help="Name of an image.", show_default=False)]
 Task = Annotated[

@@ -74,6 +74,12 @@ def shipped_parts(shipped: Path) -> set[Part]:
     return {(image, task, int(seed)) for image, task, seed in keys}
 
 
+def missing_parts(shipped: Path) -> list[Part]:
+    """The parts that are not shipped yet, in the order of the build."""
+    there = shipped_parts(shipped)
+    return [part for part in PARTS if part not in there]
+
+
 def prepare(folder: Path, kept: Path, part: Part, models: str) -> Path:
     """Freeze the plan of a part, and give it what was kept of it."""
     image, task, seed = part
@@ -89,12 +95,9 @@ def prepare(folder: Path, kept: Path, part: Part, models: str) -> Path:
 
 def train(work: Path, kept: Path, shipped: Path, executor: Executor) -> None:
     """Train every part that is not shipped, one after the other."""
-    there = shipped_parts(shipped)
-    for part in PARTS:
-        if part not in there:
-            run_build(
-                prepare(folder_of(work, part), kept, part, MODELS), executor, retry_failed=True
-            )
+    for part in missing_parts(shipped):
+        folder = prepare(folder_of(work, part), kept, part, MODELS)
+        run_build(folder, executor, retry_failed=True)
 
 
 def pilot(work: Path, kept: Path, shipped: Path, executor: Executor) -> None:
@@ -102,18 +105,16 @@ def pilot(work: Path, kept: Path, shipped: Path, executor: Executor) -> None:
 
     It comes before the rest of the first part, so that something of every part is soon known.
     """
-    there = shipped_parts(shipped)
-    for part in PARTS:
-        if part not in there:
-            folder = prepare(folder_of(work / PILOT, part), kept, part, PILOT_MODELS)
-            run_build(folder, executor, retry_failed=True)
-            keep(folder, kept)
+    for part in missing_parts(shipped):
+        folder = prepare(folder_of(work / PILOT, part), kept, part, PILOT_MODELS)
+        run_build(folder, executor, retry_failed=True)
+        keep(folder, kept)
 
 
 def keep_all(work: Path, kept: Path, shipped: Path) -> int:
     """Keep the runs of every part that is not shipped; return how many were added."""
-    unshipped = [part for part in PARTS if part not in shipped_parts(shipped)]
-    folders = [folder_of(place, part) for place in (work, work / PILOT) for part in unshipped]
+    missing = missing_parts(shipped)
+    folders = [folder_of(place, part) for place in (work, work / PILOT) for part in missing]
     return sum(keep(folder, kept) for folder in folders if (folder / PLAN).is_file())
 
 
