@@ -3,7 +3,7 @@
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint clean mini mini-pilot mini-keep mini-ship mini-status
+.PHONY: help demo test test-all lint clean mini mini-pilot mini-ship-pilot mini-keep mini-ship mini-status
 
 BIN := .venv/bin
 # -P: the folder is the package dipbench itself, so its modules must not be importable bare.
@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; \
-	do printf '%-18s %s\n' "$$name" "$$text"; done
+	do printf '%-22s %s\n' "$$name" "$$text"; done
 
 demo: .venv/.train ## install, then train six models and ask the table about them (CPU, minutes)
 	$(BIN)/dipbench demo
@@ -40,6 +40,9 @@ mini: .venv/.train ## go on with the trainings of the shipped benchmark; end it 
 
 mini-pilot: .venv/.train ## go on with the shipped benchmark's first 32 models; end it at any time
 	$(BUILD) pilot --work $(MINI)
+
+mini-ship-pilot: .venv/.train ## put what is complete of that into the package
+	$(BUILD) ship-pilot --work $(MINI)
 
 mini-keep: .venv/.train ## keep what `make mini` has trained in files to commit
 	$(BUILD) keep --work $(MINI)

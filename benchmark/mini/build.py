@@ -1,10 +1,11 @@
 """Builds the shipped benchmark `mini`, part by part, over as many sittings as it takes.
 
-    python benchmark/mini/build.py pilot     train 32 stratified models of each part, and keep them
-    python benchmark/mini/build.py train     go on with what is neither shipped nor kept
-    python benchmark/mini/build.py keep      keep what is trained in benchmark/mini/kept, to commit
-    python benchmark/mini/build.py ship      ship what is complete, and drop it from what is kept
-    python benchmark/mini/build.py status    say how far each part is
+    python benchmark/mini/build.py pilot       train and keep 32 stratified models of each part
+    python benchmark/mini/build.py ship-pilot  ship the pilots that are complete, as `pilot`
+    python benchmark/mini/build.py train       go on with what is neither shipped nor kept
+    python benchmark/mini/build.py keep        keep what is trained as files to commit
+    python benchmark/mini/build.py ship        ship what is complete, and drop it from what is kept
+    python benchmark/mini/build.py status      say how far each part is
 
 A part is an image, a task and a seed, with all 522 models. Each is built in a folder of its own
 under `--work`, which may be lost at any time: `train` begins with what was kept. Nothing here is
@@ -34,6 +35,7 @@ from dipbench.evaluate.protocol import get_protocol
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / "kept"
 SHIPPED = shipped_folder() / "mini"
+SHIPPED_PILOT = shipped_folder() / "pilot"
 
 PROTOCOL = get_protocol("mini64").replace(precision="bf16")
 """In bf16, which halves the time on the processors at hand (see PILOT.md on what it changes)."""
@@ -119,17 +121,27 @@ def keep_all(work: Path, kept: Path, shipped: Path) -> int:
 
 
 def ship(work: Path, kept: Path, shipped: Path, card: Path) -> None:
-    """Ship the parts that are complete beside those that are shipped already.
+    """Ship the parts that are complete, and drop their kept runs.
+
+    Raises:
+        DipbenchError: if there is none.
+    """
+    publish(work, shipped, card)
+    for part in shipped_parts(shipped):
+        shutil.rmtree(kept_of(kept, part), ignore_errors=True)
+
+
+def publish(work: Path, shipped: Path, card: Path) -> None:
+    """Put the complete parts of a folder, and their scores, beside what is shipped already.
 
     Raises:
         DipbenchError: if there is neither.
     """
-    there = shipped_parts(shipped)
-    complete = [part for part in PARTS if part not in there and is_complete(folder_of(work, part))]
-    for part in complete:
-        finish(folder_of(work, part))
-    sources = [shipped] if there else []
-    sources += [folder_of(work, part) for part in complete]
+    complete = [folder for part in PARTS if is_complete(folder := folder_of(work, part))]
+    for folder in complete:
+        finish(folder)
+    sources = [shipped] if (shipped / MANIFEST).is_file() else []
+    sources += complete
     if not sources:
         raise DipbenchError(f"{work} holds no complete part: train one first")
     # Beside the old one until it is whole, under the name that it is to bear.
@@ -149,8 +161,6 @@ def ship(work: Path, kept: Path, shipped: Path, card: Path) -> None:
         new.replace(shipped)
     finally:
         shutil.rmtree(new.parent, ignore_errors=True)
-    for part in shipped_parts(shipped):
-        shutil.rmtree(kept_of(kept, part), ignore_errors=True)
     print(f"{shipped}: {done.runs} runs in {done.size:,} bytes")
 
 
@@ -186,7 +196,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("command", choices=("pilot", "train", "keep", "ship", "status"))
+    parser.add_argument(
+        "command", choices=("pilot", "train", "keep", "ship", "ship-pilot", "status")
+    )
     parser.add_argument("--work", type=Path, default=Path("mini-store"), help="folder to build in")
     parser.add_argument("--workers", type=int, help="runs side by side; a core each without it")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -202,6 +214,8 @@ def main() -> None:
                 print(f"{keep_all(asked.work, KEPT, SHIPPED)} runs added to {KEPT}")
             case "ship":
                 ship(asked.work, KEPT, SHIPPED, HERE / "card.md")
+            case "ship-pilot":
+                publish(asked.work / PILOT, SHIPPED_PILOT, HERE / "pilot-card.md")
             case "status":
                 status(asked.work, KEPT, SHIPPED)
     except DipbenchError as error:

@@ -18,6 +18,7 @@ from dipbench.benchmark.parts import write_part
 from dipbench.benchmark.pictures import read_images, read_observation
 from dipbench.benchmark.plan import PLAN_PICTURES, Plan
 from dipbench.benchmark.schema import Run
+from dipbench.benchmark.scoring import score_store
 from dipbench.benchmark.store import PARTS, read_manifest
 from dipbench.benchmark.verifying import verify
 from dipbench.errors import DipbenchError
@@ -119,6 +120,36 @@ def test_it_is_built_in_sittings_of_which_each_begins_with_nothing(
     driver.train(tmp_path / "once", tmp_path / "none", other, Executor())
     driver.ship(tmp_path / "once", tmp_path / "none", other, card)
     assert read_manifest(other).content_sha256 == bench.manifest.content_sha256
+
+
+def test_a_shipped_pilot_grows_by_parts_and_by_scores(driver: ModuleType, tmp_path: Path) -> None:
+    work, kept, shipped = tmp_path / "work", tmp_path / "kept", tmp_path / "shipped" / "pilot"
+    card = DRIVER.with_name("pilot-card.md")
+    first, second = driver.PARTS[:2]
+
+    def sitting(runs: int, *names: str) -> None:
+        with suppress(KeyboardInterrupt):
+            driver.pilot(work, kept, tmp_path / "mini", Executor(runs))
+        if names:
+            score_store(driver.folder_of(work / driver.PILOT, first), names)
+        driver.publish(work / driver.PILOT, shipped, card)
+
+    with pytest.raises(DipbenchError, match="holds no complete part"):
+        sitting(0)
+    sitting(1, "parameters_used")
+    runs = dipbench.load(shipped).to_frame()
+    sitting(1, "macs")
+    bench = dipbench.load(shipped)
+    assert bench.manifest.name == "pilot"
+    assert driver.shipped_parts(shipped) == {first, second}
+    assert set(bench.scores()["score"]) == {"parameters_used", "macs"}
+    again = bench.to_frame().set_index("seed").loc[[0]].reset_index()
+    assert again[runs.columns].equals(runs)
+    rmtree(work)
+    sitting(1)
+    assert driver.shipped_parts(shipped) == set(driver.PARTS)
+    assert set(dipbench.load(shipped).scores()["score"]) == {"parameters_used", "macs"}
+    assert len(list(kept.rglob("seed-*"))) == len(driver.PARTS)
 
 
 def test_what_is_shipped_says_how_it_was_made(driver: ModuleType, tmp_path: Path) -> None:
