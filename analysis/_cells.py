@@ -91,6 +91,9 @@ def read_cells(
     check_summary(by)
     wanted = tasks if task is None else [_task(str(task), tasks)]
     runs = bench.to_frame()
+    asked = runs[runs["task"].isin(wanted)]
+    if not isinstance(by, str) and len(asked) and by >= asked["length"].max():
+        raise QueryError(f"iteration {by} is outside the curves' 0..{asked['length'].max() - 1}")
     scores = bench.scores() if scored else pd.DataFrame(columns=list(SCORE_COLUMNS))
     codes = {str(genotype): int(genotype.upsample) for genotype in bench.genotypes}
     for name in images if image is None else [image]:
@@ -125,7 +128,12 @@ def shared_weights(cells: Sequence[Cell], resamples: int, seed: int) -> list[Flo
     Returns:
         Per cell the multiplicities (resamples, models); no resample at all where there are too few
         codes for a bootstrap.
+
+    Raises:
+        QueryError: A negative number of resamples.
     """
+    if resamples < 0:
+        raise QueryError(f"{resamples} resamples cannot be drawn: give 0 or more")
     codes = {
         model: int(code)
         for cell in cells
@@ -140,12 +148,12 @@ def shared_weights(cells: Sequence[Cell], resamples: int, seed: int) -> list[Flo
 
 
 def score_names(cell: Cell, names: Sequence[str] | None) -> list[str]:
-    """The names of the scores asked for, all of the cell's where None, spelled as stored."""
+    """The names of the scores asked for, each once, all where None, spelled as stored."""
     if names is None:
         return list(cell.scores)
     for name in names:
         cell.score(name)
-    return [canonical(name) for name in names]
+    return list(dict.fromkeys(canonical(name) for name in names))
 
 
 def _task(text: str, tasks: list[str]) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..benchmark.question import is_whole
 from ..benchmark.schema import SUMMARIES, USABLE, is_summary
 from ..errors import QueryError, unknown
 from ..evaluate.stopping import STOPPING
@@ -35,7 +36,7 @@ def check_summary(by: str | int) -> None:
     >>> check_summary("stop:variance_scaled")
     """
     known = [*SUMMARIES, *(STOP + name for name in STOPPING)]
-    if by not in known and not is_summary(by) and (not isinstance(by, int) or by < 0):
+    if by not in known and not is_summary(by) and (not is_whole(by) or int(by) < 0):
         raise QueryError(unknown("summary", by, [*known, "an iteration"]))
 
 
@@ -47,7 +48,7 @@ def summary_words(by: str | int) -> str:
     >>> summary_words("best_psnr_smooth_0.99")
     'best PSNR smoothed with 0.99 (dB)'
     """
-    if isinstance(by, int):
+    if not isinstance(by, str):
         return f"smoothed PSNR at iteration {by} (dB)"
     if by.startswith(STOP):
         return f"smoothed PSNR where {by.removeprefix(STOP)} stops (dB)"
@@ -71,7 +72,7 @@ def psnr_by_seed(
     psnr = np.full((len(models), len(known)), np.nan)
     for column, seed in enumerate(known):
         mine = runs[runs["seed"] == seeds[column]]
-        if len(mine) and not (isinstance(by, int) and by >= mine["length"].max()):
+        if len(mine) and not (not isinstance(by, str) and by >= mine["length"].max()):
             psnr[:, column] = _replayed(bench, image, task, seed, by, models)
     return known, psnr
 

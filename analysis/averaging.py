@@ -46,7 +46,8 @@ def correlate_over_images(
         seed: Of the resampling.
 
     Returns:
-        One row per (task, score); an image on which the score has no tau is left out of the mean
+        One row per (task, score), `p_max` adjusted for all the scores of the task; an image on
+        which the score has no tau is left out of the mean
         and counted in `images_missing`.
 
     Raises:
@@ -69,7 +70,6 @@ def correlate_over_images(
         frame = pd.DataFrame(rows)
         drawn = np.stack([column for _, column in judged], axis=1)
         frame["p_max"] = resampling.max_statistic(frame["tau"], drawn)
-        frame["p_holm"] = resampling.holm(frame["p_bootstrap"])
         frames.append(frame)
     if not frames or all(frame["tau"].isna().all() for frame in frames):
         raise QueryError(

@@ -88,6 +88,8 @@ def judged_cells(
     Raises:
         QueryError: As `read_cells`; or the baseline is asked for and there is no other image.
     """
+    if isinstance(names, str):
+        raise QueryError(f"give a list of scores: [{names!r}]")
     asked = None if names is None else {canonical(name) for name in names}
     cells = list(read_cells(bench, image, task, by, scored=asked != {ELSEWHERE}))
     if asked is not None and ELSEWHERE not in asked:

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..evaluate.registry import canonical
 from . import association, resampling
-from ._cells import score_names, shared_weights
+from ._cells import shared_weights
 from ._columns import describe
 from ._directions import declared_sign
 from .baselines import judged_cells
@@ -48,7 +49,7 @@ def compare_scores(
     rows = []
     for cell in judged_cells(bench, image, task, [first, second], by):
         [weights] = shared_weights([cell], resamples, seed)
-        names = score_names(cell, [first, second])
+        names = [canonical(first), canonical(second)]
         columns = [cell.score(name) for name in names]
         known = np.isfinite(columns[0] + columns[1] + cell.truth)
         truth = np.where(known, cell.truth, np.nan)

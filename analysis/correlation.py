@@ -147,6 +147,8 @@ def correlate(
     Raises:
         QueryError: An unknown name, or no (image, task, score) with at least 5 models.
     """
+    if k < 1:
+        raise QueryError(f"{k} picks of a score are none: give 1 or more")
     rows: list[dict[str, Any]] = []
     for cell in judged_cells(bench, image, task, scores, by):
         [weights] = shared_weights([cell], resamples, seed)

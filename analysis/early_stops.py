@@ -68,8 +68,10 @@ def _row(
     row: dict[str, object] = {"image": image, "task": task, "criterion": name, "n": 0}
     try:
         replayed = [_of_seed(bench, image, task, seed, name) for seed in seeds]
-        # Counted over all seeds, whichever is asked for.
-        left_out = bench.left_out(image, task, seed=seeds[0], stopping=name)
+        left_out = sum(
+            bench.left_out(image, task, seed=seed, stopping=name)[f"{name} is not applicable"]
+            for seed in seeds
+        )
     except DipbenchError as error:
         runs = bench.to_frame()
         here = (runs["image"] == image) & (runs["task"] == task) & runs["status"].isin(USABLE)
@@ -82,12 +84,13 @@ def _row(
     first, middle, third, most = np.quantile(losses, [0.25, 0.5, 0.75, 1])
     return row | {
         "n": len(losses),
-        "left_out": left_out.get(f"{name} is not applicable", 0),
+        "left_out": left_out,
         "lost": middle,
         "lost_quartile_1": first,
         "lost_quartile_3": third,
         "lost_most": most,
-        "iteration": float(np.median(kept[used])),
+        # The lower of two, as everywhere.
+        "iteration": float(np.quantile(kept[used], 0.5, method="lower")),
         "at_end": float((kept[used] == last[used]).mean()),
     }
 

@@ -4,7 +4,9 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from ..errors import DipbenchError
+from ..errors import DipbenchError, QueryError, unknown
+from ..evaluate.registry import canonical
+from .baselines import judged_cells
 from .plots import IMAGE_FIGURES, TASK_FIGURES, save
 
 
@@ -25,10 +27,17 @@ def write_figures(
         by: What a run is worth, for the figures to which that matters.
         score: The score of the figures that show one; a task's best where None.
 
+    Raises:
+        QueryError: `score` is none of the benchmark's.
+
     Returns:
         The files, named `figure--image--task` or `figure--task`, and, by such a name, why a figure
         could not be drawn.
     """
+    if score is not None:
+        held = dict.fromkeys(name for cell in judged_cells(bench, by=by) for name in cell.scores)
+        if canonical(score) not in held:
+            raise QueryError(unknown("score", score, held))
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [(name, draw, pair) for name, draw in IMAGE_FIGURES.items() for pair in bench.pairs]

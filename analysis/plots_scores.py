@@ -82,7 +82,7 @@ def tau_per_image(bench: Any, task: object, by: str | int = "best_psnr_smooth") 
 
 
 def score_heatmap(bench: Any, image: str, task: object) -> Figure:
-    """Raw tau between every two scores on one image, scores of a kind next to each other."""
+    """Raw tau between every two scores on one image, scores that rank alike next to each other."""
     table = score_correlations(bench, image, task)
     size = len(table)
     with style():
@@ -97,7 +97,7 @@ def score_heatmap(bench: Any, image: str, task: object) -> Figure:
         axes.tick_params(length=0)
         if size <= 20:
             annotate(axes, table.to_numpy(), drawn, fontsize=5)
-        colour_bar(figure, axes, drawn, "Kendall's τ")
+        colour_bar(figure, axes, drawn, "Kendall's τ, raw")
         heading(figure, f"{table.attrs['image']}, {table.attrs['task']}")
     return figure
 

@@ -12,6 +12,7 @@ COST_WORDS = {
     "iterations": "iterations trained",
     "macs": "multiply-accumulates of the forward passes",
     "seconds": "seconds of the recorded trainings",
+    "questions": "questions to the surrogate",
 }
 
 

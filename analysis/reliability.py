@@ -195,6 +195,11 @@ def score_reliability(
         for name, table in cell.scores.items():
             row: dict[str, object] = {"image": cell.image, "task": cell.task, "score": name}
             row["initialisations"] = table.shape[1]
+            if table.shape[1] == 1:
+                rows.append(
+                    row | {"n": int(np.isfinite(table).sum()), "reason": "one value a model"}
+                )
+                continue
             try:
                 parts = variance_components(table)
                 row |= {"n": parts.n, "missing": parts.missing, "share_of_mean": parts.share}
@@ -215,6 +220,8 @@ def _row(cell: Cell, resamples: int, seed: int) -> dict[str, object]:
         "n": int(known.sum()),
         "missing": int((~known).sum()),
     }
+    if len(cell.seeds) < 2:
+        return row | {"reason": "reliability needs at least 2 seeds: train another"}
     try:
         table = cell.psnr[known]
         parts = variance_components(table)
@@ -235,7 +242,7 @@ def _row(cell: Cell, resamples: int, seed: int) -> dict[str, object]:
 def _complete(table: ArrayLike) -> tuple[Floats, int]:
     array = np.asarray(table, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] < 2:
-        raise QueryError("reliability needs at least 2 repeats of every model: train another seed")
+        raise QueryError("reliability needs at least 2 repeats of every model")
     known = np.isfinite(array).all(axis=1)
     if known.sum() < MINIMUM_MODELS:
         raise QueryError(

@@ -68,11 +68,10 @@ def score_tables(bench: Any, by: str | int) -> list[dict[str, Any]]:
     index = {model: at for at, model in enumerate(bench.models)}
     found = []
     for cell in cells:
-        stored = [name for name in cell.scores if name not in DIRECTIONS]
-        if not stored:
+        if cell.scores.keys() <= DIRECTIONS.keys():
             continue
-        taus = score_correlations(bench, cell.image, cell.task).to_numpy()
-        below = taus[np.tril_indices(len(taus), -1)]
+        alike = score_correlations(bench, cell.image, cell.task)
+        below = alike.to_numpy()[np.tril_indices(len(alike), -1)]
         place = {model: at for at, model in enumerate(cell.models)}
         at = np.array([place.get(model, -1) for model in bench.models])
         values = {
@@ -82,7 +81,7 @@ def score_tables(bench: Any, by: str | int) -> list[dict[str, Any]]:
             {
                 "image": cell.image,
                 "task": cell.task,
-                "names": stored,
+                "names": list(alike.index),
                 "taus": [None if np.isnan(tau) else round(float(tau), 3) for tau in below],
                 "values": values if room <= BUDGET else None,
                 "picks": {name: _picks(cell, name, index) for name in cell.scores},

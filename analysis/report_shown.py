@@ -114,7 +114,6 @@ SHOWN: dict[str, Shown] = {
             "tau_low": ("low", "signed"),
             "tau_high": ("high", "signed"),
             "p_bootstrap": ("p", "p"),
-            "p_holm": ("p Holm", "p"),
             "p_max": ("p max", "p"),
         },
         row='correlate_over_images(bench, "{task}", ["{score}"], {by}, resamples={resamples})',

@@ -27,7 +27,8 @@ from .tables import (
     variance,
 )
 
-SIGNIFICANT = 6
+SIGNIFICANT = 8
+"""More than are shown by far: the page rounds again."""
 
 NAMES: dict[str, Callable[..., Any]] = {
     function.__name__: function
@@ -82,10 +83,10 @@ def fill(query: str, values: dict[str, str]) -> str:
 
 
 def columns(frame: pd.DataFrame, names: Sequence[str]) -> list[list[Any]]:
-    """The columns as lists of plain values, floats to six significant digits, None for missing.
+    """The columns as lists of plain values, floats to eight significant digits, None for missing.
 
     >>> columns(pd.DataFrame({"a": [1.23456789, np.nan], "b": ["x", None]}), ["a", "b"])
-    [[1.23457, None], ['x', None]]
+    [[1.2345679, None], ['x', None]]
     """
     return [[plain(value) for value in frame[name]] for name in names]
 

@@ -113,9 +113,14 @@ def resampled_spearman(x: ArrayLike, y: ArrayLike, weights: Floats) -> Floats:
 def interval(resampled: ArrayLike, level: float = 0.95) -> Interval:
     """The percentile interval of a resampled statistic.
 
+    Raises:
+        QueryError: A level outside 0 to 1.
+
     >>> interval([0.25] * 100)
     Interval(low=0.25, high=0.25, undefined=0)
     """
+    if not 0 < level < 1:
+        raise QueryError(f"a level of {level:g} is none: give one between 0 and 1, such as 0.95")
     values = np.asarray(resampled, dtype=np.float64)
     defined = values[np.isfinite(values)]
     undefined = values.size - defined.size

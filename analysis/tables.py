@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import leaves_list, linkage
 
 from ..errors import QueryError
 from . import association
@@ -67,8 +69,9 @@ def score_correlations(
     """Kendall's tau-b between every two scores over the models of one (image, task).
 
     Returns:
-        A square frame, scores on both axes; NaN where two scores share fewer than 5 models or one
-        is constant. `.attrs["n"]` is the square table of how many models each is over.
+        A square frame, scores on both axes in the order given, without one those that rank alike
+        (in either direction) next to each other; NaN where two scores share fewer than 5 models
+        or one is constant. `.attrs["n"]` is the square table of how many models each is over.
     """
     cell = read_cell(bench, image, task)
     names = list(cell.scores) if scores is None else scores
@@ -82,8 +85,19 @@ def score_correlations(
                 taus[i, j] = taus[j, i] = association.kendall_tau(first, second).value
             except QueryError:
                 continue
-    frame = pd.DataFrame(taus, index=names, columns=names)
-    return describe(frame, image=cell.image, task=cell.task, n=counts.tolist())
+    order = _alike_together(taus) if scores is None else np.arange(len(names))
+    shown = [names[place] for place in order]
+    square = np.ix_(order, order)
+    frame = pd.DataFrame(taus[square], index=shown, columns=shown)
+    return describe(frame, image=cell.image, task=cell.task, n=counts[square].tolist())
+
+
+def _alike_together(taus: NDArray[np.float64]) -> NDArray[np.int64]:
+    """An order of the scores by average linkage, 1 - |tau| being their distance."""
+    if len(taus) < 3:
+        return np.arange(len(taus))
+    distances = 1 - np.abs(np.nan_to_num(taus))[np.triu_indices(len(taus), 1)]
+    return np.asarray(leaves_list(linkage(distances, "average", optimal_ordering=True)), np.int64)
 
 
 def best_iterations(

@@ -50,6 +50,10 @@ def matching(table: pa.Table, condition: str) -> pa.ChunkedArray:
         raise QueryError(f"cannot read the condition {condition!r}: {_GRAMMAR}") from error
     try:
         fulfils = _evaluate(table, _expression(tree, table))
+    except pa.ArrowNotImplementedError as error:
+        raise QueryError(
+            f"the condition {condition!r} compares a text with a number: {_GRAMMAR}"
+        ) from error
     except (pa.ArrowException, TypeError, OverflowError, RecursionError) as error:
         raise QueryError(
             f"the condition {condition!r} does not fit the columns: {error}"

@@ -15,7 +15,7 @@ from ..genotypes import Genotype
 from .curves import CurvesReader
 from .names import find_model, find_task
 from .pictures import stored_noise
-from .question import DEFAULT_BY, By, Limits, Question
+from .question import DEFAULT_BY, By, Limits, Question, is_whole
 from .ranking import Ranking, Result, rank
 from .runs import Pair, Runs
 from .schema import RUNS_SCHEMA
@@ -118,7 +118,13 @@ class Benchmark:
         seed: int | None = None,
         **limits: Unpack[Limits],
     ) -> list[Result]:
-        """The `k` best models, best first; ties go to genotype order (see `best`)."""
+        """The `k` best models, best first; ties go to genotype order (see `best`).
+
+        Raises:
+            QueryError: as `best`, or `k` is less than 1.
+        """
+        if not is_whole(k) or k < 1:
+            raise QueryError(f"the best {k} models cannot be told: give 1 or more")
         ranking = self._ranking(image, task, Question(by, seed, **limits))
         return [ranking.result(self.models[i], i) for i in ranking.order[:k].tolist()]
 
@@ -194,6 +200,8 @@ class Benchmark:
             QueryError: if something is unknown; a model that is known but has no run is missing.
         """
         ranking = self._ranking(image, task, Question(by, seed, **limits))
+        if isinstance(models, str):
+            raise QueryError(f"give a list of models, [{models!r}], or ask `query` for one")
         places = self._runs.model_index
         indices = (
             np.arange(len(self.models))
@@ -212,7 +220,8 @@ class Benchmark:
     ) -> dict[str, int]:
         """How many usable runs do not count in the answers to a question, by reason.
 
-        Those that diverged or failed are never usable: `coverage` counts them.
+        Those of other seeds than the question's are not counted; those that diverged or failed are
+        never usable: `coverage` counts them.
         """
         return dict(self._ranking(image, task, Question(by, seed, **limits)).left_out)
 
@@ -328,10 +337,15 @@ class Benchmark:
     def _ranked(self, ranking: Ranking, model: Any) -> int:
         index = find_model(model, self._runs.model_index)
         if ranking.place[index] < 0:
-            raise QueryError(f"{model} has no usable run on {' '.join(ranking.pair)}")
+            reasons = ", ".join(reason for reason, count in ranking.left_out.items() if count)
+            raise QueryError(
+                f"{model} has no usable run on {' '.join(ranking.pair)} that answers this"
+                + (f"; runs were left out: {reasons}" if reasons else "")
+            )
         return index
 
     def _ranking(self, image: str, task: str | Task, question: Question) -> Ranking:
+        question.check()
         key = *self._names(image, task), question
         found = self._rankings.get(key)
         if found is None:

@@ -38,6 +38,11 @@ class Limits(TypedDict, total=False):
     stopping: str | None
 
 
+def is_whole(value: object) -> bool:
+    """Whether a value is an integer of Python or NumPy; `True` is none."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True)
 class Question:
     """A query but for image, task and model; see `Limits` for the last four."""
@@ -53,14 +58,24 @@ class Question:
         """Refuse what cannot be answered on any benchmark.
 
         Raises:
-            QueryError: an unknown summary or criterion, a budget that buys nothing, or a
-                criterion beside a summary, which would say which iteration counts too.
+            QueryError: an unknown summary or criterion, a seed or condition that is none, a
+                budget that buys nothing, or a criterion beside a summary, which would say which
+                iteration counts too.
 
         >>> Question(stopping="variance").check()
         """
-        whole = isinstance(self.by, (int, np.integer)) and not isinstance(self.by, bool)
-        if not whole and not is_summary(self.by):
-            raise QueryError(unknown("summary", self.by, [*SUMMARIES, "an iteration"]))
+        if not is_whole(self.by) and not is_summary(self.by):
+            told = unknown("summary", self.by, [*SUMMARIES, "an iteration"])
+            criterion = str(self.by).removeprefix("stop:")
+            remedy = f"; ask with stopping={criterion!r}" if criterion in STOPPING else ""
+            raise QueryError(told + remedy)
+        if self.seed is not None and not is_whole(self.seed):
+            raise QueryError(f"a seed is a whole number, got {self.seed!r}")
+        if not (self.where is None or isinstance(self.where, str) or callable(self.where)):
+            raise QueryError(
+                f"where= takes a condition such as 'parameters < 4e6' or a function, "
+                f"got {self.where!r}"
+            )
         for name in ("budget_iterations", "budget_seconds"):
             amount = getattr(self, name)
             if amount is not None and not amount > 0:

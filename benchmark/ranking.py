@@ -54,7 +54,7 @@ class Ranking:
         values: (models, seeds) dB, NaN where a run is missing or unusable.
         iterations: (models, seeds) where the values were reached.
         seeds: of the second axis.
-        left_out: how many usable runs of the pair have no value, by reason.
+        left_out: how many usable runs of these seeds have no value, by reason.
     """
 
     pair: Pair
@@ -126,13 +126,12 @@ def rank(
         runs: of the benchmark.
         curves: read only where the runs' summaries do not answer.
         pair: image and task.
-        question: of its `seed`, None takes the mean over the seeds that all models share.
+        question: already checked; a `seed` of None takes the mean over those that all models share.
         noise: see `run_values`.
 
     Raises:
-        QueryError: if the question is none, or no run answers it.
+        QueryError: if no run answers it.
     """
-    question.check()
     found = runs.pair(*pair)
     columns = _shared_seeds(found) if question.seed is None else [found.seed_index(question.seed)]
     rows = found.rows[:, columns]
@@ -140,11 +139,17 @@ def rank(
     values = np.where(rows >= 0, answers.psnr[rows], np.nan)
     counts = (~np.isnan(values)).sum(axis=1)
     held = np.flatnonzero(counts)
+    asked = rows[rows >= 0]
+    left_out = {reason: int(runs[asked].sum()) for reason, runs in answers.left_out.items()}
     if not len(held):
-        reasons = ", ".join(f"{reason}: {n}" for reason, n in answers.left_out.items() if n)
+        reasons = ", ".join(f"{reason}: {n}" for reason, n in left_out.items() if n)
         raise QueryError(
             f"no usable run on {pair[0]}, {pair[1]} answers that"
-            + (f" (left out: {reasons})" if reasons else "")
+            + (
+                f" (left out: {reasons}): choose other limits"
+                if reasons
+                else ": all diverged or failed"
+            )
         )
     means = np.full(len(values), np.nan)
     means[held] = np.nansum(values[held], axis=1) / counts[held]
@@ -153,7 +158,7 @@ def rank(
     place[order] = np.arange(len(order))
     seeds = tuple(found.seeds[column] for column in columns)
     iterations = answers.iterations[rows]
-    return Ranking(pair, order, place, means, values, iterations, seeds, answers.left_out)
+    return Ranking(pair, order, place, means, values, iterations, seeds, left_out)
 
 
 def _shared_seeds(pair: PairRuns) -> list[int]:

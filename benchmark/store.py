@@ -171,7 +171,8 @@ def file_of(folder: Path, manifest: Manifest, role: str) -> Path:
         StoreError: if the benchmark has no such file, or it is missing or cut short.
     """
     if role not in manifest.files:
-        raise StoreError(f"the benchmark at {folder} holds no {role}")
+        remedy = f": `dipbench score {folder}` makes them" if role == "scores" else ""
+        raise StoreError(f"the benchmark at {folder} holds no {role}{remedy}")
     entry = manifest.files[role]
     path = folder / str(entry["name"])
     size = path.stat().st_size if path.is_file() else None

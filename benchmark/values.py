@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,8 @@ from .question import Question
 from .runs import Pair, Runs
 from .schema import STOP_COLUMN
 
-LONGEST = np.iinfo(np.int64).max
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,12 @@ class Values:
     Attributes:
         psnr: (rows,) dB, NaN where a run is left out.
         iterations: (rows,) where it was reached; 0 where a run is left out.
-        left_out: how many usable runs have no value, by reason.
+        left_out: (rows,) which usable runs have no value, by reason; a run has one reason.
     """
 
     psnr: NDArray[np.float64]
     iterations: NDArray[np.int64]
-    left_out: dict[str, int]
+    left_out: dict[str, NDArray[np.bool_]]
 
 
 def run_values(
@@ -54,7 +56,7 @@ def run_values(
     """
     part = runs.pair(*pair).part
     usable = runs.usable[part]
-    left_out: dict[str, int] = {}
+    left_out: dict[str, NDArray[np.bool_]] = {}
     psnr, iterations = (
         _recorded(runs, part, question)
         if question.recorded and question.by in runs.summaries
@@ -63,14 +65,22 @@ def run_values(
     psnr = np.where(usable, psnr, np.nan)
     if question.where is not None:
         fulfils = _fulfils(runs, part, question.where)
-        left_out["where"] = int((usable & ~fulfils).sum())
+        left_out["where"] = ~fulfils
         psnr = np.where(fulfils, psnr, np.nan)
-    missing = int((usable & np.isnan(psnr)).sum()) - sum(left_out.values())
-    if missing > 0:
-        left_out["no value"] = missing
     known = ~np.isnan(psnr)
     whole = np.where(known & np.isfinite(iterations), iterations, 0).astype(np.int64)
-    return Values(psnr, whole, left_out)
+    return Values(psnr, whole, _first_reasons(left_out, usable & ~known))
+
+
+def _first_reasons(
+    reasons: dict[str, NDArray[np.bool_]], without: NDArray[np.bool_]
+) -> dict[str, NDArray[np.bool_]]:
+    """Each run that is without a value under the first of its reasons."""
+    first: dict[str, NDArray[np.bool_]] = {}
+    for reason, concerned in {**reasons, "no value": without}.items():
+        first[reason] = concerned & without
+        without = without & ~concerned
+    return first
 
 
 def _recorded(
@@ -88,7 +98,7 @@ def _replayed(
     pair: Pair,
     question: Question,
     noise: Callable[[Pair], float | None],
-    left_out: dict[str, int],
+    left_out: dict[str, NDArray[np.bool_]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     part = runs.pair(*pair).part
     usable = runs.usable[part]
@@ -105,6 +115,8 @@ def _replayed(
     iterations = curves.iterations(*pair)
     table = curves.curves(*pair, kind)[rows].astype(np.float64)
     table[iterations >= ends[:, None]] = np.nan
+    earliest = iterations[0] if len(iterations) else 0
+    left_out["no iteration that is kept within the budget"] = ends <= earliest
     if not isinstance(by, str):
         column = _column_of(by, iterations, int(lengths.max()))
         return table[:, column], np.full(len(rows), float(by))
@@ -122,10 +134,10 @@ def _replayed(
 
 
 def _afforded(
-    runs: Runs, part: slice, question: Question, left_out: dict[str, int]
+    runs: Runs, part: slice, question: Question, left_out: dict[str, NDArray[np.bool_]]
 ) -> NDArray[np.float64]:
     """(rows,) iterations that the budgets of a question leave of each run."""
-    usable, lengths = runs.usable[part], runs.column("length", part)
+    lengths = runs.column("length", part)
     cut = lengths.copy()
     if question.budget_iterations is not None:
         cut = np.minimum(cut, question.budget_iterations)
@@ -133,11 +145,9 @@ def _afforded(
         seconds = runs.column("seconds", part)
         with np.errstate(invalid="ignore", divide="ignore"):
             afforded = np.floor(lengths * question.budget_seconds / seconds)
-        left_out["seconds not recorded"] = int((usable & np.isnan(seconds)).sum())
+        left_out["seconds not recorded"] = np.isnan(seconds)
         cut = np.minimum(cut, np.where(np.isnan(seconds), 0, afforded))
-        left_out["no iteration within the seconds"] = int(
-            (usable & ~np.isnan(seconds) & (cut < 1) & (lengths >= 1)).sum()
-        )
+        left_out["no iteration within the seconds"] = (cut < 1) & (lengths >= 1)
     return cut
 
 
@@ -160,7 +170,7 @@ def _recorded_stops(
     part: slice,
     question: Question,
     ends: NDArray[np.int64],
-    left_out: dict[str, int],
+    left_out: dict[str, NDArray[np.bool_]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Where a criterion stopped each run, replayed on its full curves before they were thinned."""
     name = f"{STOP_COLUMN}{question.stopping}"
@@ -176,7 +186,7 @@ def _recorded_stops(
             "a stride; leave one of the two out"
         )
     psnr = runs.column(name, part)
-    left_out[f"{question.stopping} is not applicable"] = int((usable & np.isnan(psnr)).sum())
+    left_out[f"{question.stopping} is not applicable"] = np.isnan(psnr)
     return psnr, runs.column(f"{name}_iteration", part)
 
 
@@ -187,20 +197,20 @@ def _stopped(
     ends: NDArray[np.int64],
     name: str,
     noise: float | None,
-    left_out: dict[str, int],
+    left_out: dict[str, NDArray[np.bool_]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The smoothed PSNR where a criterion stops each run."""
     kind = STOPPING[name].curve
     read = curves.curves(*pair, kind)
     smooth = curves.curves(*pair, "psnr_smooth")
     psnr, at = np.full(len(rows), np.nan), np.zeros(len(rows))
-    refused = 0
+    refused = np.zeros(len(rows), bool)
     for place, (row, end) in enumerate(zip(rows.tolist(), ends.tolist(), strict=True)):
         if end < 1:
             continue
         stop = stop_of({kind: read[row, :end], "psnr_smooth": smooth[row, :end]}, name, noise)
         if stop is None:
-            refused += 1
+            refused[place] = True
         else:
             psnr[place], at[place] = stop
     left_out[f"{name} is not applicable"] = refused
@@ -227,12 +237,14 @@ def stop_of(
     return float(smooth[at]), at
 
 
-def _fulfils(runs: Runs, part: slice, where: object) -> NDArray[np.bool_]:
+def _fulfils(
+    runs: Runs, part: slice, where: "str | Callable[[pd.DataFrame], Any]"
+) -> NDArray[np.bool_]:
     """Rows of the models all of whose runs in this part fulfil the condition."""
     table = runs.plain(part)
     if isinstance(where, str):
         found = matching(table, where).to_numpy()
-    elif callable(where):
+    else:
         answer = np.asarray(where(table.to_pandas()))
         if answer.shape != (table.num_rows,) or answer.dtype != bool:
             raise QueryError(
@@ -240,10 +252,6 @@ def _fulfils(runs: Runs, part: slice, where: object) -> NDArray[np.bool_]:
                 f"{answer.dtype} of shape {answer.shape}"
             )
         found = answer
-    else:
-        raise QueryError(
-            f"where= takes a condition such as 'parameters < 4e6' or a function, got {where!r}"
-        )
     codes = runs.codes[part]
     against = np.bincount(codes[~found], minlength=len(runs.models))
     return np.asarray(against[codes] == 0)

@@ -97,13 +97,11 @@ def stopping(
         columns = ["criterion", ">lost dB", ">quartiles", ">most", ">kept at", ">at end", ">n"]
         console.print(table(columns, rows, f"{name}, {text}"))
     for row in records:
-        pair = f"{row['image']}, {row['task']}"
+        asked = f"{row['image']}, {row['task']}, {row['criterion']}"
         if not row["n"]:
-            notes.print(f"{pair}: {row['reason']}")
+            notes.print(f"{asked}: {row['reason']}")
         elif row["left_out"]:
-            notes.print(
-                f"{pair}: {row['criterion']} cannot be applied to {row['left_out']} of the runs"
-            )
+            notes.print(f"{asked}: cannot be applied to {row['left_out']} of the runs")
 
 
 def _signed(value: float | None) -> str:

@@ -68,7 +68,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 def read_by(text: str) -> By:
     """A summary's name, or an iteration's number."""
-    return int(text) if text.isdigit() else text
+    return int(text) if text.isdecimal() else text
 
 
 def read_limits(

@@ -13,6 +13,9 @@ from rich.table import Table
 from ..benchmark import Result
 from ..genotypes import ISNAS522, Genotype
 
+WIDEST_BLOCK = 36
+"""Characters of an upsample block that stand on one line: what 80 columns leave."""
+
 console = Console(highlight=False, markup=False)
 notes = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 """Progress and remarks go to standard error, so that standard output holds the answer alone."""
@@ -52,17 +55,23 @@ def facts_table(facts: Mapping[str, object]) -> Table:
     return made
 
 
-def results_table(results: Sequence[Result], title: str) -> Table:
-    """Results best first: place, index among the 522, model, PSNR and its iteration."""
+def results_table(results: Sequence[Result], title: str, first: int = 1) -> Table:
+    """Results best first: place, index among the 522, model, PSNR and its iteration.
+
+    Args:
+        results: that follow each other.
+        title: of the table.
+        first: the place of the first of them.
+    """
     rows = [
         [
             place,
             _index_of_522(result.model),
-            _on_two_lines(result.model),
+            _on_lines(result.model),
             _psnr(result),
             result.iteration,
         ]
-        for place, result in enumerate(results, start=1)
+        for place, result in enumerate(results, start=first)
     ]
     return table([">#", ">of 522", "model", ">PSNR dB", ">iteration"], rows, title)
 
@@ -86,9 +95,13 @@ def _index_of_522(model: str) -> str:
     return str(ISNAS522.index(genotype)) if genotype in ISNAS522 else ""
 
 
-def _on_two_lines(model: str) -> str:
+def _on_lines(model: str) -> str:
     """The upsample block over the skip bits: a genotype's text is wider than many a terminal."""
-    return model.replace("/", "/\n")
+    block, slash, bits = model.partition("/")
+    if len(block) > WIDEST_BLOCK:
+        at = block.rfind("-", 0, WIDEST_BLOCK) + 1
+        block = f"{block[:at]}\n{block[at:]}"
+    return f"{block}/\n{bits}" if slash else model
 
 
 def _psnr(result: Result) -> str:

@@ -102,12 +102,10 @@ def query(
     if as_json:
         print_json({**vars(found), "rank": rank, "regret": regret})
     else:
-        console.print(
-            results_table(
-                [found], f"{found.image}, {found.task}, by {options.asked_words(by, limits)}"
-            )
-        )
-        say(f"rank {rank} of {len(bench.models)}, {regret:.2f} dB below the best")
+        title = f"{found.image}, {found.task}, by {options.asked_words(by, limits)}"
+        console.print(results_table([found], title, first=rank))
+        ranked = int(bench.query_many(None, *asked, **limits)["rank"].notna().sum())
+        say(f"rank {rank} of {ranked}, {regret:.2f} dB below the best")
 
 
 def curve(
@@ -116,7 +114,11 @@ def curve(
     task: options.Task,
     store: options.Store = options.SHIPPED,
     kind: Annotated[
-        str, typer.Option(help="psnr, psnr_smooth, loss, psnr_observed or variance.")
+        str,
+        typer.Option(
+            help="psnr, psnr_smooth, loss, variance, and what else was recorded: psnr_observed, or "
+            "further averages such as psnr_smooth_0.99."
+        ),
     ] = "psnr_smooth",
     seed: options.Seed = None,
     as_json: options.Json = False,

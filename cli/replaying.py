@@ -9,6 +9,9 @@ from ..benchmark import load
 from ..errors import QueryError
 from . import options
 from .output import console, notes, print_json, table
+from .targets import FIGURES, check_target
+
+DEFAULT_ALGORITHMS = ("random", "score", "halving")
 
 
 def register(app: typer.Typer) -> None:
@@ -20,17 +23,20 @@ def search_replay(
     image: options.Image,
     task: options.Task,
     algorithms: Annotated[
-        str,
-        typer.Option(help="Comma list of random, score, halving, bayesian, evolution, local."),
-    ] = "random,score,halving",
+        str | None,
+        typer.Option(
+            help="Comma list of random, score, halving, bayesian, evolution, local; without it the "
+            "first three, on a surrogate random and the last two."
+        ),
+    ] = None,
     store: options.Store = options.SHIPPED,
     signal: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="What searchers see: observed_loss, variance, other_images, or truth, which is "
-            "an upper bound."
+            help="What searchers see: observed_loss (without it), variance, other_images, or "
+            "truth, which is an upper bound."
         ),
-    ] = "observed_loss",
+    ] = None,
     by: options.Summary = "best_psnr_smooth",
     budget: Annotated[
         float | None,
@@ -39,12 +45,15 @@ def search_replay(
             "of the models where those are fewer."
         ),
     ] = None,
-    unit: Annotated[str, typer.Option(help="iterations, macs or seconds.")] = "iterations",
+    unit: Annotated[
+        str | None, typer.Option(help="iterations (without it), macs or seconds.")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Searches of each algorithm.")] = 20,
     seed: options.Seed = None,
     score: Annotated[
-        str, typer.Option(help="What the algorithm score goes by.")
-    ] = "psd_db_strip_mse",
+        str | None,
+        typer.Option(help="What the algorithm score goes by; psd_db_strip_mse without it."),
+    ] = None,
     surrogate: Annotated[
         bool,
         typer.Option(
@@ -62,18 +71,36 @@ def search_replay(
 
     Example: `dipbench search-replay camera denoising --algorithms random,halving --out search.png`
     """
+    check_target(out, FIGURES, "--out")
+    if surrogate:
+        idle = {"--signal": signal, "--unit": unit, "--score": score, "--seed": seed}
+        given = [name for name, value in idle.items() if value is not None]
+        if given:
+            raise QueryError(
+                f"--surrogate takes no {', '.join(given)}: it predicts the truth, and counts "
+                "questions"
+            )
     from ..analysis.search import Budget
-    from ..analysis.search.replaying import regret_by_cost, replay, replay_surrogate
+    from ..analysis.search.replaying import (
+        DEFAULT_SCORE,
+        ON_SURROGATE,
+        regret_by_cost,
+        replay,
+        replay_surrogate,
+    )
+    from ..analysis.search.signals import DEFAULT_SIGNAL
     from ..analysis.search.table import TableObjective
 
     bench = load(store)
-    names = [name for name in algorithms.split(",") if name]
+    chosen = algorithms or ",".join(ON_SURROGATE if surrogate else DEFAULT_ALGORITHMS)
+    names = [name.strip() for name in chosen.split(",") if name.strip()]
     judged, searches = options.read_by(by), range(seeds)
     if surrogate:
         found = replay_surrogate(
             bench, image, task, names, int(budget or 500), by=judged, seeds=searches
         )
     else:
+        unit = unit or "iterations"
         if budget is None:
             if unit != "iterations":
                 raise QueryError(f"a search in {unit} needs a --budget")
@@ -85,11 +112,11 @@ def search_replay(
             task,
             names,
             Budget(budget, unit),  # type: ignore[arg-type]
-            signal=signal,
+            signal=signal or DEFAULT_SIGNAL,
             by=judged,
             seeds=searches,
             run_seed=seed,
-            score=score,
+            score=score or DEFAULT_SCORE,
         )
     if out is not None:
         from ..analysis.plots import save
@@ -104,5 +131,5 @@ def search_replay(
         (row.algorithm, f"{row.cost:,.0f}", f"{row.regret:.3f}", f"{row.low:.3f} … {row.high:.3f}")
         for row in ends.itertuples()
     ]
-    columns = ["algorithm", f">{unit}", ">regret dB", ">95 % interval"]
+    columns = ["algorithm", f">{found.attrs['unit']}", ">regret dB", ">95 % interval"]
     console.print(table(columns, rows, found.attrs["label"]))

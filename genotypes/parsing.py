@@ -10,6 +10,7 @@ SKIP_BITS = 25
 
 _INDEX = re.compile(r"[0-9]{1,9}")
 _SHORT = re.compile(r"([0-9]{1,9})_([^_]*)")
+_HEXADECIMAL = re.compile(r"[01][0-9A-Fa-f]{6}")
 _LONG = re.compile(r"[0-9]+_([0-9]{1,9})_iteration_[0-9]+_[a-z]+_[0-9]+_skip_([^_]*)")
 _SHOWN = 90
 
@@ -44,7 +45,8 @@ def read_text(text: str) -> tuple[int, str] | int:
     """The (upsample, skip) pair that `text` writes, still to be checked, or an index of the 522.
 
     Args:
-        text: `bilinear-conv-3x3-relu/<bits>`, `172_<bits>`, the published long name
+        text: `bilinear-conv-3x3-relu/<bits>`, where the bits may be the seven hexadecimal digits
+            that figures show, `172_<bits>`, the published long name
             `0_172_iteration_4000_sigma_25_skip_<bits>`, or the decimal text of an index.
 
     Raises:
@@ -52,6 +54,8 @@ def read_text(text: str) -> tuple[int, str] | int:
 
     >>> read_text("bilinear-conv-3x3-relu/" + "1" * 25)
     (4, '1111111111111111111111111')
+    >>> read_text("bilinear-conv-3x3-relu/1E5F88E")
+    (4, '1111001011111100010001110')
     >>> read_text("77")
     77
     """
@@ -70,7 +74,7 @@ def read_text(text: str) -> tuple[int, str] | int:
             f"{_shorten(name)!r} is no upsample block of the search space; "
             f"the nearest valid genotype is {_text(nearest_valid(name[:_SHOWN]), skip)}"
         )
-    return code, skip
+    return code, f"{int(skip, 16):025b}" if _HEXADECIMAL.fullmatch(skip) else skip
 
 
 def _unreadable(text: str) -> GenotypeError:

@@ -3,6 +3,7 @@
 The signal is all that a searcher sees. What a search is judged by is another matter.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -116,8 +117,10 @@ class Budget:
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise QueryError(unknown("unit of cost", self.unit, UNITS))
-        if not self.amount > 0:
-            raise QueryError(f"a budget of {self.amount} {self.unit} buys nothing: give more")
+        if not 0 < self.amount < math.inf:
+            raise QueryError(
+                f"a budget of {self.amount} {self.unit} cannot be spent: give a number above 0"
+            )
 
 
 @dataclass(frozen=True)

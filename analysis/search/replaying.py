@@ -119,7 +119,8 @@ def replay_surrogate(
         seeds: of the searches.
 
     Returns:
-        As `replay`; regret is below the highest prediction over the whole space.
+        As `replay`, with `questions` for iterations; regret is below the highest prediction over
+        the whole space.
     """
     objective = SurrogateObjective(bench, image, task, by=by)
     budget = Budget(questions)
@@ -134,7 +135,9 @@ def replay_surrogate(
     def regret(model: str) -> float:
         return objective.best - float(objective.predict([Genotype.parse(model)])[0])
 
-    return _frame(searches, regret, signal="truth of the surrogate", by=by, budget=budget)
+    found = _frame(searches, regret, signal="truth of the surrogate", by=by, budget=budget)
+    found.attrs["unit"] = "questions"
+    return found.rename(columns={"iterations": "questions"})
 
 
 def trace_frame(trace: Trace) -> pd.DataFrame:
@@ -166,7 +169,7 @@ def regret_by_cost(replayed: pd.DataFrame, *, level: float = 0.95, seed: int = 0
         seed: of the resampling.
 
     Returns:
-        Rows: algorithm, cost (in the budget's unit), regret, low, high (dB), searches.
+        Rows: algorithm, cost (in the unit of the frame), regret, low, high (dB), searches.
 
     Raises:
         QueryError: no search has chosen a model.

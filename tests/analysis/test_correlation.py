@@ -139,6 +139,33 @@ def test_the_frame_is_tidy_and_says_what_it_holds(bench):
     assert frame["reason"].isna().all()
 
 
+def test_holm_counts_every_score_once(bench):
+    names = ["psd_db_mse", "psd_99_per_bw", "psd_db_strip_mse"]
+    rows = correlate(bench, "camera", None, [*names, names[0]]).set_index("score")
+    assert list(rows.index) == names
+    ordered = rows.sort_values("p_value")
+    steps = np.maximum.accumulate(ordered["p_value"] * [3, 2, 1])
+    np.testing.assert_allclose(ordered["p_holm"], np.minimum(steps, 1))
+    assert (rows["p_max"] > 0).all()
+    alone = correlate(bench, "camera", None, names[:1])
+    assert alone["p_holm"].item() == alone["p_value"].item()
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"scores": "psd_db_mse"}, "give a list of scores"),
+        ({"k": 0}, "give 1 or more"),
+        ({"level": 95}, "between 0 and 1"),
+        ({"resamples": -1}, "give 0 or more"),
+        ({"by": 100}, "outside the curves' 0..99"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(bench, asked, told):
+    with pytest.raises(QueryError, match=told):
+        correlate(bench, "camera", **asked)
+
+
 def test_resampling_repeats_and_follows_its_seed(bench):
     first, again = (correlate(bench, "camera", resamples=50) for _ in range(2))
     pd.testing.assert_frame_equal(first, again)

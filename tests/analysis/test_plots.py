@@ -102,6 +102,8 @@ def test_curves_are_named_from_top_to_bottom(bench):
     figure = plots.curves(bench, "camera", "denoising", models)
     peaks = [float(text.get_text().split()[0]) for text in figure.legends[0].get_texts()]
     assert peaks == sorted(peaks, reverse=True)
+    best = bench.query(models[0], "camera", "denoising-25").psnr
+    assert any(peak == pytest.approx(best, abs=0.006) for peak in peaks)
 
 
 @pytest.mark.parametrize("count", [0, 8])

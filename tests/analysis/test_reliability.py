@@ -82,7 +82,7 @@ def test_reliability_of_scores(bench):
 
 def test_one_seed_has_a_reason(bench):
     bench.runs = bench.runs[bench.runs["seed"] == 0]
-    assert seed_reliability(bench)["reason"].str.contains("another seed").all()
+    assert seed_reliability(bench)["reason"].str.contains("2 seeds: train another").all()
 
 
 def test_models_that_lack_a_seed_are_counted(bench):

@@ -176,6 +176,11 @@ def test_a_condition_takes_models_all_of_whose_runs_fulfil_it(
         ({"stopping": "last", "by": "best_psnr"}, "leave out by"),
         ({"by": 40, "budget_iterations": 10}, "no value"),
         ({"by": True}, "unknown summary"),
+        ({"by": ["best_psnr"]}, "unknown summary"),
+        ({"by": "stop:last"}, "ask with stopping='last'"),
+        ({"seed": "0"}, "a seed is a whole number"),
+        ({"where": ["a"]}, "takes a condition"),
+        ({"where": "model == 3"}, "compares a text with a number"),
     ],
 )
 def test_what_cannot_be_answered_is_one_line(
@@ -184,6 +189,37 @@ def test_what_cannot_be_answered_is_one_line(
     with pytest.raises(QueryError, match=message) as caught:
         make_bench(runs).best(*ASKED, **asked)
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_is_left_out_once_and_only_where_it_is_asked_for(
+    runs: list[Run], make_bench: Make
+) -> None:
+    bench = make_bench(runs)
+    usable = {
+        seed: sum(r.key.seed == seed and r.status == "finished" for r in runs) for seed in (0, 1)
+    }
+    asked = {"where": "parameters < 4e6", "budget_seconds": 1.5}
+    for seed in (0, 1, None):
+        held = int(bench.query_many(None, *ASKED, seed=seed, **asked)["n"].sum())
+        left_out = bench.left_out(*ASKED, seed=seed, **asked)
+        assert left_out["where"] > 0
+        assert left_out["no iteration within the seconds"] > 0
+        assert held + sum(left_out.values()) == (
+            usable[seed] if seed in usable else sum(usable.values())
+        )
+
+
+def test_a_model_that_a_condition_excludes_has_a_run_all_the_same(
+    runs: list[Run], make_bench: Make, models: list[str]
+) -> None:
+    with pytest.raises(QueryError, match="that answers this; runs were left out: where"):
+        make_bench(runs).query(models[-1], *ASKED, where="parameters < 4e6")
+
+
+@pytest.mark.parametrize("k", [0, -1, 2.5])
+def test_no_models_are_not_the_best(runs: list[Run], make_bench: Make, k: Any) -> None:
+    with pytest.raises(QueryError, match="give 1 or more"):
+        make_bench(runs).top(*ASKED, k=k)
 
 
 def test_many_models_at_once_are_as_one_by_one(
@@ -212,3 +248,5 @@ def test_many_models_at_once_are_as_one_by_one(
     assert some["model"].tolist() == [models[3], models[1]]
     with pytest.raises(QueryError):
         bench.query_many(["no such"], *ASKED)
+    with pytest.raises(QueryError, match="give a list"):
+        bench.query_many(models[0], *ASKED)

@@ -52,7 +52,7 @@ def test_stopping_tells_what_each_criterion_loses(dipbench, store, monkeypatch):
     assert answer.status == 0, answer.err
     assert "loss_scaled" in answer.out
     assert "inpainting" not in answer.out + answer.err
-    assert "camera, denoising-25: " in answer.err
+    assert "camera, denoising-25, variance: " in answer.err
     rows = json.loads(dipbench("stopping", "--store", store, "--json").out)
     assert {row["task"] for row in rows} == {"denoising-25", "inpainting-50"}
     last = next(row for row in rows if row["criterion"] == "last")

@@ -1,6 +1,7 @@
 """The commands that ask a benchmark."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -39,6 +40,30 @@ def test_query_tells_rank_and_regret(dipbench, store):
     answer = dipbench("query", best, "camera", "denoising", "--store", store, "--json")
     found = json.loads(answer.out)
     assert (found["rank"], found["regret"]) == (1, 0.0)
+    third = package.load(store).top("camera", "denoising", 3)[2]
+    limits = ("--where", f"best_psnr_smooth > {third.psnr - 1}")
+    asked = ("query", third.model, "camera", "denoising", "--store", store)
+    assert "rank 3 of 8, " in dipbench(*asked).out
+    place = package.load(store).rank(third.model, "camera", "denoising", where=limits[1])
+    ranked = package.load(store).top("camera", "denoising", 8, where=limits[1])
+    answer = dipbench(*asked, *limits)
+    assert f"rank {place} of {len(ranked)}, " in answer.out
+    assert answer.out.splitlines()[5].split()[0] == str(place)
+
+
+def test_a_long_name_is_broken_at_a_hyphen(dipbench, store, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    table = dipbench("top", "camera", "denoising", "--store", store).out.split("───\n")[-1]
+    pieces = re.findall(r"(?<!\S)(?:\S*[-/]\S*|[01]{25})(?!\S)", table)
+    assert "/" not in pieces
+    for model in package.load(store).models:
+        assert model in "".join(pieces)
+
+
+@pytest.mark.parametrize("by", ["²", "9999"])
+def test_an_iteration_that_is_none_is_one_line(dipbench, store, by):
+    answer = dipbench("best", "camera", "denoising", "--store", store, "--by", by)
+    assert (answer.status, answer.err.count("\n")) == (2, 1)
 
 
 def test_curve_prints_csv(dipbench, store):

@@ -133,7 +133,10 @@ def test_search_replay_prints_what_it_found(dipbench, store):
         (["--unit", "seconds"], "--budget"),
         (["--unit", "hours", "--budget", 3], "iterations"),
         (["--unit", "macs", "--budget", 3], "macs"),
-        (["--budget", -1], "buys nothing"),
+        (["--budget", -1], "cannot be spent"),
+        (["--budget", "inf"], "cannot be spent"),
+        (["--surrogate", "--signal", "truth"], "--surrogate takes no --signal"),
+        (["--out", "nowhere/a.png"], "there is no folder nowhere"),
         (["--surrogate"], "20 genotypes"),
     ],
 )

@@ -24,7 +24,8 @@ genotypes = st.builds(
 def test_every_form_round_trips(genotype):
     long_name = f"0_{genotype.upsample}_iteration_4000_sigma_25_skip_{genotype.skip}"
     pair = (genotype.upsample, genotype.skip)
-    forms = [str(genotype), genotype.short_name, long_name, pair, list(pair), genotype]
+    shown = f"{str(genotype).split('/')[0]}/{int(genotype.skip, 2):07X}"
+    forms = [str(genotype), genotype.short_name, long_name, shown, pair, list(pair), genotype]
     forms += [(np.int64(genotype.upsample), genotype.skip), f" {genotype}\n"]
     assert all(Genotype.parse(form) == genotype for form in forms)
 

@@ -198,7 +198,7 @@ def test_what_is_missing_has_its_reason(make_bench):
     made = payload(bench, "best_psnr_smooth", 200)
     assert "no scores" in made["tables"]["correlations"]["reason"]
     assert "at least 2 images" in made["transfer"][0]["reason"]
-    assert "2 repeats" in made["tables"]["reliability"]["data"][-1][0]
+    assert "2 seeds" in made["tables"]["reliability"]["data"][-1][0]
     assert made["scores"] == []
 
 
