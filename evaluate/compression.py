@@ -4,9 +4,7 @@ After Heckel and Hand, "Deep Decoder" (ICLR 2019). The published ratio counts pa
 counts bytes, so the weights are quantised, packed, and judged by what the packed ones draw.
 """
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -19,7 +17,7 @@ from ..errors import DipbenchError, GenotypeError, unknown
 from ..genotypes.decoders import DeepDecoder
 from .codecs import Coded, standard_codecs
 from .compressed import IN_CHANNELS, MULTIPLE, Code, quantise_tensor, read_code, write_code
-from .devices import resolve_device
+from .devices import cpu_threads, resolve_device, thread_count
 from .fitting import Training
 from .inputs import draw_input
 from .protocol import PROTOCOLS, Protocol
@@ -133,7 +131,7 @@ def compress(
         return Code(channels, height, width, depth, seed, digest, packed)
 
     tried, pictures = [], {}
-    with _threads(threads):
+    with cpu_threads(thread_count(threads)):
         for depth in CHOICE_OF_BITS if bits is None else (bits,):
             size = len(write_code(code(depth)))
             pictures[depth] = _draw(code(depth))
@@ -170,7 +168,7 @@ def decompress(data: bytes, threads: int | None = None) -> tuple[np.ndarray, boo
         ImageError: The bytes are no such file, are damaged, or ask for too much.
     """
     code = read_code(data)
-    with _threads(threads):
+    with cpu_threads(thread_count(threads)):
         picture = _draw(code)
     return picture, _digest(picture) == code.picture_sha256
 
@@ -203,7 +201,7 @@ def _train(
         if progress is not None:
             progress(done, state)
 
-    with _threads(threads):
+    with cpu_threads(thread_count(threads)):
         result = training.run(keep)
     if not best and result.status == "interrupted":
         raise KeyboardInterrupt
@@ -215,7 +213,7 @@ def _train(
 
 def _protocol(threads: int | None) -> Protocol:
     return PROTOCOLS["isnas"].replace(
-        name="compress", stop=None, input_noise=0.0, threads=_count(threads)
+        name="compress", stop=None, input_noise=0.0, threads=thread_count(threads)
     )
 
 
@@ -245,17 +243,3 @@ def _levels(output: np.ndarray) -> np.ndarray:
 
 def _digest(picture: np.ndarray) -> bytes:
     return sha256(np.rint(picture * 255).astype(np.uint8).tobytes()).digest()
-
-
-def _count(threads: int | None) -> int:
-    return threads or len(os.sched_getaffinity(0))
-
-
-@contextmanager
-def _threads(threads: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(_count(threads))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,5 +1,6 @@
 """Which device a training runs on."""
 
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,6 +105,15 @@ def described(device: torch.device) -> str:
     """
     tf32 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
     return device_name(device) + (", TF32" if tf32 else "")
+
+
+def thread_count(threads: int | None) -> int:
+    """The CPU threads asked for; without a number, all that this process may use.
+
+    >>> thread_count(2), thread_count(None) >= 1
+    (2, True)
+    """
+    return threads or len(os.sched_getaffinity(0))
 
 
 @contextmanager

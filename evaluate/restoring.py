@@ -1,6 +1,5 @@
 """Restore one picture: train a model on it, choose which output to keep, and judge it."""
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,7 +9,7 @@ import numpy as np
 
 from ..data import Image, Observation, Task, parse_task
 from ..errors import ImageError, ProtocolError, ScoreError, unknown
-from .devices import resolve_device, resolve_precision
+from .devices import resolve_device, resolve_precision, thread_count
 from .fitting import Training, fit
 from .models import Model, parse_model
 from .perceptual import lpips
@@ -191,7 +190,7 @@ def _settings(
         stop = VarianceStop(scaled_patience(given.iterations_for(task.kind)))
     elif keep == "discrepancy":
         stop = DiscrepancyStop(given.variance_alpha)
-    return given.replace(stop=stop, size=None, threads=threads or len(os.sched_getaffinity(0)))
+    return given.replace(stop=stop, size=None, threads=thread_count(threads))
 
 
 def _with_noise(protocol: Protocol, noise: float | None, decay: float | None) -> Protocol:
