@@ -71,25 +71,25 @@ def nearest_to_average(
 
 
 def nearest_to_noise(
-    outputs: Sequence[np.ndarray], observed: np.ndarray, sigma: float
+    outputs: Sequence[np.ndarray], observed: np.ndarray, noise: float
 ) -> tuple[int, NDArray[np.float64]]:
     """The index of the output whose discrepancy is smallest, and all discrepancies.
 
-    The discrepancy is |mean((output - observed)^2) - (sigma / 255)^2|: an output that has not
+    The discrepancy is |mean((output - observed)^2) - noise|: an output that has not
     reached the picture differs from the observation by more than the noise, one that has fitted
     the noise by less. Of equal ones the first is taken.
 
     Args:
         outputs: of the candidates, each of the observation's shape.
         observed: the noisy picture, (C, H, W) in [0, 1].
-        sigma: deviation of its noise on the 0-255 scale.
+        noise: the mean squared noise in it, as `Task.mean_squared_noise` tells it.
 
     >>> import numpy as np
     >>> from dipbench.evaluate.selecting import nearest_to_noise
     >>> outputs = [np.full(4, 0.5), np.full(4, 0.1), np.zeros(4)]
-    >>> nearest_to_noise(outputs, np.zeros(4), sigma=25.5)[0]
+    >>> nearest_to_noise(outputs, np.zeros(4), noise=0.01)[0]
     1
     """
     errors = np.array([float(np.mean((output - observed) ** 2)) for output in outputs])
-    discrepancies = np.abs(errors - (sigma / 255) ** 2)
+    discrepancies = np.abs(errors - noise)
     return int(discrepancies.argmin()), discrepancies

@@ -8,7 +8,6 @@ smaller picture, which `small_side` is. Selecting by the noise that is known to 
 is this project's.
 """
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -143,7 +142,7 @@ def search(
     (1, True)
     """
     try:
-        from ...evaluate.devices import resolve_device, resolve_precision
+        from ...evaluate.devices import resolve_device, resolve_precision, thread_count
         from ...evaluate.restoring import check_wishes, restore
     except ModuleNotFoundError as error:
         raise MissingExtraError("train", "searching with real trainings") from error
@@ -158,9 +157,12 @@ def search(
     protocol = _protocol(iterations).replace(
         precision=resolve_precision(precision, resolve_device(device))
     )
-    trial, sigma = _smaller(observation, task, small_side)
-    noise = _noise(selection, task, sigma)
-    threads = threads or len(os.sched_getaffinity(0))
+    trial, factor = _smaller(observation, small_side)
+    noise = _noise(selection, task, observation, factor)
+    sigma = None
+    if small_side is not None and isinstance(task, Denoising):
+        sigma = task.sigma * factor
+    threads = thread_count(threads)
     work = Work(observation, trial, task, protocol, seed, device, threads)
     settings = {
         "observation_sha256": observation.sha256,
@@ -218,28 +220,33 @@ def search(
     )
 
 
-def _smaller(
-    observation: Observation, task: Task, side: int | None
-) -> tuple[Observation, float | None]:
+def _smaller(observation: Observation, side: int | None) -> tuple[Observation, float]:
+    """What the candidates are trained on, and the factor on the deviation of its noise."""
     if side is None:
-        return observation, None
+        return observation, 1.0
     reduced = reduce_observation(observation, side)
-    sigma = task.sigma * reduced.noise_factor if isinstance(task, Denoising) else None
-    return reduced.observation, sigma
+    return reduced.observation, reduced.noise_factor
 
 
-def _noise(selection: str, task: Task, effective_sigma: float | None) -> float | None:
-    """The sigma to select by; None for the published way."""
+def _noise(selection: str, task: Task, observation: Observation, factor: float) -> float | None:
+    """The mean squared noise to select by; None for the published way.
+
+    What clipping leaves of the noise is told from the whole picture, for a smaller one no longer
+    shows it. The factor holds for noise of mean 0. That of clipped noise is not, where the picture
+    is dark or bright, and averaging leaves it; but it is as smooth there as the picture, so that a
+    network's output has it too, and it is no part of what the output differs by.
+    """
     if selection not in get_args(Selection):
         raise QueryError(unknown("selection", selection, get_args(Selection)))
     if selection == "average":
         return None
-    if not isinstance(task, Denoising):
+    noise = task.mean_squared_noise(observation)
+    if noise is None:
         raise QueryError(
             f"the noise of {task} is not known: the discrepancy selects for denoising-SIGMA, "
             "the average for every task"
         )
-    return task.sigma if effective_sigma is None else effective_sigma
+    return noise * factor**2
 
 
 def _scorable(name: str) -> Score:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
+from dipbench.data import load_image, parse_task
 from dipbench.errors import ScoreError
 from dipbench.evaluate.selecting import (
     nearest_to_average,
@@ -44,9 +46,18 @@ def test_neither_a_slow_output_nor_one_of_fitted_noise_is_nearest_to_the_noise()
     noise = generator.normal(0, 25 / 255, truth.shape)
     slow = truth + generator.normal(0, 0.1, truth.shape)
     outputs = [slow, truth + 0.9 * noise, truth + 0.1 * noise]
-    index, discrepancies = nearest_to_noise(outputs, truth + noise, 25)
+    index, discrepancies = nearest_to_noise(outputs, truth + noise, (25 / 255) ** 2)
     assert index == 2
     assert (discrepancies >= 0).all()
+
+
+def test_the_picture_itself_is_nearer_to_clipped_noise_than_a_blurred_one():
+    picture, task = load_image("camera", size=64), parse_task("denoising-50")
+    noisy = task.observe(picture, 0)
+    outputs = [gaussian_filter(picture.array, (0, 1.2, 1.2)), picture.array]
+    told = task.mean_squared_noise(noisy)
+    assert nearest_to_noise(outputs, noisy.observed, told)[0] == 1
+    assert nearest_to_noise(outputs, noisy.observed, (50 / 255) ** 2)[0] == 0
 
 
 @pytest.mark.parametrize("scores", [[], [np.nan, 1.0], [1.0]])

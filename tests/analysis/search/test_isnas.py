@@ -18,6 +18,7 @@ from dipbench.errors import (
     StoreError,
 )
 from dipbench.evaluate import fitting
+from dipbench.evaluate.reducing import reduce_observation
 from dipbench.evaluate.selecting import nearest_to_average, nearest_to_noise
 from dipbench.genotypes import sample
 
@@ -52,9 +53,20 @@ def test_the_discrepancy_selects_among_the_same_candidates(found, folder):
     other = search(NOISY, TASK, folder=folder, selection="discrepancy", **OPTIONS)
     assert [c.model for c in other.candidates] == [c.model for c in found.candidates]
     outputs = [Journal(folder, {}).output(c.model) for c in other.candidates]
-    index, discrepancies = nearest_to_noise(outputs, NOISY.observed, TASK.sigma)
+    index, discrepancies = nearest_to_noise(outputs, NOISY.observed, TASK.mean_squared_noise(NOISY))
     assert other.selected == other.candidates[index].model
     assert [c.distance for c in other.candidates] == discrepancies.tolist()
+
+
+def test_the_discrepancy_knows_what_clipping_and_averaging_leave_of_the_noise(tmp_path):
+    task = parse_task("denoising-50")
+    large = task.observe(load_image("camera", size=128), 0)
+    small = reduce_observation(large, 64).observation
+    options = OPTIONS | {"iterations": 1, "folder": tmp_path, "small_side": 64}
+    made = search(large, task, selection="discrepancy", **options)
+    outputs = [Journal(tmp_path, {}).output(c.model) for c in made.candidates]
+    _, expected = nearest_to_noise(outputs, small.observed, task.mean_squared_noise(large) / 4)
+    assert [c.distance for c in made.candidates] == pytest.approx(expected.tolist())
 
 
 @pytest.mark.parametrize(
