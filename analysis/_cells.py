@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..benchmark.names import find_task
 from ..benchmark.scorefiles import names_by_way
-from ..data import parse_task
-from ..errors import QueryError, TaskError, unknown
+from ..errors import QueryError, unknown
 from ..evaluate.registry import canonical
 from ..seeds import generator, stable_seed
 from ._truth import check_summary, psnr_by_seed, wide
@@ -89,7 +89,7 @@ def read_cells(
     if image is not None and image not in images:
         raise QueryError(unknown("image", image, images))
     check_summary(by)
-    wanted = tasks if task is None else [_task(str(task), tasks)]
+    wanted = tasks if task is None else [find_task(str(task), tasks)]
     runs = bench.to_frame()
     asked = runs[runs["task"].isin(wanted)]
     if not isinstance(by, str) and len(asked) and by >= asked["length"].max():
@@ -147,6 +147,18 @@ def shared_weights(cells: Sequence[Cell], resamples: int, seed: int) -> list[Flo
     return [weights[:, [place[model] for model in cell.models]] for cell in cells]
 
 
+def weights_of(cell: Cell, weights: Floats, known: NDArray[np.bool_]) -> Floats:
+    """The multiplicities of the known models: all 0 where they have too few codes for a bootstrap.
+
+    Args:
+        cell: whose models they are.
+        weights: (resamples, models) of `shared_weights`.
+        known: (models,) which of them count.
+    """
+    enough = np.unique(cell.groups[known]).size >= MINIMUM_GROUPS
+    return weights[:, known] if enough else np.zeros_like(weights[:, known])
+
+
 def score_names(cell: Cell, names: Sequence[str] | None) -> list[str]:
     """The names of the scores asked for, each once, all where None, spelled as stored."""
     if names is None:
@@ -154,21 +166,6 @@ def score_names(cell: Cell, names: Sequence[str] | None) -> list[str]:
     for name in names:
         cell.score(name)
     return list(dict.fromkeys(canonical(name) for name in names))
-
-
-def _task(text: str, tasks: list[str]) -> str:
-    if text in tasks:
-        return text
-    alike = [known for known in tasks if known.split("-")[0] == text]
-    if len(alike) > 1:
-        raise QueryError(f"task {text!r} is ambiguous here: name one of {', '.join(alike)}")
-    try:
-        canonical_text = alike[0] if alike else str(parse_task(text))
-    except TaskError:
-        canonical_text = text
-    if canonical_text not in tasks:
-        raise QueryError(unknown("task", text, tasks))
-    return canonical_text
 
 
 def _cell(

@@ -27,7 +27,7 @@ UNITS = {
     "undefined_resamples": "resamples on which tau is undefined, left out of the interval",
     "p_value": f"{P_VALUE} of tau = 0, models taken as independent",
     "p_bootstrap": f"{P_VALUE} of 0, models resampled by upsample code",
-    "p_holm": f"{P_VALUE} of tau = 0, adjusted for all the scores compared (Holm)",
+    "p_holm": f"{P_VALUE} of tau = 0, models taken as independent, adjusted (Holm)",
     "p_max": f"{P_VALUE} of 0, adjusted for all rows by the max-statistic bootstrap by code",
     "spearman": f"Spearman's rho, {RAW}",
     "pearson": f"Pearson's r, {RAW}",

@@ -1,5 +1,6 @@
 """Which attributes of a genotype go with a higher PSNR: primitives, kernels, single skips."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import QueryError
-from ._cells import read_cell, shared_weights
+from ._cells import read_cell, shared_weights, weights_of
 from ._columns import describe
 from .association import MINIMUM_MODELS
 from .resampling import interval, max_statistic, sign_p_value
@@ -38,7 +39,7 @@ def level_effect(has: ArrayLike, psnr: ArrayLike, weights: Floats | None = None)
     """
     has, psnr = np.asarray(has, dtype=bool), np.asarray(psnr, dtype=np.float64)
     weights = np.ones((1, psnr.size)) if weights is None else weights
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         means = [weights[:, side] @ psnr[side] / weights[:, side].sum(1) for side in (has, ~has)]
     return np.asarray(means[0] - means[1])
 
@@ -92,7 +93,7 @@ def attribute_effects(
         if min(has.sum(), (~has).sum()) < MINIMUM_MODELS:
             left_out.append(f"{attribute} {name}")
             continue
-        drawn = level_effect(has, truth[known], weights[:, known])
+        drawn = level_effect(has, truth[known], weights_of(cell, weights, known))
         resampled.append(drawn)
         ends = interval(drawn, level)
         rows.append(
@@ -134,6 +135,6 @@ def _levels(genotypes: list[Any]) -> dict[tuple[str, str], NDArray[np.bool_]]:
     for place in range(SKIPS):
         found["skip", f"{place // 5 + 1}<-{place % 5 + 1}"] = bits[:, place]
     count = bits.sum(axis=1)
-    median = int(np.median(count))
+    median = math.ceil(np.median(count))
     found["connections", f">= {median}"] = count >= median
     return found

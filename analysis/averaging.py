@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..errors import QueryError
 from ..seeds import generator
 from . import association, resampling
-from ._cells import Cell, score_names, shared_weights
+from ._cells import Cell, score_names, shared_weights, weights_of
 from ._columns import describe
 from ._directions import directed, direction
 from .baselines import judged_cells
@@ -112,9 +112,8 @@ def _average(
             taus.append(association.kendall_tau(values, truth).value)
         except QueryError:
             continue
-        drawn.append(
-            resampling.resampled_tau(values[known], truth[known], multiplicities[:, known])
-        )
+        counts = weights_of(cell, multiplicities, known)
+        drawn.append(resampling.resampled_tau(values[known], truth[known], counts))
         sizes.append(int(known.sum()))
     row: dict[str, object] = {
         "direction": direction(name),

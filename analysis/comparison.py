@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..evaluate.registry import canonical
 from . import association, resampling
-from ._cells import shared_weights
+from ._cells import shared_weights, weights_of
 from ._columns import describe
 from ._directions import declared_sign
 from .baselines import judged_cells
@@ -53,11 +53,12 @@ def compare_scores(
         columns = [cell.score(name) for name in names]
         known = np.isfinite(columns[0] + columns[1] + cell.truth)
         truth = np.where(known, cell.truth, np.nan)
+        weights = weights_of(cell, weights, known)
         taus, drawn = [], []
         for name, column in zip(names, columns, strict=True):
             sign = declared_sign(name)
             taus.append(sign * association.kendall_tau(column, truth).value)
-            resampled = resampling.resampled_tau(column[known], truth[known], weights[:, known])
+            resampled = resampling.resampled_tau(column[known], truth[known], weights)
             drawn.append(sign * resampled)
         difference = drawn[0] - drawn[1]
         ends = resampling.interval(difference, level)

@@ -66,21 +66,21 @@ def _row(
     bench: Any, image: str, task: str, seeds: Sequence[int | None], name: str
 ) -> dict[str, object]:
     row: dict[str, object] = {"image": image, "task": task, "criterion": name, "n": 0}
-    try:
-        replayed = [_of_seed(bench, image, task, seed, name) for seed in seeds]
-        left_out = sum(
-            bench.left_out(image, task, seed=seed, stopping=name)[f"{name} is not applicable"]
-            for seed in seeds
-        )
-    except DipbenchError as error:
-        runs = bench.to_frame()
-        here = (runs["image"] == image) & (runs["task"] == task) & runs["status"].isin(USABLE)
-        return row | {"left_out": int(here.sum()), "reason": str(error)}
+    replayed, reason = [], ""
+    for seed in seeds:
+        try:
+            replayed.append(_of_seed(bench, image, task, seed, name))
+        except DipbenchError as error:
+            reason = str(error)
+    usable = _usable(bench, image, task, seeds)
+    if not replayed:
+        return row | {"left_out": usable, "reason": reason}
     losses = finite_mean(np.stack([lost for lost, _, _ in replayed], axis=1))
     losses = losses[np.isfinite(losses)]
     kept = np.concatenate([at for _, at, _ in replayed])
     last = np.concatenate([ends for _, _, ends in replayed])
     used = np.isfinite(kept)
+    left_out = usable - int(used.sum())
     first, middle, third, most = np.quantile(losses, [0.25, 0.5, 0.75, 1])
     return row | {
         "n": len(losses),
@@ -93,6 +93,15 @@ def _row(
         "iteration": float(np.quantile(kept[used], 0.5, method="lower")),
         "at_end": float((kept[used] == last[used]).mean()),
     }
+
+
+def _usable(bench: Any, image: str, task: str, seeds: Sequence[int | None]) -> int:
+    """How many usable runs of these seeds there are."""
+    runs = bench.to_frame()
+    here = (runs["image"] == image) & (runs["task"] == task) & runs["status"].isin(USABLE)
+    if None not in seeds:
+        here &= runs["seed"].isin(seeds)
+    return int(here.sum())
 
 
 def _of_seed(

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import QueryError
 from ..seeds import generator
-from ._cells import Cell, read_cells, shared_weights
+from ._cells import Cell, read_cells, shared_weights, weights_of
 from ._columns import describe
 from .association import MINIMUM_MODELS, kendall_tau
 from .resampling import interval, resampled_tau
@@ -211,7 +211,7 @@ def score_reliability(
 
 
 def _row(cell: Cell, resamples: int, seed: int) -> dict[str, object]:
-    known = np.isfinite(cell.psnr).all(axis=1)
+    known = np.asarray(np.isfinite(cell.psnr).all(axis=1))
     row: dict[str, object] = {
         "image": cell.image,
         "task": cell.task,
@@ -228,7 +228,8 @@ def _row(cell: Cell, resamples: int, seed: int) -> dict[str, object]:
         row["reliability"] = float(between_repeats(table).mean())
         [weights] = shared_weights([cell], resamples, seed)
         pairs = combinations(range(table.shape[1]), 2)
-        drawn = [resampled_tau(table[:, a], table[:, b], weights[:, known]) for a, b in pairs]
+        weights = weights_of(cell, weights, known)
+        drawn = [resampled_tau(table[:, a], table[:, b], weights) for a, b in pairs]
         ends = interval(np.mean(drawn, axis=0))
         row |= {"reliability_low": ends.low, "reliability_high": ends.high}
         row["variance_between_models"] = parts.between

@@ -33,9 +33,8 @@ def model_tables(bench: Any, by: str | int) -> list[dict[str, Any]]:
     index = {model: place for place, model in enumerate(bench.models)}
     found = []
     for image, task in bench.pairs:
-        asked = query.replace('"{image}"', repr(image)).replace('"{task}"', repr(task))
         try:
-            frame = ask(bench, asked)
+            frame = ask(bench, query, image=image, task=task)
         except DipbenchError as error:
             found.append({"image": image, "task": task, "places": [], "reason": str(error)})
             continue

@@ -53,10 +53,17 @@ def all_tables(bench: Any, by: str | int, resamples: int) -> dict[str, dict[str,
     return {name: _table(bench, shown, by, resamples) for name, shown in SHOWN.items()}
 
 
-def ask(bench: Any, query: str) -> Any:
-    """What one of the report's queries gives."""
-    # The expressions are this module's own; names of images and tasks enter as literals only.
-    return eval(query, {"bench": bench, **NAMES})
+def ask(bench: Any, query: str, **names: str) -> Any:
+    """What one of the report's queries gives.
+
+    Args:
+        bench: A benchmark.
+        query: The report's own words, with `"{image}"` and the like for each of `names`.
+        names: Words of the benchmark, which come into no code: they are passed beside it.
+    """
+    for name in names:
+        query = query.replace('"{' + name + '}"', name)
+    return eval(query, {"bench": bench, **NAMES, **names})
 
 
 def arguments(by: str | int, resamples: int) -> dict[str, str]:
@@ -131,7 +138,7 @@ def _frame(bench: Any, query: str, tasks: bool) -> pd.DataFrame:
     units: dict[str, str] = {}
     for task in bench.tasks:
         try:
-            frame = ask(bench, query.replace(QUOTED_TASK, repr(task)))
+            frame = ask(bench, query, task=task)
         except DipbenchError as error:
             reasons.append(error)
             continue

@@ -134,13 +134,13 @@ def sign_p_value(resampled: ArrayLike) -> float:
     """Two-sided p-value of "the statistic is 0": twice the smaller share of resamples beyond 0.
 
     An undefined resample counts for both sides, and one is added to each count, so that the value
-    is never 0; it is NaN where there are no resamples.
+    is never 0; it is NaN where no resample is defined.
 
     >>> sign_p_value([0.1] * 99)
     0.02
     """
     values = np.asarray(resampled, dtype=np.float64)
-    if values.size == 0:
+    if not np.isfinite(values).any():
         return np.nan
     beyond = min(int((~(values > 0)).sum()), int((~(values < 0)).sum()))
     return min(1.0, 2 * (beyond + 1) / (values.size + 1))
@@ -220,8 +220,8 @@ def _middle_ranks(values: ArrayLike, weights: Floats) -> Floats:
 
 def _weighted_pearson(x: Floats, y: Floats, weights: Floats) -> Floats:
     total = weights.sum(axis=1, keepdims=True)
-    x = x - (weights * x).sum(axis=1, keepdims=True) / total
-    y = y - (weights * y).sum(axis=1, keepdims=True) / total
     with np.errstate(invalid="ignore", divide="ignore"):
+        x = x - (weights * x).sum(axis=1, keepdims=True) / total
+        y = y - (weights * y).sum(axis=1, keepdims=True) / total
         scale = np.sqrt((weights * x**2).sum(axis=1) * (weights * y**2).sum(axis=1))
         return np.asarray((weights * x * y).sum(axis=1) / scale)

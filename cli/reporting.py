@@ -46,7 +46,7 @@ def correlate(
     """How well every score ranks the models, with intervals and adjusted p-values.
 
     `directed` is Kendall's tau-b, positive where the score works in its declared direction, with
-    its 95 % bootstrap interval by upsample code; `p Holm` is adjusted for the scores compared;
+    its 95 % bootstrap interval by upsample code; `p max` is adjusted for the scores compared;
     `regret` is what is lost against the best of all models by training the score's picks alone.
     `mean_rank_elsewhere` is a baseline that any score must beat, see `kendall --help`. `--json`
     and `--csv` give every column.
@@ -73,7 +73,7 @@ def correlate(
     else:
         for (image_name, task_name), rows in found.groupby(["image", "task"], sort=False):
             title = f"{image_name}, {task_name}, by {by}; regret in dB, {k} picks"
-            columns = ["score", ">directed", ">95 %", ">p Holm", ">n", ">regret"]
+            columns = ["score", ">directed", ">95 %", ">p max", ">n", ">regret"]
             console.print(table(columns, _rows(rows), title))
             for reason in rows["reason"].dropna().unique():
                 concerned = rows["reason"] == reason
@@ -140,7 +140,7 @@ def _row(row: dict[Hashable, Any]) -> list[str]:
         row["score"],
         _number(row["tau_directed"], "+.3f"),
         f"{_number(low, '+.2f')} {_number(high, '+.2f')}",
-        _number(row["p_holm"], ".2g"),
+        _number(row["p_max"], ".2g"),
         str(row["n"]),
         _number(row["regret"], ".2f"),
     ]

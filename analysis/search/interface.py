@@ -12,6 +12,8 @@ from typing import Literal, get_args
 from ...errors import QueryError, unknown
 
 Unit = Literal["iterations", "macs", "seconds"]
+FREE_TRIALS = 1000
+
 UNITS: tuple[str, ...] = get_args(Unit)
 
 
@@ -185,14 +187,21 @@ def run_search(
     Args:
         searcher: is asked and told, one trial at a time.
         objective: answers.
-        budget: the search ends with the trial that reaches it, or when there is nothing left.
+        budget: the search ends with the trial that reaches it, or when there is nothing left, or
+            after `FREE_TRIALS` trials in a row that cost nothing: all that the searcher comes by
+            was answered before.
         on_step: told of each step, for progress or to save it.
     """
     steps: list[Step] = []
     spent = Cost()
-    while spent.spent(budget.unit) < budget.amount and (trial := searcher.ask()) is not None:
+    free = 0
+    while spent.spent(budget.unit) < budget.amount and free < FREE_TRIALS:
+        trial = searcher.ask()
+        if trial is None:
+            break
         outcome = objective.evaluate(trial)
         searcher.tell(outcome)
+        free = 0 if outcome.cost.spent(budget.unit) > 0 else free + 1
         spent = spent + outcome.cost
         steps.append(Step(outcome, spent))
         on_step(steps[-1])

@@ -46,6 +46,7 @@ class LiveObjective(Objective):
         """
         try:
             from ...evaluate.fitting import fit
+            from ...evaluate.memory import TooLittleMemoryError
         except ModuleNotFoundError as error:
             raise MissingExtraError("train", "searching with real trainings") from error
         try:
@@ -59,7 +60,7 @@ class LiveObjective(Objective):
                 self._device,
                 observation=self._observation,
             )
-        except RuntimeError:  # out of memory for this model, not for the search
+        except TooLittleMemoryError:  # of this model, not of the search
             return Outcome(trial, None, Cost())
         failed = result.status == "diverged"
         signal = None if failed else signal_of_curves(result.curves, self._signal)

@@ -9,8 +9,9 @@ import numpy as np
 from ...benchmark import Benchmark
 from ...benchmark.question import By
 from ...benchmark.schema import USABLE
-from ...errors import QueryError, unknown
+from ...errors import QueryError
 from ...evaluate.registry import canonical
+from .._cells import read_cell
 from .._directions import declared_sign
 from .interface import Cost, Objective, Outcome, Trial
 from .signals import DEFAULT_SIGNAL, check_signal, signal_of_curves
@@ -73,16 +74,13 @@ class TableObjective(Objective):
         Raises:
             QueryError: no model has it, or no direction is declared for it.
         """
-        frame = self._bench.scores()
-        here = frame[(frame["image"] == self.image) & (frame["task"] == self.task)]
-        means = here[here["score"] == canonical(name)].groupby("model")["value"].mean().dropna()
-        held = {model: means[model] for model in self.models if model in means.index}
+        cell = read_cell(self._bench, self.image, self.task)
+        values = dict(zip(cell.models, cell.score(name).tolist(), strict=True))
+        held = {model: values[model] for model in self.models if np.isfinite(values[model])}
         if not held:
-            raise QueryError(
-                unknown(f"score of {self.image} {self.task}", name, set(here["score"]))
-            )
+            raise QueryError(f"no model has the score {name} of {self.image} {self.task}")
         sign = -declared_sign(canonical(name))
-        return {model: sign * float(value) for model, value in held.items()}
+        return {model: sign * value for model, value in held.items()}
 
     @cached_property
     def iterations(self) -> int:

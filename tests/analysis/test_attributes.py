@@ -28,6 +28,17 @@ def test_the_attribute_that_matters_is_found(make_bench):
     assert frame["level"].str.fullmatch(r"\d<-\d").sum() == 25
 
 
+def test_a_skip_is_named_by_the_level_that_receives_it(make_bench):
+    bench = make_bench(models=150)
+    place = 1 * 5 + 3  # decoder level 2 receives encoder level 4
+    assert str(bench.genotypes[0].skip_matrix[1, 3]) == str(bench.genotypes[0].skip[place] == "1")
+    has = {str(genotype): genotype.skip[place] == "1" for genotype in bench.genotypes}
+    bench.runs["best_psnr_smooth"] = 20.0 + bench.runs["model"].map(has)
+    effects = attribute_effects(bench, "camera", "denoising").set_index(["attribute", "level"])
+    assert effects.loc[("skip", "2<-4"), "effect"] == pytest.approx(1)
+    assert effects["effect"].drop(("skip", "2<-4")).abs().max() < 0.9
+
+
 def test_levels_of_too_few_models_are_named(bench):
     frame = attribute_effects(bench, "camera", "denoising", resamples=10)
     assert frame[["n_with", "n_without"]].min(axis=None) >= 5

@@ -1,11 +1,13 @@
 """The wrappers on a benchmark against scipy on its frames, and what they say of gaps."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
 
-from dipbench.analysis import KendallResult, correlate, kendall
+from dipbench.analysis import KendallResult, compare_scores, correlate, kendall
 from dipbench.errors import QueryError
 
 SCORE = "psd_db_strip_mse"
@@ -182,6 +184,20 @@ def test_few_upsample_codes_have_no_interval_and_say_so(bench):
     frame = correlate(bench, "camera")
     assert frame[["tau_low", "p_max"]].isna().all(axis=None)
     assert frame["reason"].str.contains("fewer than 5 upsample codes").all()
+
+
+def test_a_score_of_few_upsample_codes_has_no_interval(bench):
+    codes = Counter(genotype.upsample for genotype in bench.genotypes).most_common(4)
+    few = [str(g) for g in bench.genotypes if g.upsample in dict(codes)]
+    rows = bench.score_rows
+    bench.score_rows = rows[(rows["score"] != SCORE) | rows["model"].isin(few)]
+    table = correlate(bench, "camera").set_index("score")
+    assert table.loc[SCORE, "n"] == len(few) >= 5
+    assert table.loc[SCORE, ["tau_low", "tau_high", "p_max"]].isna().all()
+    assert "fewer than 5 upsample codes" in table.loc[SCORE, "reason"]
+    assert table.drop(SCORE)["tau_low"].notna().all()
+    paired = compare_scores(bench, SCORE, "psd_db_mse", "camera")
+    assert paired[["low", "high", "p_bootstrap"]].isna().all(axis=None)
 
 
 def test_a_score_nobody_registered_has_no_direction_and_no_picks(bench):

@@ -5,6 +5,7 @@ import pytest
 
 import dipbench
 from dipbench.analysis.early_stops import stopping_losses
+from dipbench.benchmark import Benchmark
 from dipbench.benchmark.building import finish
 from dipbench.benchmark.parts import write_part
 from dipbench.benchmark.pictures import read_observation
@@ -100,6 +101,21 @@ def test_the_oracle_loses_nothing_and_the_last_output_is_at_the_end(bench):
     frame = stopping_losses(bench, "camera", criteria=["oracle", "last"]).set_index("criterion")
     assert frame.loc["oracle", "lost_most"] == pytest.approx(0, abs=1e-6)
     assert (frame.loc["last", "at_end"], frame.loc["last", "lost"] > 0) == (1, True)
+
+
+def test_a_seed_to_which_a_criterion_is_not_applicable_does_not_hide_the_other(bench, monkeypatch):
+    alone = stopping_losses(bench, "camera", criteria=["last"]).iloc[0]
+
+    def query_many(models, image, task, seed=None, stopping=None):
+        if stopping == "last" and seed == 1:
+            raise QueryError("last is not applicable")
+        return Benchmark.query_many(bench, models, image, task, seed=seed, stopping=stopping)
+
+    monkeypatch.setattr(bench, "query_many", query_many)
+    row = stopping_losses(bench, "camera", criteria=["last"]).iloc[0]
+    assert row["n"] >= len(MODELS) - 1
+    assert row["left_out"] in (len(MODELS) - 1, len(MODELS))
+    assert alone["left_out"] == 0
 
 
 def test_what_cannot_be_replayed_is_told(bench):

@@ -99,7 +99,8 @@ def test_a_p_value_is_never_zero_and_two_sided():
     assert sign_p_value(np.full(199, 0.3)) == pytest.approx(0.01)
     assert sign_p_value(-np.full(199, 0.3)) == pytest.approx(0.01)
     assert sign_p_value(np.linspace(-1, 1, 200)) == 1
-    assert sign_p_value(np.full(10, np.nan)) == 1
+    assert np.isnan(sign_p_value(np.full(10, np.nan)))
+    assert sign_p_value([*np.full(10, np.nan), 1.0]) == 1
     assert np.isnan(sign_p_value([]))
 
 

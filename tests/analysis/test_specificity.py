@@ -1,5 +1,7 @@
 """Image-specific scores: made from the image, or the same for all."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +27,12 @@ def test_a_score_that_saw_the_image_ranks_it_best(four):
     found = score_transfer(four, "denoising", SCORE, resamples=200)
     own = kendall(four, "b", "denoising", SCORE).tau_directed
     assert found.taus[1, 1] == pytest.approx(own)
+    # A row is an image's score, a column an image's PSNR.
+    rows = four.score_rows
+    here = rows[(rows["image"] == "a") & (rows["score"] == SCORE)]
+    elsewhere = rows[rows["image"] != "b"]
+    moved = replace(four, score_rows=pd.concat([elsewhere, here.assign(image="b")]))
+    assert found.taus[0, 1] == pytest.approx(kendall(moved, "b", "denoising", SCORE).tau_directed)
     assert found.interval.low > 0
     assert found.p_value == 1 / 24
 

@@ -1,19 +1,24 @@
 """The report holds what its queries give, stays small, and loads nothing."""
 
 import base64
+import contextlib
+import json
 import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+import dipbench
 from dipbench.analysis.baselines import ELSEWHERE, mean_rank_elsewhere
 from dipbench.analysis.report_curves import LOWEST, MISSING, STEP, curve_payload
 from dipbench.analysis.report_pictures import data_url
 from dipbench.analysis.report_tables import SHOWN, ask, fill
 from dipbench.analysis.reporting import page as make_page
 from dipbench.analysis.reporting import payload, report
-from dipbench.errors import QueryError
+from dipbench.errors import DipbenchError, QueryError
 
 PER_TASK = {name for name, shown in SHOWN.items() if shown.tasks}
 
@@ -181,6 +186,28 @@ def test_nothing_is_left_behind_when_a_page_is_refused(bench, tmp_path, monkeypa
 def test_an_unknown_summary_is_named(bench, tmp_path):
     with pytest.raises(QueryError, match="best_psnr_smooth"):
         report(bench, tmp_path / "page.html", by="best")
+
+
+def test_names_in_a_folder_are_never_run(make_bench, tmp_path):
+    bench = make_bench(images="camera", tasks=("denoising-25",), seeds=(0,))
+    victim = tmp_path / "written"
+    names = {"image": '"{task}"', "task": f'+str(open({str(victim)!r}, "w"))+'}
+    manifest = json.loads((bench.folder / "benchmark.json").read_text())
+    for role in ("runs", "scores"):
+        path = bench.folder / manifest["files"][role]["name"]
+        table = pq.read_table(path)
+        for column, word in names.items():
+            at = table.column_names.index(column)
+            table = table.set_column(at, table.schema.field(at), pa.array([word] * len(table)))
+        pq.write_table(table, path)
+        manifest["files"][role]["size"] = path.stat().st_size
+    manifest["tasks"] = [names["task"]]
+    (bench.folder / "benchmark.json").write_text(json.dumps(manifest))
+    hostile = dipbench.load(bench.folder)
+    assert hostile.pairs == (tuple(names.values()),)
+    with contextlib.suppress(DipbenchError):
+        payload(hostile, "best_psnr_smooth", 200)
+    assert not victim.exists()
 
 
 @pytest.mark.parametrize("by", ["final_psnr", 20])

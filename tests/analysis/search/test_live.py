@@ -9,6 +9,7 @@ from dipbench.analysis.search.live import LiveObjective
 from dipbench.data import load_image
 from dipbench.errors import QueryError
 from dipbench.evaluate.fitting import fit
+from dipbench.evaluate.memory import TooLittleMemoryError
 from dipbench.evaluate.protocol import get_protocol
 from dipbench.genotypes import ISNAS522
 
@@ -27,6 +28,20 @@ def test_a_live_trial_is_a_training_seen_through_its_signal():
     assert short.signal == pytest.approx(-10 * np.log10(plain.curves["loss"].min()))
     assert short.cost.iterations == 3
     assert short.cost.macs == 3 * plain.macs
+
+
+def test_a_model_that_memory_is_too_little_for_has_no_signal_and_a_mistake_is_told(monkeypatch):
+    objective = LiveObjective(load_image("camera", size=64), "denoising-25", device="cpu")
+
+    def fails(*given, **more):
+        raise error
+
+    monkeypatch.setattr("dipbench.evaluate.fitting.fit", fails)
+    error: Exception = TooLittleMemoryError("too little memory")
+    assert objective.evaluate(Trial(CHEAP[0], 3)).signal is None
+    error = RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+    with pytest.raises(RuntimeError, match="mat1"):
+        objective.evaluate(Trial(CHEAP[0], 3))
 
 
 def test_without_the_truth_only_blind_signals_are_offered():

@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dipbench.analysis.plots_search import regret_curves
@@ -9,6 +10,7 @@ from dipbench.analysis.search.replaying import regret_by_cost, replay, replay_su
 from dipbench.analysis.search.signals import signal_of_curves
 from dipbench.analysis.search.surrogate import SurrogateObjective
 from dipbench.analysis.search.table import TableObjective
+from dipbench.benchmark import Benchmark
 from dipbench.errors import QueryError
 from dipbench.genotypes import Genotype
 from dipbench.genotypes.space import VALID_UPSAMPLE_CODES
@@ -123,10 +125,32 @@ def test_walkers_need_a_complete_sub_space(listed, complete):
     assert ends["local"] < 1.0
 
 
+@pytest.mark.parametrize("algorithm", ["evolution", "local"])
+def test_a_walk_ends_once_it_comes_by_nothing_new(complete, algorithm):
+    everything = Budget(FULL * (len(complete.models) + 1))
+    found = replay(complete, "camera", "denoising", [algorithm], everything, seeds=(0,))
+    assert found["iterations"].max() <= FULL * len(complete.models)
+    assert (found["iterations"].iloc[-1001:].diff().dropna() == 0).all()
+
+
+def test_a_score_made_in_two_ways_is_asked_for_by_its_way(listed):
+    rows = listed.scores()
+    name = rows["score"].iloc[0]
+    both = pd.concat([rows.assign(how="table"), rows.assign(how="search", value=rows["value"] + 9)])
+    bench = Benchmark(listed.folder)
+    bench.scores = lambda: both.copy()
+    objective = TableObjective(bench, "camera", "denoising")
+    with pytest.raises(QueryError, match=f"{name}:search"):
+        objective.scores(name)
+    first, second = (objective.scores(f"{name}:{how}") for how in ("table", "search"))
+    assert {round(abs(second[model] - first[model]), 6) for model in first} == {9}
+
+
 def test_the_interval_holds_the_mean_and_the_curve_ends_at_the_budget(listed):
     found = replay(listed, "camera", "denoising", ["random"], Budget(900), seeds=range(5))
     table = regret_by_cost(found)
     assert (table["low"] <= table["regret"] + 1e-12).all()
+    assert (table["low"] < table["high"]).any()
     assert (table["regret"] <= table["high"] + 1e-12).all()
     assert table["cost"].max() == 900
     assert (table["searches"] == 5).all()
