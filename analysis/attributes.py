@@ -8,12 +8,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import QueryError
+from ..genotypes.upsample import Block
 from ._cells import read_cell, shared_weights, weights_of
 from ._columns import describe
 from .association import MINIMUM_MODELS
 from .resampling import interval, max_statistic, sign_p_value
 
-BLOCK = ("primitive", "operation", "kernel", "activation", "order")
 SKIPS = 25
 COLUMNS = (
     *("attribute", "level", "n_with", "n_without", "mean_psnr"),
@@ -127,7 +127,7 @@ def attribute_effects(
 def _levels(genotypes: list[Any]) -> dict[tuple[str, str], NDArray[np.bool_]]:
     """(attribute, level) to (models,) which models have it."""
     found: dict[tuple[str, str], NDArray[np.bool_]] = {}
-    for attribute in BLOCK:
+    for attribute in Block._fields:
         values = [getattr(genotype, attribute) for genotype in genotypes]
         for value in sorted({value for value in values if value is not None}):
             found[attribute, str(value)] = np.array([other == value for other in values])

@@ -30,7 +30,7 @@ def save(figure: Figure, path: str | Path) -> Path:
     """Write a figure by rename; the ending of `path` says whether PNG, SVG or PDF.
 
     Raises:
-        QueryError: Another ending.
+        QueryError: Another ending, or the file cannot be written.
 
     >>> import tempfile
     >>> save(new_figure(), Path(tempfile.mkdtemp()) / "empty.png").name
@@ -42,8 +42,11 @@ def save(figure: Figure, path: str | Path) -> Path:
         raise QueryError(f"cannot write a figure as {path.name!r}: end it in {', '.join(FORMATS)}")
     # Without a date the same figure is the same file.
     metadata = {".png": None, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[ending]
-    with style(), published(path) as temporary:
-        figure.savefig(temporary, format=ending[1:], metadata=metadata)
+    try:
+        with style(), published(path) as temporary:
+            figure.savefig(temporary, format=ending[1:], metadata=metadata)
+    except OSError as error:
+        raise QueryError(f"cannot write {path}: {error.strerror or error}") from error
     return path
 
 

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from ..errors import QueryError
+from ..genotypes.upsample import Block
 from .association import MINIMUM_MODELS
-from .attributes import BLOCK, attribute_effects
+from .attributes import attribute_effects
 from .plots_style import (
     DIVERGING,
     PALETTE,
@@ -32,7 +33,7 @@ def attribute_plot(
     (max-statistic bootstrap, p < 0.05).
     """
     table = attribute_effects(bench, image, task, by)
-    blocks = [table[table["attribute"] == name] for name in BLOCK]
+    blocks = [table[table["attribute"] == name] for name in Block._fields]
     blocks = [block.sort_values("effect") for block in blocks if len(block)]
     if not blocks:
         raise QueryError(

@@ -62,7 +62,8 @@ def report(
         `path`.
 
     Raises:
-        QueryError: An unknown summary or score, or a page of more than 10 MB.
+        QueryError: An unknown summary or score, a page of more than 10 MB, or a file that cannot be
+            written.
 
     >>> import dipbench, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -78,8 +79,11 @@ def report(
             f"the report would take {len(content) / 1e6:.1f} MB, more than 10: report on a part "
             "of the benchmark"
         )
-    with published(path) as temporary:
-        temporary.write_bytes(content)
+    try:
+        with published(path) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise QueryError(f"cannot write {path}: {error.strerror or error}") from error
     return Path(path)
 
 

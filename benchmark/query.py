@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from ..data import Task
-from ..errors import QueryError, unknown
+from ..errors import ProtocolError, QueryError, StoreError, unknown
 from ..evaluate.protocol import Protocol
+from ..evaluate.registry import canonical
 from ..genotypes import Genotype
 from .curves import CurvesReader
 from .names import find_model, find_task
@@ -44,7 +45,10 @@ class Benchmark:
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         self.manifest = read_manifest(self.folder)
-        self.protocol = Protocol.from_record(self.manifest.protocol)
+        try:
+            self.protocol = Protocol.from_record(self.manifest.protocol)
+        except ProtocolError as error:
+            raise StoreError(f"{self.folder}: {error}; restore it from a copy") from error
         self._runs = Runs(read_table(self.folder, self.manifest, "runs", TEXTS))
         self._curves = CurvesReader(file_of(self.folder, self.manifest, "curves"))
         self._rankings: dict[tuple[str, str, Question], Ranking] = {}
@@ -275,10 +279,10 @@ class Benchmark:
         """
         key = self.models[find_model(model, self._runs.model_index)], *self._names(image, task)
         held = self._mean_scores
-        if (*key, name.replace(" ", "_")) not in held:
+        if (*key, canonical(name)) not in held:
             names = sorted({score for *pair, score in held if tuple(pair) == key})
             raise QueryError(unknown("score of that model", name, names))
-        return held[(*key, name.replace(" ", "_"))]
+        return held[(*key, canonical(name))]
 
     def scores(self) -> "pd.DataFrame":
         """All scores: a row a model, image, task, score, initialisation and way of making them.

@@ -6,18 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...genotypes import Genotype
-
-ATTRIBUTES = ("primitive", "operation", "kernel", "activation", "order")
+from ...genotypes.upsample import ACTIVATIONS, KERNELS, OPERATIONS, ORDERS, PRIMITIVES
 
 _WORDS: dict[str, tuple[object, ...]] = {
-    "primitive": ("bilinear", "bicubic", "nearest", "pixel_shuffle", "trans_conv"),
-    "operation": (
-        *("conv", "trans_conv", "split_stack_sum", "sep_conv", "depth_wise_conv"),
-        *("identity", None),
-    ),
-    "kernel": (1, 3, 5, 7, None),
-    "activation": ("none", "relu", "leaky_relu"),
-    "order": ("resize_first", "op_first", None),
+    "primitive": PRIMITIVES,
+    "operation": (*OPERATIONS, None),
+    "kernel": (*KERNELS, None),
+    "activation": ACTIVATIONS,
+    "order": (*ORDERS, None),
 }
 BLOCK_FEATURES = sum(len(words) for words in _WORDS.values())
 FEATURES = BLOCK_FEATURES + 25
@@ -33,8 +29,8 @@ def features(genotypes: Sequence[Genotype]) -> NDArray[np.float64]:
         [
             *(
                 float(getattr(genotype, name) == word)
-                for name in ATTRIBUTES
-                for word in _WORDS[name]
+                for name, words in _WORDS.items()
+                for word in words
             ),
             *(float(bit) for bit in genotype.skip),
         ]

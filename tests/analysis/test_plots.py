@@ -106,6 +106,12 @@ def test_curves_are_named_from_top_to_bottom(bench):
     assert any(peak == pytest.approx(best, abs=0.006) for peak in peaks)
 
 
+def test_a_figure_that_cannot_be_written_is_one_line(bench, tmp_path):
+    figure = plots.scatter(bench, "camera", "denoising", SCORE)
+    with pytest.raises(QueryError, match=r"cannot write .*no_folder/a\.png: No such file"):
+        plots.save(figure, tmp_path / "no_folder" / "a.png")
+
+
 @pytest.mark.parametrize("count", [0, 8])
 def test_curves_that_cannot_be_told_apart_are_refused(bench, count):
     with pytest.raises(QueryError, match="choose 1 to 7"):
