@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ..errors import StoreError
-from .locking import builder_lock
+from .locking import COMMITTING, builder_lock
 from .merging import Generation, merge, refuse_compact, run_sha256
 from .pictures import StoredObservations, read_images
 from .schema import USABLE
@@ -48,7 +48,7 @@ def add(folder: Path, other: Path) -> Added:
             f"{other} cannot be added: {problems[0]} (problem 1 of {len(problems)}: "
             f"`dipbench verify {other}` lists them)"
         )
-    with writing(folder), builder_lock(folder, "finish"):
+    with writing(folder), builder_lock(folder, COMMITTING):
         mine, theirs = Generation(folder), Generation(other)
         refuse_compact(folder, (mine, theirs))
         check_alike(folder, mine.manifest, other, theirs.manifest)

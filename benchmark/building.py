@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import StoreError
 from .executors import Executor, Unit
-from .locking import builder_lock
+from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .merging import merge
 from .parts import finished_keys, list_parts
 from .pictures import read_images, read_observation
@@ -132,7 +132,7 @@ def build(
             for key, status in outcome:
                 on_run(key, status)
         if shard.count == 1:
-            return finish(folder)
+            return finish(folder, PATIENCE_SECONDS)
     return None
 
 
@@ -144,15 +144,19 @@ def read_progress(folder: Path) -> Progress:
     return Progress(len(plan.run_keys()), len(statuses) - failed, failed, tuple(damaged))
 
 
-def finish(folder: Path) -> Manifest:
+def finish(folder: Path, patience: float = 0.0) -> Manifest:
     """Merge the parts that are there into a new generation; it can be repeated at any time.
+
+    Args:
+        folder: the benchmark.
+        patience: seconds to wait for another process that merges or commits scores.
 
     Raises:
         StoreError: if there is nothing to merge, another process merges, or the disk is full.
     """
     if not folder.is_dir():
         raise StoreError(f"nothing to finish at {folder}: there is no such folder")
-    with writing(folder), builder_lock(folder, "finish"):
+    with writing(folder), builder_lock(folder, COMMITTING, patience):
         if not list_parts(folder / PARTS):
             if (folder / MANIFEST).is_file():
                 return read_manifest(folder)

@@ -19,7 +19,7 @@ from ..evaluate.protocol import get_protocol
 from .building import environment
 from .importreport import Report, make_report
 from .intake import Intake
-from .locking import builder_lock
+from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .merging import merge
 from .parts import finished_keys, list_parts, read_part, remove_parts, write_part
 from .pictures import Pair, read_images, read_observation
@@ -79,7 +79,7 @@ def import_published(
                 on_file(member.name)
                 intake.take(member)
         intake.flush()
-        with builder_lock(folder, "finish"):
+        with builder_lock(folder, COMMITTING, PATIENCE_SECONDS):
             return _finish(folder, intake, staging, sources)
 
 

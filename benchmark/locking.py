@@ -17,6 +17,12 @@ from ..files import published
 
 HEARTBEAT_SECONDS = 10.0
 
+COMMITTING = "finish"
+"""The lock of who reads a generation to commit the next: never two at once, or one's is lost."""
+
+PATIENCE_SECONDS = 900.0
+"""How long the last step of long work waits for that lock, instead of being refused."""
+
 
 @dataclass(frozen=True)
 class Builder:
@@ -30,8 +36,13 @@ class Builder:
 
 
 @contextmanager
-def builder_lock(folder: Path, shard: str = "1of1") -> Iterator[None]:
+def builder_lock(folder: Path, shard: str = "1of1", patience: float = 0.0) -> Iterator[None]:
     """Hold the lock of a benchmark's shard, and show a heartbeat beside it.
+
+    Args:
+        folder: the benchmark.
+        shard: what is locked: a share of the runs, or a name of another work.
+        patience: seconds to wait for another builder to give it back.
 
     Raises:
         StoreError: if a living builder holds it.
@@ -40,7 +51,7 @@ def builder_lock(folder: Path, shard: str = "1of1") -> Iterator[None]:
     locks.mkdir(parents=True, exist_ok=True)
     lock = FileLock(locks / f"{shard}.lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience)
     except Timeout as error:
         raise StoreError(_held_by(folder, shard)) from error
     ended = threading.Event()

@@ -45,6 +45,8 @@ def merge(
 ) -> Manifest:
     """Write the runs of all parts, and of the generation before, as a new generation.
 
+    To be called under the lock `COMMITTING`.
+
     A usable run is never replaced by a failed one, nor by a second usable one. Once the new
     generation is committed, the parts that it holds are removed. Damaged parts are set aside with
     a warning.
@@ -57,7 +59,8 @@ def merge(
         others: generations of other benchmarks whose runs are taken in.
 
     Raises:
-        StoreError: if there are no runs, or the generation before is damaged or compact.
+        StoreError: if there are no runs, the generation before is damaged or compact, or another
+            process changed the benchmark meanwhile.
     """
     before = Generation(folder) if (folder / MANIFEST).is_file() else None
     number = before.manifest.generation + 1 if before else 1
@@ -103,6 +106,7 @@ def merge(
         folder,
         replace(blank, generation=number, content_sha256=content, further=further),
         paths,
+        after=number - 1,
     )
     remove_parts(parts)
     return manifest

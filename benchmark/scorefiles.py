@@ -45,15 +45,22 @@ def committed_scores(folder: Path) -> pa.Table:
 def commit_scores(folder: Path, table: pa.Table) -> Manifest:
     """Make `table` the scores of a new generation with the same runs.
 
+    To be called under the lock `COMMITTING`, as is what `table` was read from.
+
     Raises:
-        StoreError: if there is no benchmark there.
+        StoreError: if there is no benchmark there, or another process changed it meanwhile.
     """
     manifest = read_manifest(folder)
     number = manifest.generation + 1
     path = folder / f"scores-{number}.parquet"
     write_table(table.sort_by([(name, "ascending") for name in SCORE_KEYS]), path)
     roles = {role: file_of(folder, manifest, role) for role in manifest.files}
-    return commit(folder, replace(manifest, generation=number), {**roles, "scores": path})
+    return commit(
+        folder,
+        replace(manifest, generation=number),
+        {**roles, "scores": path},
+        after=manifest.generation,
+    )
 
 
 def names_by_way(scores: "pd.DataFrame") -> "pd.Series[str]":

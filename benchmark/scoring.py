@@ -10,22 +10,26 @@ from secrets import token_hex
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..evaluate.registry import get_score
 from ..evaluate.scoring import How, score_models
 from ..seeds import generator
-from .locking import builder_lock
+from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .parts import list_parts, remove_parts, set_aside
 from .pictures import StoredObservations, read_images
 from .query import Benchmark
-from .scorefiles import SCORES_SCHEMA, commit_scores, committed_scores
-from .store import Manifest, file_of, read_manifest, write_table
+from .scorefiles import SCORE_KEYS, SCORES_SCHEMA, commit_scores, committed_scores
+from .store import Manifest, file_of, read_manifest, write_table, writing
 
 SCORE_PARTS = "score-parts"
 MODELS_PER_PART = 8
 SECONDS_PER_PART = 10.0
 """After so long a part has fewer models, since a killed process loses the one that it is at."""
+
+COSTLY_INITIALISATIONS = 4
+"""Per model, for scores that need backward passes."""
 
 
 @dataclass(frozen=True)
@@ -50,31 +54,33 @@ def score_store(
 ) -> Scored:
     """Score every model of a benchmark on every image and task, and keep the values.
 
-    A model that has a score already, made in that way, is not given it again, so a scoring
-    resumes after any end.
+    A value that is there already, made in that way, stays as it is, whatever its seed, which is
+    not recorded: a model is given the initialisations that it lacks alone. So a scoring resumes
+    after any end.
 
     Args:
         folder: a finished benchmark.
         names: of the scores.
         how: `table` or `search`, see `evaluate.scoring.score_models`.
-        initialisations: per model, for scores that need forward passes only.
-        seed: of the initialisations.
+        initialisations: per model, for scores that need forward passes only; those that need
+            backward passes have `COSTLY_INITIALISATIONS`, those that need none one.
+        seed: of the initialisations that are made.
         device: where networks are run.
         sample: score so many of the models alone, drawn by `seed`.
         on_start: told how many (image, task, model) there are to score.
         on_model: called after each of them.
 
     Raises:
-        StoreError: if there is no benchmark, or another process scores it.
+        StoreError: if there is no benchmark, another process scores it, or the disk is full.
         ScoreError: if a score is unknown.
     """
     names = [get_score(name).name for name in names]
     bench = Benchmark(folder)
     pictures = file_of(folder, bench.manifest, "images")
     images, observations = read_images(pictures), StoredObservations(pictures)
-    with builder_lock(folder, "scoring"):
+    with writing(folder, "score"), builder_lock(folder, "scoring"):
         models = _sampled(bench.models, sample, seed)
-        work = _work(folder, bench.pairs, models, names, how)
+        work = _work(folder, bench.pairs, models, names, how, initialisations)
         on_start(sum(len(models) for _, _, _, models in work))
         for image, task, missing, models in work:
             records = score_models(
@@ -84,6 +90,7 @@ def score_store(
                 missing,
                 how,
                 initialisations=initialisations,
+                costly_initialisations=COSTLY_INITIALISATIONS,
                 seed=seed,
                 protocol=bench.protocol,
                 observation=observations[image, task],
@@ -109,23 +116,39 @@ def _work(
     models: Sequence[str],
     names: Sequence[str],
     how: How,
+    initialisations: int,
 ) -> list[tuple[str, str, tuple[str, ...], list[str]]]:
     """What is to be done: image, task, scores, and the models that lack just these scores."""
-    # Scores of the network itself are made in one way alone.
-    ways = {name: "search" if get_score(name).inputs == "network" else how for name in names}
-    held = pa.concat_tables(_tables(folder)).select(["image", "task", "model", "score", "how"])
-    there = {
-        tuple(row.values()) for row in held.group_by(held.column_names).aggregate([]).to_pylist()
-    }
+    held = pa.concat_tables(_tables(folder))
+    complete = {name: _complete(held, name, how, initialisations) for name in names}
     lacking: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for image, task in pairs:
         for model in models:
-            missing = tuple(
-                name for name in names if (image, task, model, name, ways[name]) not in there
-            )
+            missing = tuple(name for name in names if (image, task, model) not in complete[name])
             if missing:
                 lacking.setdefault((image, task, missing), []).append(model)
     return [(*key, models) for key, models in lacking.items()]
+
+
+def _complete(
+    held: pa.Table, name: str, how: How, initialisations: int
+) -> set[tuple[str, str, str]]:
+    """Image, task and model of all that have every initialisation asked for of a score."""
+    score = get_score(name)
+    # Scores of the network itself are made in one way alone.
+    way = "search" if score.inputs == "network" else how
+    count = initialisations if score.cost.forward else 1
+    count = COSTLY_INITIALISATIONS if score.cost.backward else count
+    asked = (pc.field("score") == name) & (pc.field("how") == way)
+    own = held.filter(asked & (pc.field("initialisation") < count))
+    found = own.group_by(["image", "task", "model"]).aggregate(
+        [("initialisation", "count_distinct")]
+    )
+    enough = found.filter(pc.field("initialisation_count_distinct") == count)
+    return {
+        (row["image"], row["task"], row["model"])
+        for row in enough.select(["image", "task", "model"]).to_pylist()
+    }
 
 
 def _parts(records: Iterable[dict[str, Any]]) -> Iterator[list[list[dict[str, Any]]]]:
@@ -159,8 +182,16 @@ def _write_part(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
 
 def _merge(folder: Path) -> Scored:
     """Commit the scores of all parts."""
-    parts = list_parts(folder / SCORE_PARTS)
-    scores = pa.concat_tables(_tables(folder))
-    manifest = commit_scores(folder, scores) if parts else read_manifest(folder)
-    remove_parts(parts)
+    with builder_lock(folder, COMMITTING, PATIENCE_SECONDS):
+        parts = list_parts(folder / SCORE_PARTS)
+        scores = _first_values(pa.concat_tables(_tables(folder)))
+        manifest = commit_scores(folder, scores) if parts else read_manifest(folder)
+        remove_parts(parts)
     return Scored(manifest, scores.num_rows, scores["value"].null_count)
+
+
+def _first_values(scores: pa.Table) -> pa.Table:
+    """The first of several values of one model, image, task, score, way and initialisation."""
+    placed = scores.append_column("place", pa.array(range(scores.num_rows), pa.int64()))
+    first = placed.group_by(SCORE_KEYS, use_threads=False).aggregate([("place", "min")])
+    return scores.take(first["place_min"])

@@ -226,13 +226,20 @@ def write_table(table: pa.Table, path: Path) -> None:
         )
 
 
-def commit(folder: Path, manifest: Manifest, roles: Mapping[str, Path]) -> Manifest:
+def commit(
+    folder: Path, manifest: Manifest, roles: Mapping[str, Path], after: int | None = None
+) -> Manifest:
     """Make `roles` the files of a new generation, then remove files that no one names any more.
 
     Args:
         folder: the benchmark.
         manifest: the new manifest but for its files.
         roles: path by role of files already published in the folder.
+        after: number of the generation that this one was made from, 0 for none; None does not
+            ask.
+
+    Raises:
+        StoreError: if another generation than `after` is there, whose changes would be lost.
     """
     files = {
         role: {"name": path.name, "size": path.stat().st_size, "sha256": file_sha256(path)}
@@ -241,8 +248,15 @@ def commit(folder: Path, manifest: Manifest, roles: Mapping[str, Path]) -> Manif
     complete = replace(manifest, files=files)
     # The files of the generation before stay: a reader that opened it may still want its curves.
     kept = {path.name for path in roles.values()}
-    if (folder / MANIFEST).is_file():
-        kept |= {str(entry["name"]) for entry in read_manifest(folder).files.values()}
+    before = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+    if before is not None:
+        kept |= {str(entry["name"]) for entry in before.files.values()}
+    found = before.generation if before else 0
+    if after is not None and found != after:
+        raise StoreError(
+            f"{folder} has generation {found} where {after} was read: another process changed it "
+            "meanwhile; run this again"
+        )
     with published(folder / MANIFEST) as temporary:
         temporary.write_text(complete.to_json(), encoding="utf-8")
     write_card(folder, complete)
@@ -254,8 +268,12 @@ def commit(folder: Path, manifest: Manifest, roles: Mapping[str, Path]) -> Manif
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path, resume: str = "train --out") -> Iterator[None]:
     """Tell in one line of a disk that is full or fails while a benchmark is written.
+
+    Args:
+        folder: that is written to.
+        resume: the command that goes on, but for the folder.
 
     Raises:
         StoreError: instead of an OSError.
@@ -265,7 +283,7 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise StoreError(
             f"cannot write to {folder} ({error.strerror or error}): what is finished is kept; "
-            f"make room, then go on with `dipbench train --out {folder}`"
+            f"make room, then go on with `dipbench {resume} {folder}`"
         ) from error
 
 

@@ -29,12 +29,17 @@ def score(
     how: Annotated[
         str, typer.Option(help="table: one channel, as published; search: as a restoration.")
     ] = "table",
-    initialisations: Annotated[int, typer.Option(min=1, help="Per model.")] = 32,
+    initialisations: Annotated[
+        int, typer.Option(min=1, help="Per model; those that are there are not made again.")
+    ] = 32,
     sample: Annotated[
         int | None,
         typer.Option(min=1, help="Score so many models, drawn by the seed; all without."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the initialisations.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(help="Of what is made; values that are there stay, whatever their seed."),
+    ] = 0,
     plugin: options.Plugin = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: options.Json = False,

@@ -1,15 +1,21 @@
 """Scoring a benchmark: resumed after an interruption, missing values kept and counted."""
 
+import errno
 import runpy
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from dipbench.benchmark import load, scoring
+from dipbench.benchmark import load, scorefiles, scoring
+from dipbench.benchmark.building import finish
+from dipbench.benchmark.locking import COMMITTING, builder_lock
 from dipbench.benchmark.scoring import score_store
-from dipbench.errors import QueryError
+from dipbench.benchmark.store import commit, file_of, read_manifest
+from dipbench.errors import QueryError, StoreError
 from dipbench.evaluate import SCORES, register_score
 
 FIXTURES = Path(__file__).parents[1] / "analysis/reporting/conftest.py"
@@ -105,3 +111,93 @@ def test_a_sample_of_the_models_can_be_scored(make_store):
     assert len(chosen) == 4
     score_store(folder, ["psd_db_mse"], initialisations=1, sample=4)
     assert set(values(folder)["model"]) == chosen
+
+
+def test_initialisations_are_filled_up_and_none_is_made_twice(make_store):
+    folder, whole = make_store("store"), make_store("whole")
+    score_store(folder, ["psd_99_per_bw"], initialisations=2, seed=7, sample=6)
+    before = values(folder)
+    left = []
+    score_store(folder, ["psd_99_per_bw"], initialisations=3, seed=1, on_start=left.append)
+    score_store(folder, ["psd_99_per_bw"], initialisations=3, on_start=left.append)
+    score_store(folder, ["psd_99_per_bw"], initialisations=1, on_start=left.append)
+    assert left == [10, 0, 0]
+    after = values(folder)
+    assert not after.duplicated(PLACE).any()
+    assert len(after) == 30
+    score_store(whole, ["psd_99_per_bw"], initialisations=3, seed=1)
+    expected = values(whole).set_index(PLACE)["value"]
+    expected.update(before.set_index(PLACE)["value"])
+    pd.testing.assert_series_equal(after.set_index(PLACE)["value"], expected)
+
+
+def test_a_score_of_fewer_initialisations_is_not_made_for_ever(make_store):
+    folder = make_store("store")
+    register_score("counted", inputs="network", cost=(0, 0))(lambda probe: 1.0)
+    register_score("costly", inputs="network", cost=(1, 1))(lambda probe: 2.0)
+    left = []
+    try:
+        for _ in range(2):
+            score_store(folder, ["counted", "costly"], initialisations=9, on_start=left.append)
+    finally:
+        SCORES.pop("counted")
+        SCORES.pop("costly")
+    assert left == [10, 0]
+    assert values(folder)["score"].value_counts().to_dict() == {"costly": 40, "counted": 10}
+
+
+# Beside other processes
+
+
+def test_runs_and_scores_are_not_committed_at_once(make_store, monkeypatch):
+    folder = make_store("store")
+    write, tried = scorefiles.write_table, []
+
+    def meanwhile(table, path):
+        with pytest.raises(StoreError, match="is being built by process"):
+            finish(folder)
+        tried.append(path.name)
+        write(table, path)
+
+    monkeypatch.setattr(scorefiles, "write_table", meanwhile)
+    score_store(folder, ["psd_99_per_bw"], initialisations=1)
+    assert tried == ["scores-2.parquet"]
+
+
+def test_scores_wait_for_a_merge(make_store):
+    folder = make_store("store")
+    held, ready = threading.Event(), threading.Event()
+
+    def hold():
+        with builder_lock(folder, COMMITTING):
+            held.set()
+            ready.wait(30)
+            time.sleep(0.2)
+
+    merging = threading.Thread(target=hold)
+    merging.start()
+    assert held.wait(10)
+    done = score_store(folder, ["psd_99_per_bw"], initialisations=1, on_model=ready.set)
+    merging.join()
+    assert done.manifest.generation == 2
+
+
+def test_a_generation_made_from_an_older_one_is_refused(make_store):
+    folder = make_store("store")
+    old = read_manifest(folder)
+    roles = {role: file_of(folder, old, role) for role in old.files}
+    score_store(folder, ["psd_99_per_bw"], initialisations=1)
+    with pytest.raises(StoreError, match=r"has generation 2 where 1 was read.*run this again$"):
+        commit(folder, old, roles, after=old.generation)
+    assert read_manifest(folder).generation == 2
+
+
+def test_a_full_disk_is_one_line(make_store, monkeypatch):
+    folder = make_store("store")
+
+    def full(*given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(scoring, "write_table", full)
+    with pytest.raises(StoreError, match=r"No space left on device.*`dipbench score .*store`$"):
+        score_store(folder, ["psd_99_per_bw"], initialisations=1)
