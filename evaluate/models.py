@@ -52,6 +52,21 @@ def parse_model(model: Model, task_kind: str) -> Genotype | NamedNetwork:
         raise
 
 
+def model_name(model: Model, task_kind: str) -> str:
+    """The full text form of what a user names; `module` for a module.
+
+    Raises:
+        GenotypeError: as `parse_model` does.
+
+    >>> model_name("dip", "sr"), model_name("0", "sr")
+    ('dip-sr-4', 'nearest-sep_conv-7x7-relu/0000011001001001100111101')
+    """
+    if isinstance(model, nn.Module):
+        return "module"
+    found = parse_model(model, task_kind)
+    return found.name if isinstance(found, NamedNetwork) else str(found)
+
+
 def side_multiple(model: Model, task_kind: str) -> int:
     """What both sides of a model's output must be multiples of; images are padded to it.
 
@@ -93,9 +108,10 @@ def build_model(
     found = parse_model(model, task_kind(seed_parts))
     if isinstance(found, NamedNetwork):
         input_shape = found.input_shape(image_shape)
-        name, network = found.name, found.build(image_shape)
+        network = found.build(image_shape)
     else:
-        name, network = str(found), build_network(found, input_shape[0], channels)
+        network = build_network(found, input_shape[0], channels)
+    name = model_name(model, task_kind(seed_parts))
     initialise(network, *seed_parts, name)
     return BuiltModel(name, network, input_shape)
 

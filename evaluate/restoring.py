@@ -11,7 +11,7 @@ from ..data import Image, Observation, Task, parse_task
 from ..errors import ImageError, ProtocolError, ScoreError, unknown
 from .devices import resolve_device, resolve_precision, thread_count
 from .fitting import Training, fit
-from .models import Model, parse_model
+from .models import Model, model_name
 from .perceptual import lpips
 from .protocol import DiscrepancyStop, Protocol, Rule, VarianceStop, get_protocol
 from .published import published_protocol, variant_for
@@ -127,10 +127,10 @@ def restore(
         resolved = resolve_precision(precision, resolve_device(device))
         settings = settings.replace(precision=resolved)
     clock = _Clock(seconds, progress)
-    name = observation.sha256[:8]
+    name = model_name(chosen, task.kind)
     trained = fit(
         chosen,
-        None if truth is None else Image(name, truth.array),
+        None if truth is None else Image(observation.sha256[:8], truth.array),
         task,
         seed=seed,
         protocol=settings,
@@ -140,7 +140,7 @@ def restore(
     )
     if trained.length == 0:
         if trained.status == "diverged":
-            raise ProtocolError(f"the training of {_name(chosen, task)} diverged: {trained.reason}")
+            raise ProtocolError(f"the training of {name} diverged: {trained.reason}")
         raise KeyboardInterrupt
     if clock.over:
         reason = f"its {seconds:g} seconds were over after {trained.length} iterations"
@@ -148,7 +148,7 @@ def restore(
     image, iteration = _kept(trained, keep, settings)
     return Restoration(
         image=image,
-        model=_name(chosen, task),
+        model=name,
         task=str(task),
         kept=keep,
         iteration=iteration,
@@ -233,13 +233,6 @@ def _kept(trained: Fit, keep: str, protocol: Protocol) -> tuple[np.ndarray, int]
         warmup = min(variance_warmup(protocol.variance_alpha), iteration)
         iteration = warmup + int(trained.curves["variance"][warmup:].argmin())
     return trained.outputs[output].clip(0, 1), iteration
-
-
-def _name(model: Model, task: Task) -> str:
-    if callable(model):
-        return "module"
-    found = parse_model(model, task.kind)
-    return str(getattr(found, "name", found))
 
 
 def check_wishes(observation: Observation, task: Task, keep: str, truth: Image | None) -> None:

@@ -49,7 +49,7 @@ def degrees_of_freedom(probe: Probe) -> float:
         )
     picture = lanczos_resize(probe.observation.observed, height, width)
     padded = torch.zeros_like(probe.z)
-    padded[:] = torch.from_numpy(_padded(picture, *probe.z.shape[-2:]))
+    padded[:] = torch.from_numpy(probe.pad(picture))
     padded.requires_grad_()
     output = probe.network()(padded)
     products = []
@@ -112,9 +112,3 @@ def _kernel(probe: Probe) -> tuple[Values, Product]:
 def _signs(probe: Probe, purpose: str, count: int, size: int) -> Values:
     draw = generator(purpose, *probe.seed_parts)
     return np.asarray(draw.integers(0, 2, (count, size)) * 2.0 - 1.0)
-
-
-def _padded(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    missing = (height - picture.shape[1], width - picture.shape[2])
-    ends = [(total // 2, total - total // 2) for total in missing]
-    return np.pad(picture, [(0, 0), *ends], mode="reflect")

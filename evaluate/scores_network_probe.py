@@ -15,7 +15,7 @@ from ..genotypes import Genotype
 from ..genotypes.network import GenotypeNetwork
 from .fitting import Fit, Training
 from .inputs import draw_input
-from .models import BuiltModel, Model, build_model
+from .models import BuiltModel, Model, build_model, model_name, side_multiple
 from .operators import forward_operator
 from .protocol import Protocol
 
@@ -52,7 +52,7 @@ class Probe:
     @property
     def name(self) -> str:
         """The model's text form."""
-        return self._built.name
+        return model_name(self.model, self.task.kind)
 
     @property
     def genotype(self) -> Genotype:
@@ -80,7 +80,7 @@ class Probe:
 
     @cached_property
     def z(self) -> Tensor:
-        """The network's input, float32 (1, C, H, W), sides padded to multiples of 32."""
+        """The network's input, float32 (1, C, H, W), as the padded picture asks for."""
         shape = self._built.input_shape
         return draw_input(shape, self.protocol, self.seed_parts).to(self.device)
 
@@ -93,6 +93,10 @@ class Probe:
     def operator(self) -> Callable[[Tensor], Tensor]:
         """From a restoration (1, C, H, W) to what it would be observed as."""
         return forward_operator(self.observation, self.device)
+
+    def pad(self, picture: np.ndarray) -> np.ndarray:
+        """A picture (..., H, W) with the sides that the model makes, as in training."""
+        return pad_to_multiple(picture, self._multiple)[0]
 
     def crop(self, output: Tensor) -> Tensor:
         """The picture's own area of a network's output."""
@@ -133,11 +137,17 @@ class Probe:
         return self._build(self.observation.restored_shape[0])
 
     def _build(self, channels: int) -> BuiltModel:
-        height, width = (-(-side // 32) * 32 for side in self.observation.restored_shape[1:])
-        shape = (channels, height, width)
-        return build_model(self.model, shape, self.protocol, self.seed_parts)
+        height, width = self.pad(self._blank).shape
+        return build_model(self.model, (channels, height, width), self.protocol, self.seed_parts)
+
+    @property
+    def _blank(self) -> np.ndarray:
+        return np.zeros(self.observation.restored_shape[1:], np.float32)
+
+    @cached_property
+    def _multiple(self) -> int:
+        return side_multiple(self.model, self.task.kind)
 
     @cached_property
     def _area(self) -> tuple[slice, slice]:
-        _, area = pad_to_multiple(np.empty(self.observation.restored_shape[1:], np.float32))
-        return area
+        return pad_to_multiple(self._blank, self._multiple)[1]

@@ -71,7 +71,8 @@ def score_models(
 
     Yields:
         Records with the keys model, image, task, score, initialisation, value, how and reason.
-        A score that raised, or gave anything but a finite number, has value None and the reason.
+        A score that raised, or gave anything but a finite number, has value None and the reason;
+        so have all scores of a model that cannot be built for this image.
 
     Raises:
         DipbenchError: if a model, image, task, score or setting is unknown or unusable.

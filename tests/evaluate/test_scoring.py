@@ -8,6 +8,9 @@ from torch import nn
 from dipbench.data import load_image, parse_task
 from dipbench.errors import DipbenchError, ScoreError
 from dipbench.evaluate import SCORES, register_score, score
+from dipbench.evaluate.fitting import Training
+from dipbench.evaluate.protocol import get_protocol
+from dipbench.evaluate.scores_network_probe import Probe
 from dipbench.evaluate.scoring import score_models
 
 NAMES = ["psd_db_strip_mse", "psd_99_per_bw"]
@@ -187,6 +190,32 @@ def test_bad_arguments_are_refused_before_the_first_model(change, message):
     settings = {"image": "camera", "task": "denoising-25", "names": NAMES, **SMALL, **change}
     with pytest.raises(DipbenchError, match=message):
         score_models([0], **settings)
+
+
+def test_a_named_network_is_scored_on_the_sides_that_it_is_trained_on():
+    shapes = {}
+    for model, size, side in (("dip-pixel-shuffle", 160, 192), ("conv-decoder", 100, 100)):
+        task = parse_task("inpainting-50" if model.startswith("dip") else "denoising-25")
+        observation = task.observe(load_image("camera", size=size), 0)
+        protocol, cpu = get_protocol("quick"), torch.device("cpu")
+        probe = Probe(model, "camera", task, observation, protocol, 0, cpu)
+        training = Training(model, observation, None, protocol, 1, cpu, probe.seed_parts)
+        with torch.no_grad():
+            shapes[model] = probe.network()(probe.z).shape[-2:]
+            output = training.network(training.input)[..., training._area[0], training._area[1]]
+        assert shapes[model] == (side, side)
+        assert torch.equal(probe.output(1), output)
+
+
+def test_a_model_that_cannot_be_built_ends_no_stream():
+    names = ["psd_99_per_bw", "grad_norm"]
+    models = ["dip-pixel-shuffle", "deep-decoder"]
+    records = list(score_models(models, "camera", "inpainting-50", names, **SMALL))
+    assert {r["model"] for r in records} == set(models)
+    for record in records:
+        unbuilt = record["model"] == "dip-pixel-shuffle"
+        assert (record["value"] is None) == unbuilt
+        assert ("cannot make an image" in record["reason"]) == unbuilt
 
 
 def test_models_that_cannot_be_initialised_are_refused():
