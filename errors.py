@@ -55,7 +55,11 @@ class MissingExtraError(DipbenchError):
         super().__init__(
             f'{purpose} needs packages that are not installed; run: pip install "dipbench[{extra}]"'
         )
-        self.extra = extra
+        self.extra, self.purpose = extra, purpose
+
+    def __reduce__(self) -> tuple[type["MissingExtraError"], tuple[str, str]]:
+        """How it goes to another process: made there again from what it was made from."""
+        return MissingExtraError, (self.extra, self.purpose)
 
 
 def one_line(error: object) -> str:

@@ -22,11 +22,11 @@ from .intake import Intake
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .merging import merge
 from .parts import finished_keys, list_parts, read_part, remove_parts, write_part
-from .pictures import Pair, read_images, read_observation
+from .pictures import Pair, StoredObservations, read_images, read_observation
 from .plan import PLAN
 from .schema import RunKey
 from .scorefiles import SCORE_KEYS, SCORES_SCHEMA, commit_scores, committed_scores
-from .staging import LazyObservations, Staging, observed_pairs
+from .staging import LazyObservations, Staging
 from .store import MANIFEST, PARTS, Manifest, check_writable, file_of, read_manifest, read_table
 
 PROTOCOL = "isnas"
@@ -175,7 +175,7 @@ def _merge(
     keys = _committed(folder) | {key for entries in by_part.values() for key, _ in entries}
     stored_in = file_of(folder, before, "images") if before else Path()
     held = read_images(stored_in) if before else {}
-    stored = observed_pairs(stored_in) if before else set()
+    stored = set(StoredObservations(stored_in)) if before else set()
     fresh = sorted(staging.image_names & {key.image for key in keys} - set(held))
     makers: dict[Pair, Callable[[], Observation]] = {}
     for pair in sorted({(key.image, key.task) for key in keys}):

@@ -6,9 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from .intake import Intake, Problem
+from .pictures import StoredObservations
 from .schema import RUNS_SCHEMA, RunKey
 from .scorefiles import committed_scores
-from .staging import observed_pairs
 from .store import MANIFEST, file_of, read_manifest, read_table
 
 _TOLERANCE_DB = 1e-4
@@ -101,7 +101,7 @@ def _contradictions(rows: pa.Table, intake: Intake) -> list[str]:
 
 def _without_pictures(folder: Path, rows: pa.Table) -> list[str]:
     manifest = read_manifest(folder)
-    stored = observed_pairs(file_of(folder, manifest, "images"))
+    stored = StoredObservations(file_of(folder, manifest, "images"))
     pairs = rows.select(["image", "task"]).group_by(["image", "task"]).aggregate([]).to_pylist()
     images = sorted({row["image"] for row in pairs} - set(manifest.images))
     found = [f"{name}: its true picture is not there" for name in images]

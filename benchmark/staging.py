@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from ..data import Image, Observation
@@ -130,10 +129,3 @@ class LazyObservations(Mapping[Pair, Observation]):
 
     def __len__(self) -> int:
         return len(self._makers)
-
-
-def observed_pairs(path: Path) -> set[Pair]:
-    """The pairs whose observations a file of pictures holds."""
-    with h5py.File(path, "r") as file:
-        images = file.get("observations", {})
-        return {(image, task) for image, tasks in images.items() for task in tasks}

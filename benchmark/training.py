@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data import Image, Observation, parse_task
-from ..errors import DipbenchError
+from ..errors import DeviceError, MissingExtraError, StoreError
 from ..evaluate.memory import TooLittleMemoryError
 from ..evaluate.protocol import Protocol
 from ..evaluate.results import Fit
@@ -20,6 +20,9 @@ from .pictures import read_images, read_observation
 from .plan import PLAN_PICTURES, Plan
 from .schema import Run, RunKey
 from .store import PARTS
+
+CONCERNS_EVERY_RUN = (DeviceError, StoreError, MissingExtraError)
+"""Errors that end a build: each further run would end by them, too."""
 
 
 def train_unit(folder: Path, plan: Plan, keys: tuple[RunKey, ...], device: str) -> Outcome:
@@ -142,10 +145,9 @@ def _as_run(key: RunKey, ended: Fit | Exception, observation: Observation, outpu
     """The record of a run that ended so.
 
     Raises:
-        DipbenchError: if it ended by one, such as for a device that is not there: it concerns
-            every run.
+        DipbenchError: if it ended by one of `CONCERNS_EVERY_RUN`.
     """
-    if isinstance(ended, DipbenchError):
+    if isinstance(ended, CONCERNS_EVERY_RUN):
         raise ended
     if isinstance(ended, Exception):
         logger.error("fails %s", key, exc_info=ended)

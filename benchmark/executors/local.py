@@ -196,7 +196,7 @@ def _serve(connection: Connection, folder: Path, plan: Plan, device: str) -> Non
         except MemoryError as error:
             answer = Lost(str(error))
         except DipbenchError as error:
-            answer = type(error)(str(error))
+            answer = error
         connection.send(answer)
 
 

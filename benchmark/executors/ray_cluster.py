@@ -191,7 +191,7 @@ def result(reference: Reference, seconds: float = FETCH_SECONDS) -> Any:
     except ray.exceptions.RayTaskError as error:
         cause = error.cause
         if isinstance(cause, DipbenchError):
-            raise type(cause)(str(cause)) from error
+            raise cause from error
         if isinstance(cause, MemoryError):
             return Lost(f"out of memory: {cause}"[:500])
         return Lost(f"{type(cause).__name__}: {cause}"[:500])

@@ -1,7 +1,8 @@
 """A builder for tests of executors: FOLDER and a JSON of what to do; `main` says what there is.
 
 With `seconds`, runs are synthetic: their keys alone determine them, each takes so long, and their
-worker dies as often as `deadly` says by model; those of `greedy` models do not fit into memory.
+worker dies as often as `deadly` says by model; those of `greedy` models do not fit into memory,
+and those of `bare` ones need packages that are not there.
 """
 
 import hashlib
@@ -27,6 +28,10 @@ def synthetic_run(folder: Path, plan: Any, key: Any, device: str) -> Any:
     die_if_asked(key.model)
     if key.model in ASKED.get("greedy", ()):
         raise MemoryError("too little memory on cpu for one run")
+    if key.model in ASKED.get("bare", ()):
+        from dipbench.errors import MissingExtraError
+
+        raise MissingExtraError("train", "training")
     draw = generator("synthetic", *key)
     names = ("loss", "psnr", "psnr_smooth")
     curves = {name: draw.random(ASKED.get("length", 50), dtype=np.float32) for name in names}

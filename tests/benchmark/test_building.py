@@ -1,5 +1,6 @@
 """Building by an executor in this process: what is trained, recorded, retried and merged."""
 
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from dipbench.benchmark.plan import Plan
 from dipbench.benchmark.schema import Run, RunKey
 from dipbench.benchmark.store import PARTS, read_manifest
 from dipbench.benchmark.training import train_run, train_unit
-from dipbench.errors import DeviceError, DipbenchError, StoreError
+from dipbench.errors import DeviceError, DipbenchError, MissingExtraError, StoreError
 from dipbench.evaluate import fitting
 from dipbench.seeds import generator
 
@@ -185,6 +186,20 @@ def test_a_run_that_raises_is_recorded_and_the_others_go_on(
     assert made.facts["input_sha256"]
 
 
+def test_a_model_that_the_image_is_too_small_for_is_recorded(
+    tmp_path: Path, frozen_plan: Freeze
+) -> None:
+    plan = frozen_plan(tmp_path, ("dip-pixel-shuffle", 49))
+    made = {
+        make: {run.key.model: run for run in make(tmp_path, plan, tuple(plan.run_keys()), "cpu")}
+        for make in (training._one_by_one, training._together)
+    }
+    for runs in made.values():
+        assert runs[plan.models[1]].status == "finished"
+        refused = runs["dip-pixel-shuffle"]
+        assert (refused.status, refused.reason[:12]) == ("failed", "ImageError: ")
+
+
 def test_runs_side_by_side_are_those_made_one_by_one(tmp_path: Path, frozen_plan: Freeze) -> None:
     plan = frozen_plan(tmp_path, ("deep-decoder", 273), seeds=(0, 1), iterations=3, outputs=True)
     keys = tuple(plan.run_keys())
@@ -242,6 +257,16 @@ def test_what_concerns_every_run_ends_the_build(
     monkeypatch.setattr(fitting, "fit", refused)
     with pytest.raises(DipbenchError, match="no such device"):
         train_run(tmp_path, plan, plan.run_keys()[0], "cuda:9")
+
+
+def test_every_error_reaches_another_process_as_it_is() -> None:
+    errors = [
+        kind("a reason") for kind in DipbenchError.__subclasses__() if kind is not MissingExtraError
+    ]
+    for error in (*errors, MissingExtraError("train", "training")):
+        there = pickle.loads(pickle.dumps(error))
+        assert (type(there), str(there)) == (type(error), str(error))
+        assert vars(there) == vars(error)
 
 
 def test_a_device_that_is_not_there_is_refused_before_the_start(

@@ -138,6 +138,16 @@ def test_a_run_that_does_not_fit_into_memory_fails_and_says_so(
     assert done.stderr == ""
 
 
+def test_packages_that_workers_lack_end_the_build_in_one_line(
+    asked: dict[str, Any], tmp_path: Path, frozen_plan: Freeze
+) -> None:
+    frozen_plan(tmp_path / "store", MODELS)
+    done = run(tmp_path / "store", {**asked, "seconds": 0, "bare": MODELS})
+    assert done.returncode == 1
+    expected = 'training needs packages that are not installed; run: pip install "dipbench[train]"'
+    assert done.stderr.strip() == expected
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(
     asked: dict[str, Any], tmp_path: Path, frozen_plan: Freeze
 ) -> None:
