@@ -1,5 +1,6 @@
 """Image files: PNG, JPEG and TIFF, 8 and 16 bits, read into arrays and written by rename."""
 
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,10 +57,11 @@ def read_file(path: Path) -> np.ndarray:
                 array = _decode(picture)
     except ImageError:
         raise
+    except PIL.UnidentifiedImageError as error:
+        # Pillow knows floats of one channel alone.
+        array, orientation = _float_tiff(path, error)
     except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
-        raise ImageError(
-            f"{path} cannot be read as a PNG, JPEG or TIFF image: {_one_line(error)}"
-        ) from error
+        raise ImageError(_unreadable(path, error)) from error
     return _upright(array, orientation)
 
 
@@ -128,6 +130,38 @@ def _levels(array: np.ndarray, bits: int) -> np.ndarray:
 def _has_16_bits(picture: "TiffImageFile") -> bool:
     bits = picture.tag_v2.get(_BITS_PER_SAMPLE, 1)
     return set(bits if isinstance(bits, tuple) else (bits,)) == {16}
+
+
+def _float_tiff(path: Path, unknown: Exception) -> tuple[np.ndarray, int]:
+    """(H, W, C) of a TIFF of floats in several channels, and its orientation.
+
+    Raises:
+        ImageError: It is none, is damaged or too large, or holds several pages.
+    """
+    import PIL.Image
+    import tifffile
+
+    limit = 2 * (PIL.Image.MAX_IMAGE_PIXELS or inf)  # where Pillow refuses what it reads itself
+    try:
+        with tifffile.TiffFile(path) as file:
+            page = file.pages.first
+            if page.dtype is None or page.dtype.kind != "f":
+                raise unknown
+            if len(file.pages) > 1:
+                raise ImageError(f"{path} holds several pages: save the one you mean by itself")
+            if page.imagewidth * page.imagelength > limit:
+                raise ImageError(f"{path} has more than {limit:,} pixels: cut it into smaller ones")
+            orientation = page.tags.valueof(_ORIENTATION, 1)
+            return _interleaved(page.asarray()), orientation
+    except ImageError:
+        raise
+    except Exception as error:  # what a damaged file makes of a parser is not foreseen
+        told = unknown if isinstance(error, tifffile.TiffFileError) else error
+        raise ImageError(_unreadable(path, told)) from error
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"{path} cannot be read as a PNG, JPEG or TIFF image: {_one_line(error)}"
 
 
 def _interleaved(array: np.ndarray) -> np.ndarray:
