@@ -1,12 +1,14 @@
 """The command line: thin commands over the package, one line for every mistake."""
 
 import sys
+import warnings
 from importlib import metadata
-from typing import Annotated, NoReturn
+from pathlib import Path
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 
-from ..errors import DipbenchError, MissingExtraError
+from ..errors import DipbenchError, MissingExtraError, one_line
 from . import (
     analysing,
     cluster,
@@ -21,6 +23,7 @@ from . import (
     training,
     watching,
 )
+from .output import notes
 
 app = typer.Typer(
     name="dipbench",
@@ -73,11 +76,15 @@ EXTRAS = {
 }
 """Modules that a core install lacks, and the extra that brings each."""
 
+_PACKAGE = Path(__file__).parents[1]
+
 
 def main() -> None:
     """Run the command line; exit with 2 on bad arguments and 130 on an interrupt."""
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            app()
     except DipbenchError as error:
         _refuse(error)
     except ModuleNotFoundError as error:
@@ -87,6 +94,23 @@ def main() -> None:
     except KeyboardInterrupt:
         print("dipbench: interrupted; what is finished is kept", file=sys.stderr)
         sys.exit(130)
+
+
+def _note(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Show a remark of this package's own as one line, others' warnings as Python does."""
+    own = category is UserWarning and Path(filename).is_relative_to(_PACKAGE)
+    if own:
+        notes.print(f"note: {one_line(message)}")
+    else:
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+        print(text, end="", file=file or sys.stderr)
 
 
 def _refuse(error: DipbenchError) -> NoReturn:

@@ -1,5 +1,6 @@
 """Degraded images of which no ground truth is known, read as observations to restore."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from ..errors import ImageError, TaskError
 from .images import MINIMUM_SIDE
 from .inpainting import MaskInpainting
-from .layouts import in_colour, split_alpha
+from .layouts import ALPHA_DROPPED, in_colour, split_alpha
 from .masks import load_mask
 from .observation import Observation
 from .sources import read_source
@@ -22,6 +23,8 @@ def load_observation(
     colour: bool | None = None,
 ) -> Observation:
     """Read a degraded image as the observation that a restoration starts from.
+
+    Alpha marks what is missing for inpainting; other tasks drop it with a warning.
 
     Args:
         source: An image file, a packaged name or an array, as `load_image` takes them. For
@@ -59,6 +62,8 @@ def load_observation(
             known &= alpha > 0
         values = np.where(known, values, 0)
         known = _joined(label, known, task, mask)
+    elif alpha is not None:
+        warnings.warn(ALPHA_DROPPED.format(label), stacklevel=2)
     if not np.isfinite(values).all():
         raise ImageError(f"{label} holds NaN or infinite values, which {task} cannot restore")
     if values.min() < 0 or values.max() > 1:
@@ -95,8 +100,12 @@ def _joined(
             )
     joined = np.logical_and.reduce(masks)
     if joined.all():
+        way = "give a mask"
+        if mask is not None:
+            given = f" {mask}" if isinstance(mask, str | Path) else ""
+            way = f"the mask{given} is all white; paint black what is missing"
         raise TaskError(
-            f"no pixel of {label} is marked missing: give a mask, or mark them by alpha 0 or NaN"
+            f"no pixel of {label} is marked missing: {way}, or mark it by alpha 0 or NaN"
         )
     return np.asarray(joined)
 

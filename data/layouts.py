@@ -9,6 +9,8 @@ from ..errors import ImageError
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey value (ITU-R BT.601, as Pillow's mode L)."""
 
+ALPHA_DROPPED = "{}: the alpha channel was dropped"
+
 
 def channels_first(array: np.ndarray, label: str) -> np.ndarray:
     """Bring (H, W), (H, W, C) or (C, H, W) to (C, H, W) of float64, alpha dropped with a warning.
@@ -25,7 +27,7 @@ def channels_first(array: np.ndarray, label: str) -> np.ndarray:
     """
     values, alpha = split_alpha(array, label)
     if alpha is not None:
-        warnings.warn(f"{label}: the alpha channel was dropped", stacklevel=3)
+        warnings.warn(ALPHA_DROPPED.format(label), stacklevel=3)
     return values
 
 

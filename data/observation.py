@@ -86,5 +86,5 @@ def check_mask(mask: np.ndarray, sides: tuple[int, ...]) -> None:
     if mask.all() or not mask.any():
         raise TaskError(
             f"the mask hides {'nothing' if mask.all() else 'every pixel'}: "
-            "it must be True where a pixel is known and False where one is missing"
+            "it must be white (True) where a pixel is known, black (False) where one is missing"
         )

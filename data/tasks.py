@@ -156,7 +156,7 @@ _FORMS: dict[str, Callable[..., Task]] = {
 
 def _with_mask(text: str, source: str | Path | np.ndarray | None) -> MaskInpainting:
     if source is None:
-        raise TaskError(f"{text} needs its mask: pass mask= (an image file or an array)")
+        raise TaskError(f"{text} needs its mask: --mask FILE, in Python mask= (a file or an array)")
     task = MaskInpainting(load_mask(source))
     if text not in ("inpainting-mask", str(task)):
         raise TaskError(f"the mask given is that of {task}, not of {text}")

@@ -12,7 +12,14 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dipbench.data import PACKAGED, Image, load_image, load_images, save_image
+from dipbench.data import (
+    PACKAGED,
+    Image,
+    load_image,
+    load_images,
+    load_observation,
+    save_image,
+)
 from dipbench.data.imagefiles import read_file
 from dipbench.data.layouts import LUMA
 from dipbench.data.png16 import write_png16
@@ -150,6 +157,14 @@ def test_alpha_is_dropped_with_a_warning(tmp_path: Path, mode: str, suffix: str)
     np.testing.assert_array_equal(image.array[0], expected(GREY)[0])
 
 
+def test_alpha_of_a_picture_to_denoise_is_dropped_with_the_same_warning() -> None:
+    array = np.dstack([COLOUR, GREY])
+    with pytest.warns(UserWarning, match="alpha channel was dropped") as told:
+        noisy = load_observation(array, "denoising-25")
+    assert told[0].filename == __file__
+    np.testing.assert_array_equal(noisy.observed, expected(COLOUR))
+
+
 def test_16_bit_alpha_and_grey_written_by_others(tmp_path: Path) -> None:
     write_png16(tmp_path / "alpha.png", np.dstack([COLOUR_16, GREY_16]))
     with pytest.warns(UserWarning, match="alpha channel was dropped"):
@@ -269,6 +284,47 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "pages.tif", np.stack([GREY, GREY]), photometric="minisblack")
     with pytest.raises(ImageError, match="several pages"):
         load_image(tmp_path / "pages.tif")
+
+
+@pytest.mark.parametrize("planar", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_tiff_of_floats_is_read_in_colour_too(tmp_path: Path, planar: int, dtype: str) -> None:
+    array = (COLOUR / 255).astype(dtype)
+    planes = array if planar == 1 else np.moveaxis(array, 2, 0)
+    tifffile.imwrite(tmp_path / "x.tif", planes, photometric="rgb", planarconfig=planar)
+    np.testing.assert_array_equal(read_file(tmp_path / "x.tif"), array)
+    array[10:20] = np.nan
+    tifffile.imwrite(tmp_path / "nan.tif", array, photometric="rgb")
+    marked = load_observation(tmp_path / "nan.tif", "inpainting")
+    assert marked.mask is not None
+    assert (~marked.mask).sum() == 10 * 80
+
+
+def test_a_tiff_of_floats_is_turned_upright(tmp_path: Path) -> None:
+    extra = [(274, "H", 1, 6, True)]
+    array = (COLOUR / 255).astype("float32")
+    tifffile.imwrite(tmp_path / "x.tif", array, photometric="rgb", extratags=extra)
+    np.testing.assert_array_equal(read_file(tmp_path / "x.tif"), np.rot90(array, -1))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_damaged_tiffs_of_floats_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, array = tmp_path / "x.tif", (COLOUR / 255).astype("float32")
+    tifffile.imwrite(path, array, photometric="rgb")
+    content = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 2000)
+        with pytest.raises(ImageError, match="has more than 4,000 pixels"):
+            read_file(path)
+    for length in (9, 100, 400, len(content) // 2):
+        path.write_bytes(content[:length])
+        with pytest.raises(ImageError, match=r"x\.tif"):
+            read_file(path)
+    tifffile.imwrite(path, np.stack([array, array]), photometric="rgb")
+    with pytest.raises(ImageError, match="several pages"):
+        read_file(path)
 
 
 def test_unwritable_outputs_are_one_line_and_leave_nothing(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_a_given_mask_is_named_by_its_content() -> None:
     assert hash(task) == hash(parse_task(task))
     assert task != MaskInpainting(~mask)
     np.testing.assert_array_equal(task.observe(COLOUR, 0).mask, mask)
-    with pytest.raises(TaskError, match="needs its mask: pass mask="):
+    with pytest.raises(TaskError, match="needs its mask: --mask FILE, in Python mask="):
         parse_task(str(task))
     with pytest.raises(TaskError, match="the mask given is that of"):
         parse_task(str(task), ~mask)
