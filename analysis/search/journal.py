@@ -1,9 +1,11 @@
 """What a search on one picture has done so far, on disk: it can be killed and taken up again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,26 @@ from ...errors import StoreError
 from ...files import published
 
 SETTINGS = "search.json"
+
+_NUMBER = int, float
+_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
+    "scores": {
+        "model": (str,),
+        "score": (*_NUMBER, NoneType),
+        "reason": (str,),
+        "seconds": _NUMBER,
+    },
+    "trained": {
+        "model": (str,),
+        "score": _NUMBER,
+        "status": (str,),
+        "signal": (*_NUMBER, NoneType),
+        "loss": _NUMBER,
+        "iterations": (int,),
+        "seconds": _NUMBER,
+    },
+}
+"""What a record of each kind holds; a search that is taken up relies on it."""
 
 
 class Journal:
@@ -24,7 +46,7 @@ class Journal:
         settings: of the search; a folder that holds another search is refused.
 
     Raises:
-        StoreError: the folder cannot be written, or holds another search.
+        StoreError: the folder cannot be written, is damaged, or holds another search.
 
     >>> journal = Journal(None, {"task": "denoising-25"})
     >>> journal.add("scores", {"model": "a", "score": 1.0})
@@ -43,7 +65,7 @@ class Journal:
         """Append a record of a kind, such as `scores`."""
         self.records(kind).append(record)
         if self._folder is not None:
-            with self._file(kind).open("a", encoding="utf-8") as file:
+            with _writing(self._folder), self._file(kind).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record, allow_nan=False) + "\n")
 
     def records(self, kind: str) -> list[dict[str, Any]]:
@@ -57,7 +79,11 @@ class Journal:
         if self._folder is None:
             self._outputs[model] = output
             return
-        with published(self._output_file(model)) as temporary, temporary.open("wb") as file:
+        with (
+            _writing(self._folder),
+            published(self._output_file(model)) as temporary,
+            temporary.open("wb") as file,
+        ):
             np.save(file, output, allow_pickle=False)
 
     def output(self, model: str) -> np.ndarray | None:
@@ -74,20 +100,15 @@ class Journal:
 
     def _open(self, folder: Path, settings: Mapping[str, Any]) -> None:
         path = folder / SETTINGS
-        try:
+        with _writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             if path.is_file():
-                there = json.loads(path.read_text(encoding="utf-8"))
-                self._check_same(there, settings)
+                self._check_same(_settings_of(path), settings)
             else:
                 with published(path) as temporary:
                     temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise StoreError(f"cannot write to {folder}: {error.strerror or error}") from error
-        except json.JSONDecodeError as error:
-            raise StoreError(f"{path} is damaged: choose another folder") from error
-        for kind in ("scores", "trained"):
-            self._end_last_line(kind)
+            for kind in _FIELDS:
+                self._end_last_line(kind)
 
     def _check_same(self, there: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         differing = [key for key in settings if there.get(key) != settings[key]]
@@ -104,16 +125,22 @@ class Journal:
                 file.write("\n")
 
     def _read(self, kind: str) -> list[dict[str, Any]]:
-        if self._folder is None or not self._file(kind).is_file():
+        path = self._file(kind)
+        if self._folder is None or not path.is_file():
             return []
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError(_damaged(path)) from error
         records = []
-        for line in self._file(kind).read_text(encoding="utf-8").splitlines():
+        for line in lines:
             try:
                 record = json.loads(line)
             except json.JSONDecodeError:
                 continue
-            if isinstance(record, dict):
-                records.append(record)
+            if not _is_whole(kind, record):
+                raise StoreError(_damaged(path))
+            records.append(record)
         return records
 
     def _file(self, kind: str) -> Path:
@@ -121,3 +148,33 @@ class Journal:
 
     def _output_file(self, model: str) -> Path:
         return (self._folder or Path()) / f"output-{sha256(model.encode()).hexdigest()[:16]}.npy"
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """One line for what the system refuses, such as on a full disk."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cannot write to {folder}: {error.strerror or error}") from error
+
+
+def _settings_of(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise StoreError(_damaged(path)) from error
+    if not isinstance(found, dict):
+        raise StoreError(_damaged(path))
+    return found
+
+
+def _is_whole(kind: str, record: Any) -> bool:
+    fields = _FIELDS.get(kind, {})
+    return isinstance(record, dict) and all(
+        field in record and isinstance(record[field], types) for field, types in fields.items()
+    )
+
+
+def _damaged(path: Path) -> str:
+    return f"{path} is damaged: choose another folder"

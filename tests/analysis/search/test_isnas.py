@@ -1,7 +1,9 @@
 """The published search on one picture: what it trains, that it can be killed, what it refuses."""
 
+import errno
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -195,3 +197,34 @@ def test_a_damaged_output_is_named(tmp_path):
     next(tmp_path.glob("*.npy")).write_bytes(b"junk")
     with pytest.raises(StoreError, match="delete it"):
         journal.output("model")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("search.json", b"[1]"),
+        ("search.json", b"\xff{}"),
+        ("scores.jsonl", b"\xff\xfe\n"),
+        ("scores.jsonl", b'{"model": "a", "score": 1.0}\n'),
+        ("scores.jsonl", b"[1]\n"),
+        ("trained.jsonl", b'{"model": "a", "seconds": 1.0}\n'),
+    ],
+)
+def test_a_damaged_folder_is_named(found, folder, tmp_path, name, content):
+    shutil.copytree(folder, tmp_path / "again")
+    (tmp_path / "again" / name).write_bytes(content)
+    with pytest.raises(StoreError, match=f"{name} is damaged"):
+        search(NOISY, TASK, folder=tmp_path / "again", **OPTIONS)
+
+
+def test_a_full_disk_is_told(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    journal = Journal(tmp_path, {"task": "a"})
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(StoreError, match=r"cannot write to .*: No space left"):
+        journal.save_output("model", np.zeros((1, 2, 2)))
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(StoreError, match=r"cannot write to .*: No space left"):
+        journal.add("scores", {"model": "a"})
