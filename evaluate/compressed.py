@@ -21,6 +21,7 @@ MAXIMUM_SIDE = 8192
 MAXIMUM_PIXELS = 2**22
 """Of a picture; its decoder works on 128 values for each pixel, 2 GB at this limit."""
 BITS = (4, 16)
+MAXIMUM_SEED = 2**64 - 1
 WIDTH, LAYERS, IN_CHANNELS = 128, 5, 16
 
 _HEADER = struct.Struct("<8sBBBHHQI32s")
@@ -85,9 +86,9 @@ def write_code(code: Code) -> bytes:
     """The bytes of a file.
 
     Raises:
-        ImageError: The sides, channels or bits are out of the format's bounds.
+        ImageError: The sides, channels, bits or seed are out of the format's bounds.
     """
-    _check(code.channels, code.height, code.width, code.bits)
+    check_bounds(code.channels, code.height, code.width, code.bits, code.seed)
     scales = np.array([scale for scale, _ in code.tensors], "<f4").tobytes()
     levels = np.concatenate([levels for _, levels in code.tensors]).astype(np.int32)
     # From 0 on, low and high bytes apart: of up to 8 bits the high ones pack to nothing.
@@ -124,7 +125,7 @@ def read_code(data: bytes) -> Code:
         )
     if zlib.crc32(body) != _CHECK.unpack(data[-_CHECK.size :])[0]:
         raise ImageError("the file is damaged (its checksum does not match): fetch it again")
-    _check(channels, height, width, bits)
+    check_bounds(channels, height, width, bits, seed)
     tensors = _unpack(body[_HEADER.size :], tensor_sizes(channels), bits)
     return Code(channels, height, width, bits, seed, digest, tensors)
 
@@ -157,7 +158,14 @@ def _offset(bits: int) -> int:
     return 1 << (bits - 1)
 
 
-def _check(channels: int, height: int, width: int, bits: int) -> None:
+def check_bounds(channels: int, height: int, width: int, bits: int, seed: int) -> None:
+    """Refuse what the format has no room for.
+
+    Raises:
+        ImageError: It is so.
+
+    >>> check_bounds(channels=3, height=512, width=512, bits=8, seed=0)
+    """
     if channels not in (1, 3) or not BITS[0] <= bits <= BITS[1]:
         raise ImageError(
             f"{channels} channels and {bits} bits cannot be: expected 1 or 3 channels and "
@@ -169,3 +177,5 @@ def _check(channels: int, height: int, width: int, bits: int) -> None:
             f"a picture of {width} x {height} pixels cannot be compressed so: expected sides of "
             f"64 to {MAXIMUM_SIDE} and at most {MAXIMUM_PIXELS:,} pixels"
         )
+    if not 0 <= seed <= MAXIMUM_SEED:
+        raise ImageError(f"the seed {seed} cannot be written: expected 0 to {MAXIMUM_SEED}")

@@ -7,6 +7,7 @@ counts bytes, so the weights are quantised, packed, and judged by what the packe
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
+from math import isfinite
 
 import numpy as np
 import torch
@@ -16,7 +17,15 @@ from ..data import Image, Observation, pad_to_multiple
 from ..errors import DipbenchError, GenotypeError, unknown
 from ..genotypes.decoders import DeepDecoder
 from .codecs import Coded, standard_codecs
-from .compressed import IN_CHANNELS, MULTIPLE, Code, quantise_tensor, read_code, write_code
+from .compressed import (
+    IN_CHANNELS,
+    MULTIPLE,
+    Code,
+    check_bounds,
+    quantise_tensor,
+    read_code,
+    write_code,
+)
 from .devices import cpu_threads, resolve_device, thread_count
 from .fitting import Training
 from .inputs import draw_input
@@ -106,13 +115,14 @@ def compress(
         iterations: of the training; the weights of the lowest loss, looked at every few
             iterations, are kept, and on a `KeyboardInterrupt` the best so far.
         bits: of each weight; None chooses by what the choice costs.
-        seed: of the network's input and first weights.
+        seed: of the network's input and first weights, from 0 to 2^64 - 1.
         device: `auto`, `cpu` or `cuda`.
         threads: of the CPU; None takes all.
         progress: called every few iterations with the number done and the training.
 
     Raises:
-        DipbenchError: The model is another, the picture too large, or nothing was trained.
+        DipbenchError: The model is another, the picture, bits or seed out of the format's bounds
+            (both before any training), or nothing was trained.
 
     >>> from dipbench.data import load_image
     >>> from dipbench.evaluate.compression import compress, decompress
@@ -123,6 +133,9 @@ def compress(
     if model not in MODELS:
         raise GenotypeError(unknown("model to compress with", model, MODELS))
     channels, height, width = image.shape
+    depths = CHOICE_OF_BITS if bits is None else (bits,)
+    for depth in depths:
+        check_bounds(channels, height, width, depth, seed)
     network, done = _train(image, iterations, seed, device, threads, progress)
     tensors = [parameter.detach().cpu().numpy() for parameter in network.parameters()]
 
@@ -132,7 +145,7 @@ def compress(
 
     tried, pictures = [], {}
     with cpu_threads(thread_count(threads)):
-        for depth in CHOICE_OF_BITS if bits is None else (bits,):
+        for depth in depths:
             size = len(write_code(code(depth)))
             pictures[depth] = _draw(code(depth))
             tried.append(Tried(depth, size, psnr(pictures[depth], image.array)))
@@ -192,10 +205,14 @@ def _train(
         (seed, *_SEED_PARTS),
     )
     best: list[tuple[float, dict[str, Tensor]]] = []
+    _, (rows, columns) = pad_to_multiple(np.zeros(image.shape[1:]), MULTIPLE)
 
+    @torch.no_grad()
     def keep(done: int, state: Training) -> None:
-        loss = float(state.tracker.curves()["loss"][-1])
-        if not best or loss < best[0][0]:
+        # The last recorded loss is of the weights before the last step, these are after it.
+        output = state.network(state.input)[0, :, rows, columns]
+        loss = float((output - torch.tensor(image.array).to(output)).square().mean())
+        if isfinite(loss) and (not best or loss < best[0][0]):
             weights = {key: value.clone() for key, value in state.network.state_dict().items()}
             best[:] = [(loss, weights)]
         if progress is not None:

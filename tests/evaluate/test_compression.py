@@ -6,12 +6,13 @@ import zlib
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dipbench.data import load_image
+from dipbench.data import Image, load_image
 from dipbench.errors import GenotypeError, ImageError
-from dipbench.evaluate import psnr
+from dipbench.evaluate import compression, fitting, psnr
 from dipbench.evaluate.codecs import standard_codecs
 from dipbench.evaluate.compressed import (
     _FILTERS,
@@ -153,6 +154,42 @@ def test_mistakes_are_told():
         compress(PICTURE, "dip")
     with pytest.raises(ImageError, match="cannot be compressed"):
         write_code(code(height=4096, width=4096))
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "message"),
+    [
+        ((1, 4096, 2048), {}, "at most 4,194,304 pixels"),
+        ((1, 64, 64), {"seed": 2**64}, "seed 18446744073709551616 cannot be written"),
+        ((1, 64, 64), {"seed": -1}, "seed -1"),
+        ((1, 64, 64), {"bits": 17}, "17 bits cannot be"),
+    ],
+)
+def test_what_the_format_has_no_room_for_is_refused_before_the_training(
+    monkeypatch, shape, options, message
+):
+    monkeypatch.setattr(compression, "_train", None)
+    with pytest.raises(ImageError, match=message):
+        compress(Image("large", np.zeros(shape)), **options)
+
+
+def test_the_weights_of_the_lowest_loss_are_kept(monkeypatch):
+    protocol = compression._protocol(1).replace(learning_rate=0.5)
+    monkeypatch.setattr(compression, "_protocol", lambda threads: protocol)
+    monkeypatch.setattr(fitting, "CHUNK", 1)
+    losses = []
+
+    def look(done, training):
+        with torch.no_grad():
+            output = training.network(training.input)[0].numpy()
+        losses.append(float(np.mean((output - PICTURE.array) ** 2)))
+
+    network, _ = compression._train(PICTURE, 5, 0, "cpu", 1, look)
+    z = fitting.draw_input((16, 4, 4), protocol, (0, "compress", "deep-decoder"))
+    with torch.no_grad():
+        kept = network(z)[0].numpy()
+    assert np.argmin(losses) < len(losses) - 1
+    assert np.mean((kept - PICTURE.array) ** 2) == pytest.approx(min(losses), rel=1e-5)
 
 
 def test_codecs_fit_the_size_or_say_their_own():
