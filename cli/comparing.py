@@ -8,7 +8,7 @@ import typer
 from ..errors import ImageError
 from . import degraded, options
 from .output import console, print_json, progress_bar, table
-from .targets import FIGURES, check_target
+from .targets import FIGURES, check_apart, check_target, writing
 
 if TYPE_CHECKING:
     from ..data import Image, Observation, Task
@@ -60,6 +60,7 @@ def compare(
     Example: `dipbench compare camera --size 128 --models dip,deep-decoder,bm3d --sheet sheet.png`
     """
     check_target(sheet, FIGURES, "--sheet")
+    check_apart({"--sheet": sheet}, {"the picture": image, "--mask": mask, "--truth": truth})
     from ..evaluate.comparing import compare as run
 
     if is_degraded:
@@ -93,11 +94,12 @@ def compare(
         from ..analysis.plots import save
         from ..analysis.plots_restoration import comparison_sheet
 
-        save(comparison_sheet(rows, observation, known, f"{Path(image).stem}, {wanted}"), sheet)
+        with writing(sheet):
+            save(comparison_sheet(rows, observation, known, f"{Path(image).stem}, {wanted}"), sheet)
     degraded.tell_missing_lpips(rows[0].quality)
     if as_json:
         plain = [{k: v for k, v in vars(row).items() if k != "image"} for row in rows]
-        print_json(plain)
+        print_json(degraded.plain(plain))
         return
     columns = ["model", "kept", ">PSNR dB", ">SSIM", ">best", ">iterations", ">seconds"]
     has_lpips = any("lpips" in row.quality for row in rows)

@@ -10,7 +10,7 @@ from ..errors import ImageError
 from ..files import published
 from . import degraded, options
 from .output import console, facts_table, notes, print_json, progress_bar, table
-from .targets import PICTURES, check_target
+from .targets import PICTURES, check_apart, check_target, writing
 
 ENDING = (".dd",)
 MOST_BYTES = 2**24
@@ -33,9 +33,12 @@ def compress(
 ) -> None:
     """Compress a picture into the weights of a Deep Decoder, beside JPEG and WebP at its size.
 
+    In `--json` a PSNR of null is an infinite one: a codec kept the picture exactly.
+
     Example: `dipbench compress photo.png --out photo.dd`
     """
     check_target(out, ENDING, "--out")
+    check_apart({"--out": out}, {"the picture": image})
     from ..data import load_image
     from ..evaluate.compression import compress as run
 
@@ -57,7 +60,7 @@ def compress(
             threads=threads,
             progress=show,
         )
-    with published(out) as temporary:
+    with writing(out), published(out) as temporary:
         temporary.write_bytes(made.data)
     facts = {
         "written": str(out),
@@ -73,22 +76,17 @@ def compress(
         notes.print(f"ended after {made.iterations} iterations: {out} holds the best so far")
     if as_json:
         plain = {"psnr": made.psnr, "ssim": made.ssim, "psnr_unquantised": made.psnr_unquantised}
-        print_json(
-            {
-                **facts,
-                **plain,
-                "tried": [asdict(entry) for entry in made.tried],
-                "codecs": [asdict(coded) for coded in made.codecs],
-            }
-        )
+        tried = [asdict(entry) for entry in made.tried]
+        codecs = [asdict(coded) for coded in made.codecs]
+        print_json(degraded.plain({**facts, **plain, "tried": tried, "codecs": codecs}))
         raise typer.Exit(130 * cut)
     rows = [("deep-decoder", len(made.data), "", f"{made.psnr:.2f}", f"{made.ssim:.3f}")] + [
         (coded.codec, coded.bytes, coded.quality, f"{coded.psnr:.2f}", f"{coded.ssim:.3f}")
         for coded in made.codecs
     ]
     console.print(table(["codec", ">bytes", ">quality", ">PSNR dB", ">SSIM"], rows))
-    tried = [(entry.bits, entry.bytes, f"{entry.psnr:.2f}") for entry in made.tried]
-    console.print(table([">bits of a weight", ">bytes", ">PSNR dB"], tried))
+    depths = [(entry.bits, entry.bytes, f"{entry.psnr:.2f}") for entry in made.tried]
+    console.print(table([">bits of a weight", ">bytes", ">PSNR dB"], depths))
     console.print(facts_table(facts))
     raise typer.Exit(130 * cut)
 
@@ -103,6 +101,7 @@ def decompress(
     Example: `dipbench decompress photo.dd --out photo.png`
     """
     check_target(out, PICTURES, "--out")
+    check_apart({"--out": out}, {"the .dd file": file})
     data = _read(file)
     from ..data import save_image
     from ..evaluate.compression import decompress as run

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import isinf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 Mask = Annotated[
     Path | None,
     typer.Option(
-        help="Inpainting: white pixels are known. Without it, alpha 0 or NaN marks what is missing."
+        help="Inpainting: white pixels are known, black ones missing. So are, with it or without, "
+        "those of alpha 0 or NaN."
     ),
 ]
 Truth = Annotated[Path | None, typer.Option(help="The ground truth; for judging alone.")]
@@ -53,6 +55,19 @@ def read_truth(path: Path | None) -> "Image | None":
     from ..data import load_image
 
     return None if path is None else load_image(path)
+
+
+def plain(value: Any) -> Any:
+    """The same for JSON, which knows no infinity: a PSNR of it (no difference at all) is null.
+
+    >>> plain({"psnr": float("inf"), "tried": [1.5, "a"]})
+    {'psnr': None, 'tried': [1.5, 'a']}
+    """
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and isinf(value) else value
 
 
 def tell_missing_lpips(quality: Mapping[str, float]) -> None:

@@ -9,7 +9,7 @@ from . import degraded, options
 from .comparing import compare
 from .compressing import compress, decompress
 from .output import console, facts_table, notes, print_json, progress_bar, table
-from .targets import FIGURES, PICTURES, check_target
+from .targets import FIGURES, PICTURES, check_apart, check_target, writing
 
 if TYPE_CHECKING:
     from ..analysis.search.isnas import SearchResult
@@ -73,13 +73,17 @@ def restore(
 ) -> None:
     """Restore a degraded picture with a network that is trained on it alone.
 
-    An interrupt (Ctrl-C) ends the training and writes the best so far.
+    An interrupt (Ctrl-C) ends the training and writes what --return gives of it so far.
 
     Example: `dipbench restore noisy.png --task denoising-25 --out clean.png --plot dynamics.png`
     """
     check_target(out, PICTURES, "--out")
     check_target(gif, (".gif",), "--gif")
     check_target(plot, FIGURES, "--plot")
+    check_apart(
+        {"--out": out, "--gif": gif, "--plot": plot},
+        {"the degraded picture": image, "--mask": mask, "--truth": truth},
+    )
     from ..data import save_image
     from ..evaluate.animation import Frames
     from ..evaluate.published import published_protocol
@@ -119,9 +123,10 @@ def restore(
         from ..analysis.plots import save
         from ..analysis.plots_restoration import dynamics
 
-        save(dynamics(made), plot)
+        with writing(plot):
+            save(dynamics(made), plot)
     if as_json:
-        print_json(_facts(made, out))
+        print_json(degraded.plain(_facts(made, out)))
     else:
         console.print(facts_table(_facts(made, out)))
     degraded.tell_missing_lpips(made.quality)
@@ -178,6 +183,11 @@ def search(
     --out clean.png`
     """
     check_target(out, PICTURES, "--out")
+    course = None if trace is None else trace / "search.png"
+    check_apart(
+        {"--out": out, "the course of --trace": course},
+        {"the degraded picture": image, "--mask": mask, "--truth": truth},
+    )
     from ..analysis.search.isnas import search as run
     from ..data import save_image
 
@@ -211,11 +221,12 @@ def search(
             ),
         )
     save_image(out, found.restoration.image, bits=int(bits))
-    if trace is not None:
+    if course is not None:
         from ..analysis.plots import save
         from ..analysis.plots_restoration import search_course
 
-        save(search_course(found), trace / "search.png")
+        with writing(course):
+            save(search_course(found), course)
     facts = {
         "selected": found.selected,
         "scored": len(found.scores),
@@ -231,7 +242,8 @@ def search(
         )
     )
     if as_json:
-        print_json({**facts, "candidates": [vars(one) for one in found.candidates]})
+        candidates = [vars(one) for one in found.candidates]
+        print_json(degraded.plain({**facts, "candidates": candidates}))
     else:
         _print_found(found, facts)
     degraded.tell_missing_lpips(found.restoration.quality)
@@ -251,7 +263,7 @@ def _print_found(found: "SearchResult", facts: dict[str, Any]) -> None:
 
 def _end_interrupted(made: "Restoration", out: Path) -> None:
     if made.fit.status == "interrupted":
-        notes.print(f"{made.fit.reason}: {out} holds the best so far")
+        notes.print(f"{made.fit.reason}: {out} holds what --return {made.kept} gives of them")
         raise typer.Exit(130)
 
 

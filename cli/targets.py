@@ -1,6 +1,9 @@
 """Files that a command will write at its end, looked at before its long work begins."""
 
+import os
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import DipbenchError
@@ -35,3 +38,41 @@ def check_target(path: Path | None, endings: tuple[str, ...], option: str) -> No
         raise DipbenchError(
             f"{option} {path} cannot be written: {error.strerror or error}; choose another place"
         ) from error
+
+
+def check_apart(
+    written: Mapping[str, Path | None], read: Mapping[str, Path | str | None] | None = None
+) -> None:
+    """Refuse to write a file over another one that the same command writes or reads.
+
+    Args:
+        written: by the option that names each; None where nothing is written.
+        read: by what each is, for the message.
+
+    Raises:
+        DipbenchError: two names are of one file.
+
+    >>> check_apart({"--out": Path("clean.png"), "--gif": None}, {"the picture": "noisy.png"})
+    """
+    taken = {os.path.realpath(path): what for what, path in (read or {}).items() if path}
+    for option, path in written.items():
+        if path is None:
+            continue
+        other = taken.setdefault(os.path.realpath(path), option)
+        if other != option:
+            raise DipbenchError(
+                f"{option} {path} is {other} too, which would be overwritten: choose another name"
+            )
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Tell in one line why a file cannot be written.
+
+    Raises:
+        DipbenchError: the system refuses it, such as on a full disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DipbenchError(f"cannot write {path}: {error.strerror or error}") from error

@@ -105,7 +105,7 @@ def restore(
         progress: called every few iterations with the number done and the training.
 
     Returns:
-        The picture; on a `KeyboardInterrupt` the best so far.
+        The picture; on a `KeyboardInterrupt` what `keep` says, of the iterations so far.
 
     Raises:
         DipbenchError: an argument is unknown or unusable, or the truth is of another shape.

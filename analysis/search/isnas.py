@@ -121,7 +121,7 @@ def search(
             pixels about 3 is left at 64). Scores and the last training are of the full size.
         budget: in seconds: scoring ends after a quarter of it, no candidate is begun that would
             leave no time for the last training, and a training is cut short when its share is
-            over, with the best so far for its result. One candidate at least is begun.
+            over, with what its iterations gave for its result. One candidate at least is begun.
         folder: where every step is recorded, so that a killed search goes on where it was.
         truth: for judging the result alone.
         seed: of the sample, the scores and the trainings.

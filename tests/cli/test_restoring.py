@@ -1,6 +1,8 @@
 """restore, search, compress, decompress and compare as a shell calls them."""
 
+import errno
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,7 +74,13 @@ def test_restore_by_a_mask_file_and_by_alpha(dipbench, files):
     ("more", "message"),
     [
         (("--truth", "large.png"), "the truth has shape"),
-        (("--mask", "white.png", "--task", "inpainting"), "no pixel of"),
+        (("--mask", "white.png", "--task", "inpainting"), "the mask white.png is all white"),
+        (("--task", "inpainting"), "give a mask, or mark it by alpha 0"),
+        (("--task", "inpainting-mask"), "needs its mask: --mask FILE"),
+        (("--plot", "./clean.png"), "--plot clean.png is --out too"),
+        (("--out", "noisy.png"), "--out noisy.png is the degraded picture too"),
+        (("--truth", "truth.png", "--out", "truth.png"), "is --truth too"),
+        (("--mask", "white.png", "--task", "inpainting", "--out", "white.png"), "is --mask too"),
         (("--mask", "black.png", "--task", "inpainting"), "hides every pixel"),
         (("--mask", "large.png", "--task", "inpainting"), "must be of one size"),
         (("--mask", "white.png"), "takes no mask"),
@@ -111,6 +119,74 @@ def test_a_picture_too_small_is_refused(dipbench, files):
     assert answer.status == 2
     assert "64 or more" in answer.err
     assert not (files / "clean.png").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("search", "noisy.png", "--task", "denoising-25", "--out", "link.png"),
+        ("search", "noisy.png", "--task", "denoising-25", "--trace", ".", "--out", "search.png"),
+        ("compress", "a.dd", "--out", "a.dd"),
+        ("decompress", "noisy.png", "--out", "noisy.png"),
+        ("compare", "noisy.png", "--sheet", "noisy.png"),
+    ],
+)
+def test_no_command_writes_over_what_it_reads_or_writes(dipbench, files, monkeypatch, command):
+    monkeypatch.chdir(files)
+    (files / "link.png").symlink_to("noisy.png")
+    answer = dipbench(*command)
+    assert answer.status == 2
+    assert "which would be overwritten: choose another name" in answer.err
+    assert len(answer.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("keep", ["last", "smooth"])
+def test_an_interrupted_restoration_says_what_is_written(dipbench, files, monkeypatch, keep):
+    def interrupted(curves):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dipbench.cli.restoring._state", interrupted)
+    answer = restore(dipbench, files, "--return", keep)
+    assert answer.status == 130
+    told = f"interrupted after 3 iterations: {files / 'clean.png'} holds what --return {keep} gives"
+    assert told in answer.err
+    assert (files / "clean.png").exists()
+
+
+@pytest.mark.filterwarnings("default")
+def test_remarks_take_one_line_without_their_source(dipbench, files):
+    pixels = (CAMERA.array[0] * 255).round().astype(np.uint8)
+    Pillow.fromarray(np.dstack([pixels] * 3 + [pixels])).save(files / "rgba.png")
+    answer = restore(dipbench, files, image="rgba.png")
+    assert (answer.status, answer.err) == (0, "note: rgba: the alpha channel was dropped\n")
+
+
+def full(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_takes_one_line(dipbench, files, monkeypatch):
+    monkeypatch.setattr("dipbench.analysis.plots.save", full)
+    answer = restore(dipbench, files, "--plot", files / "d.png")
+    assert (answer.status, len(answer.err.splitlines())) == (2, 1)
+    assert "d.png: No space left on device" in answer.err
+    assert (files / "clean.png").exists()
+    monkeypatch.setattr(Path, "write_bytes", full)
+    small = ("--iterations", 1, "--bits", 8, "--threads", 1)
+    answer = dipbench("compress", files / "truth.png", "--out", files / "a.dd", *small)
+    assert (answer.status, len(answer.err.splitlines())) == (2, 1)
+    assert "a.dd: No space left on device" in answer.err
+    assert not (files / "a.dd").exists()
+
+
+def test_a_picture_that_a_codec_keeps_exactly_has_a_psnr_of_null(dipbench, files):
+    save_image(files / "flat.png", np.full((1, 64, 64), 128 / 255))
+    answer = dipbench(
+        "compress", files / "flat.png", "--out", files / "a.dd", "--iterations", 1, "--bits", 8,
+        "--threads", 1, "--json",
+    )  # fmt: skip
+    assert answer.status == 0, answer.err
+    assert None in [coded["psnr"] for coded in json.loads(answer.out)["codecs"]]
 
 
 def test_compress_and_decompress(dipbench, files):
