@@ -16,7 +16,11 @@ CONSTANTS = {
     "padding": "reflection, zero inside upsample blocks; sides padded to multiples of 32",
     "optimiser": "Adam, betas 0.9 and 0.999, epsilon 1e-8",
 }
-"""What every protocol shares; recorded with each benchmark so that its files stand alone."""
+"""What every protocol shares; recorded with each benchmark so that its files stand alone.
+
+Searches that are taken up compare it as text, so that it stays as it is. The multiple of 32 is that
+of genotypes: a named network pads to its own (`models.side_multiple`: 1, 16, 32 or 64).
+"""
 
 
 def _require(holds: bool, name: str, value: object, expected: str) -> None:

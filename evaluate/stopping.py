@@ -1,4 +1,4 @@
-"""When to stop: criteria replayed on recorded curves, or asked while a training runs.
+"""When to stop: criteria replayed on recorded curves.
 
 A criterion answers with the iteration whose output is kept, which for a criterion that waits lies
 `patience` iterations before the one at which it knows; with None where it never fires, so that the
@@ -95,18 +95,6 @@ def variance_warmup(alpha: float = PUBLISHED_ALPHA) -> int:
     if not 0 < alpha < 1:
         raise ProtocolError(f"the moving variance needs 0 < alpha < 1, got {alpha}")
     return math.ceil(math.log(_REMNANT) / math.log(1 - alpha))
-
-
-def online_variance_stop(
-    patience: int = PUBLISHED_PATIENCE, alpha: float = PUBLISHED_ALPHA
-) -> FirstLastingMinimum:
-    """`variance_stop` for a training that runs: `update` it with each iteration's variance.
-
-    >>> from dipbench.evaluate.stopping import online_variance_stop
-    >>> online_variance_stop(patience=20).update(0.1)
-    False
-    """
-    return FirstLastingMinimum(patience, variance_warmup(alpha))
 
 
 def variance_stop(

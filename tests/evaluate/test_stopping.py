@@ -1,4 +1,4 @@
-"""Stopping criteria on curves whose right answer is known, replayed and online."""
+"""Stopping criteria on curves whose right answer is known."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,6 @@ from dipbench.evaluate.stopping import (
     discrepancy_stop,
     fixed_stop,
     get_criterion,
-    online_variance_stop,
     oracle_stop,
     patience_stop,
     scaled_variance_stop,
@@ -85,16 +84,6 @@ def test_replay_agrees_with_a_direct_search(values: list[float], patience: int) 
         None,
     )
     assert patience_stop(curve, patience) == wanted
-
-
-def test_online_and_replayed_agree() -> None:
-    curve = valley(700, 2000) + np.random.default_rng(0).random(2000)
-    online = online_variance_stop(patience=100)
-    fired = next(t for t, value in enumerate(curve) if online.update(value))
-    assert online.best_iteration == variance_stop(curve, patience=100)
-    assert online.best_iteration == fired - 100
-    assert online.update(-np.inf)  # it stays fired, and keeps what it found
-    assert online.best_iteration == fired - 100
 
 
 def test_the_discrepancy_is_a_moving_mean_that_comes_down_to_the_noise() -> None:
