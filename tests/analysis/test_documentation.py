@@ -9,6 +9,7 @@ import pytest
 
 import dipbench
 from dipbench.analysis import compare_scores, correlate
+from dipbench.analysis.reliability import seed_reliability
 from dipbench.evaluate import SCORES
 from dipbench.evaluate.scores import PUBLISHED
 
@@ -35,14 +36,19 @@ def test_the_page_on_scores(bench, run_page: Callable[..., dict[str, Any]]) -> N
 def test_what_it_says_of_the_pilot() -> None:
     pilot = dipbench.load("pilot")
     table = correlate(pilot, k=5).set_index("score")
-    assert round(table["tau_directed"]["psd_99_per_bw"], 3) == 0.504
+    assert round(table["tau_directed"]["psd_db_strip_mse"], 3) == 0.476
     assert round(table["regret"]["psd_70_per_bw"], 2) == 0.66
     published = table["tau_directed"][list(PUBLISHED)]
     assert (published > 0.3).sum() == 6
     assert (
         published.max() < table["tau_directed"][["primitive_attenuation", "parameters_used"]].min()
     )
+    assert published.idxmax() == "psd_db_strip_mse"
+    [truth] = seed_reliability(pilot).to_dict("records")
+    assert [round(truth[name], 2) for name in ("reliability", "ceiling")] == [0.77, 0.87]
+    assert round(truth["reliability_low"], 2) == 0.68
+    assert round(truth["reliability_high"], 2) == 0.86
     [paired] = compare_scores(pilot, published.idxmax(), "primitive_attenuation").to_dict("records")
     assert [paired[name] for name in ("difference", "low", "high")] == pytest.approx(
-        [-0.09, -0.35, 0.14], abs=0.005
+        [-0.16, -0.43, 0.06], abs=0.005
     )

@@ -35,7 +35,7 @@ def test_the_page_on_queries(run_page: Callable[..., dict[str, Any]]) -> None:
     )
     assert len(scope["table"]) == len(bench.models)
     assert scope["quick"].iteration < 40
-    assert scope["blind"].iteration == 598
+    assert scope["blind"].iteration == 577
     assert "conv" in scope["named"].model
 
 
