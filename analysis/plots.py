@@ -96,7 +96,10 @@ def curves(
         _trim_start(axes, [np.asarray(line.get_ydata()) for line in axes.lines])
         axes.set_xlabel("iteration")
         axes.set_ylabel("smoothed PSNR (dB)" if kind == "psnr_smooth" else "PSNR (dB)")
-        heading(figure, f"{image}, {cell.task} (dot, dB: at its best)")
+        # The best of the mean curve is less than the mean of the seeds' best.
+        several = seed is None and len(cell.seeds) > 1
+        best_of = "mean of the seeds' best" if several else "best"
+        heading(figure, f"{image}, {cell.task} (dB: {best_of})")
         figure.legend(loc="outside lower left", handlelength=1.0, borderaxespad=0.1, fontsize=6)
     return figure
 
