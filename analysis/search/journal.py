@@ -95,7 +95,7 @@ class Journal:
             return None
         try:
             return np.asarray(np.load(path, allow_pickle=False))
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, EOFError) as error:
             raise StoreError(f"{path} is damaged: delete it, and it is trained again") from error
 
     def _open(self, folder: Path, settings: Mapping[str, Any]) -> None:
