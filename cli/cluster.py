@@ -1,14 +1,18 @@
 """Commands for clusters, and for benchmarks that others made on theirs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ..benchmark.executors.slurm import Allocation, sbatch_script
 from ..benchmark.loading import find
+from ..errors import DipbenchError, one_line
 from . import options
 from .output import notes, print_json, say
+
+OWN = ("shard", "executor", "address", "device")
+"""The options of `train` that the script gives itself, beside `--out`."""
 
 
 def register(app: typer.Typer) -> None:
@@ -34,12 +38,42 @@ def slurm_script(
 ) -> None:
     """Print a script for sbatch that builds a benchmark and goes on after every interruption.
 
-    Further arguments go to `dipbench train`. The folder must be one that all machines see.
+    Further arguments go to `dipbench train`, but for `--shard`, `--executor`, `--address` and
+    `--device`, which the script gives. The folder must be one that all machines see.
 
     Example: `dipbench slurm-script --out my-store --count 4 --gpus 8 --images camera > job.sh`
     """
     allocation = Allocation(form, count, cpus, gpus, time, partition)
+    _check_further(context, out)
     print(sbatch_script(out, allocation, context.args), end="")
+
+
+def _check_further(context: typer.Context, out: Path) -> None:
+    """See that `train` would take the further arguments, and that none is the script's own.
+
+    Raises:
+        DipbenchError: if not.
+    """
+    group: Any = context.find_root().command
+    try:
+        train = group.commands["train"].make_context(
+            "train", ["--out", str(out), *context.args], parent=context.find_root()
+        )
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # typer brings its own click, or uses the other
+            raise
+        said = one_line(error.format_message()).rstrip(".")
+        raise DipbenchError(
+            f"{said}: give options of slurm-script, or of `dipbench train`"
+        ) from error
+    given = {name: train.get_parameter_source(name) for name in OWN}
+    refused = [f"--{name}" for name, source in given.items() if source.name == "COMMANDLINE"]
+    refused += ["--out"] if train.params["out"] != out else []
+    if refused:
+        raise DipbenchError(
+            f"{', '.join(refused)} is given by the script itself: leave it out; --gpus and --form "
+            "say what machines do"
+        )
 
 
 def audit(

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 
 from ..benchmark.watching import Report, Watch, is_silent
+from ..errors import DipbenchError
 from . import options
 from .output import console, facts_table, print_json, say, table
 
@@ -27,7 +28,8 @@ def register(app: typer.Typer) -> None:
 def status(
     folder: options.StoreFolder,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Keep looking until all runs are made.")
+        bool,
+        typer.Option("--watch", help="Keep looking until all runs are made, or no one makes them."),
     ] = False,
     as_json: options.Json = False,
 ) -> None:
@@ -37,8 +39,10 @@ def status(
 
     Example: `dipbench status my-store --watch`
     """
+    if watch and as_json:
+        raise DipbenchError("--watch is for people and --json for programs: leave out one")
     looking = Watch(folder)
-    if watch and not as_json:
+    if watch:
         _watch(looking, folder)
         return
     report = looking.look()
@@ -60,9 +64,14 @@ def _watch(looking: Watch, folder: Path) -> None:
             facts, lines = facts_table(_facts(report)), _builder_lines(report)
             workers = [_workers_table(report, folder)] if report.workers else []
             live.update(Group(facts, *lines, *workers), refresh=True)
-            if not report.remaining:
-                return
+            if not report.remaining or all(map(is_silent, report.builders)):
+                break
             time.sleep(SECONDS_BETWEEN_LOOKS)
+    if report.remaining:
+        say(
+            f"{report.remaining} runs remain and no builder is at work: `dipbench train --out "
+            f"{folder}` goes on"
+        )
 
 
 def _facts(report: Report) -> dict[str, object]:

@@ -52,9 +52,44 @@ def test_a_script_for_slurm_passes_arguments_on(dipbench: Call, tmp_path: Path) 
     assert "--device cpu --images a &" in answer.out
 
 
+@pytest.mark.parametrize(
+    ("further", "said"),
+    [
+        (["--gpu", 4], "No such option: --gpu"),
+        (["--imagess", "camera"], "No such option: --imagess"),
+        (["--workers", "x"], "Invalid value for '--workers'"),
+        (["--images"], "requires an argument"),
+        (["camera"], "unexpected extra argument"),
+        (["--device", "cuda"], "--device is given by the script itself"),
+        (["--executor", "ray", "--address", "auto"], "--executor, --address is given by"),
+        (["--shard", "1/2"], "--shard is given by"),
+        (["--", "--out", "other"], "--out is given by"),
+    ],
+)
+def test_a_script_for_slurm_passes_on_what_train_takes(
+    dipbench: Call, tmp_path: Path, further: list[Any], said: str
+) -> None:
+    answer = dipbench("slurm-script", "--out", tmp_path / "s", *further)
+    assert (answer.status, answer.out, answer.err.count("\n")) == (2, "", 1), answer.err
+    assert said in answer.err
+
+
+def test_watching_ends_where_no_one_builds(dipbench: Call, store: Path, tmp_path: Path) -> None:
+    shutil.copytree(store, tmp_path / "half")
+    plan = json.loads((tmp_path / "half" / "plan.json").read_text())
+    plan["seeds"].append(2)
+    (tmp_path / "half" / "plan.json").write_text(json.dumps(plan))
+    answer = dipbench("status", tmp_path / "half", "--watch")
+    assert answer.status == 0, answer.err
+    said = " ".join(answer.out.split())
+    assert "16 runs remain and no builder is at work: `dipbench train --out " in said
+
+
 def test_mistakes_are_one_line(dipbench: Call, store: Path, monkeypatch: Any) -> None:
     refused = dipbench("slurm-script", "--out", "s", "--form", "pbs")
     assert (refused.status, refused.err.count("\n")) == (2, 1)
+    both = dipbench("status", store, "--watch", "--json")
+    assert (both.status, both.out, both.err.count("\n")) == (2, "", 1)
     alone = dipbench("train", "--out", store, "--address", "auto")
     assert alone.status == 2
     assert alone.err == "dipbench: --address and --timeout are for --executor ray\n"
