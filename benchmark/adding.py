@@ -12,7 +12,7 @@ from .merging import Generation, merge, refuse_compact, run_sha256
 from .pictures import StoredObservations, read_images
 from .schema import USABLE
 from .scorefiles import SCORE_KEYS, commit_scores, committed_scores
-from .store import Manifest, check_writable, file_of, writing
+from .store import Manifest, check_writable, file_of, read_manifest, writing
 from .verifying import verify
 
 SHOWN = 5
@@ -41,6 +41,7 @@ def add(folder: Path, other: Path) -> Added:
     Raises:
         StoreError: if they do not go together, or `other` is damaged; nothing is changed then.
     """
+    read_manifest(folder)
     check_writable(folder)
     problems = verify(other)
     if problems:

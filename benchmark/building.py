@@ -11,11 +11,12 @@ from typing import Any
 
 from ..errors import StoreError
 from .executors import Executor, Unit
+from .joining import check_joins
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .merging import merge
 from .parts import finished_keys, list_parts
-from .pictures import read_images, read_observation
-from .plan import PLAN_PICTURES, Plan, read_plan
+from .pictures import StoredObservations, read_observation
+from .plan import PLAN_PICTURES, Plan, read_plan, read_planned_images
 from .schema import RunKey, row_order, supersedes
 from .store import (
     MANIFEST,
@@ -63,7 +64,7 @@ class Shard:
             StoreError: if it is not of that form with 1 <= i <= n.
         """
         index, _, count = text.partition("/")
-        if index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count):
+        if index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count):
             return cls(int(index), int(count))
         raise StoreError(f"{text!r} is no shard: write i/n with i from 1 to n, such as 2/8")
 
@@ -113,10 +114,13 @@ def build(
         The manifest of the merged benchmark; None for a shard, which leaves merging to `finish`.
 
     Raises:
-        StoreError: if there is no plan, another builder is at work, or the disk is full.
+        StoreError: if there is no plan, its runs cannot stand beside those that are there, another
+            builder is at work, or the disk is full.
     """
-    check_writable(folder)
     plan = read_plan(folder)
+    read_planned_images(folder, plan)
+    check_joins(folder, plan, StoredObservations(folder / PLAN_PICTURES))
+    check_writable(folder)
     with writing(folder), builder_lock(folder, str(shard)):
         remove_leftovers(folder)
         statuses, damaged = recorded(folder, plan)
@@ -152,17 +156,19 @@ def finish(folder: Path, patience: float = 0.0) -> Manifest:
         patience: seconds to wait for another process that merges or commits scores.
 
     Raises:
-        StoreError: if there is nothing to merge, another process merges, or the disk is full.
+        StoreError: if there is nothing to merge, or what cannot stand beside the runs that are
+            there, another process merges, or the disk is full.
     """
     if not folder.is_dir():
         raise StoreError(f"nothing to finish at {folder}: there is no such folder")
+    if not list_parts(folder / PARTS) and not (folder / MANIFEST).is_file():
+        raise StoreError(f"{folder} holds no finished runs yet: run `dipbench train` first")
     with writing(folder), builder_lock(folder, COMMITTING, patience):
         if not list_parts(folder / PARTS):
-            if (folder / MANIFEST).is_file():
-                return read_manifest(folder)
-            raise StoreError(f"{folder} holds no finished runs yet: run `dipbench train` first")
+            return read_manifest(folder)
         plan = read_plan(folder)
-        images = read_images(folder / PLAN_PICTURES)
+        images = read_planned_images(folder, plan)
+        check_joins(folder, plan, StoredObservations(folder / PLAN_PICTURES))
         pairs = [(image, task) for image in plan.images for task in plan.tasks]
         return merge(
             folder,

@@ -27,7 +27,16 @@ from .plan import PLAN
 from .schema import RunKey
 from .scorefiles import SCORE_KEYS, SCORES_SCHEMA, commit_scores, committed_scores
 from .staging import LazyObservations, Staging
-from .store import MANIFEST, PARTS, Manifest, check_writable, file_of, read_manifest, read_table
+from .store import (
+    MANIFEST,
+    PARTS,
+    Manifest,
+    check_writable,
+    file_of,
+    read_manifest,
+    read_table,
+    remove_bare,
+)
 
 PROTOCOL = "isnas"
 _SCRATCH = ".import-"
@@ -67,7 +76,18 @@ def import_published(
     for source in sources:
         if not Path(source).exists():
             raise RefusedError(f"nothing to import at {source}: there is no such file or folder")
+    is_new = not folder.exists()
     _check_target(folder)
+    try:
+        return _import(sources, folder, outputs, on_file)
+    finally:
+        if is_new:
+            remove_bare(folder)
+
+
+def _import(
+    sources: Sequence[Path | str], folder: Path, outputs: bool, on_file: Callable[[str], None]
+) -> Report:
     with builder_lock(folder, "import"), _scratch(folder) as scratch:
         staging = Staging(scratch)
         committed = _committed(folder)
@@ -93,7 +113,6 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _check_target(folder: Path) -> None:
-    check_writable(folder)
     if (folder / PLAN).is_file():
         raise StoreError(f"{folder} is a benchmark that is trained: import into another folder")
     if (folder / MANIFEST).is_file():
@@ -103,6 +122,7 @@ def _check_target(folder: Path) -> None:
                 f"{folder} holds runs of the protocol {name}, and published ones are of "
                 f"{PROTOCOL}: import into another folder"
             )
+    check_writable(folder)
 
 
 def _committed(folder: Path) -> set[RunKey]:

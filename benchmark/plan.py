@@ -8,12 +8,13 @@ from types import MappingProxyType
 from typing import Any
 
 from ..data import Image, Observation, parse_task
-from ..errors import GenotypeError, ProtocolError, StoreError
+from ..errors import DipbenchError, GenotypeError, StoreError
 from ..evaluate.protocol import Protocol
 from ..files import published
 from ..genotypes import ISNAS522, Genotype, sample, stratified
 from ..genotypes.reference import BY_TASK, REFERENCE
-from .pictures import Pair, write_pictures
+from .joining import check_joins
+from .pictures import Pair, read_images, write_pictures
 from .schema import RunKey, row_order
 from .store import writing
 
@@ -22,6 +23,20 @@ PLAN_PICTURES = "plan-images.h5"
 
 CHOICES = {"random": sample, "stratified": stratified}
 """What chooses a number of models by a seed: a longer choice begins with the shorter one."""
+
+MOST_SEED = 2**63 - 1
+"""The largest run seed that a file of runs holds."""
+
+_KINDS: Mapping[str, Any] = {
+    "name": str,
+    "models": list,
+    "images": dict,
+    "tasks": list,
+    "seeds": list,
+    "protocol": dict,
+    "observation_seed": int | None,
+    "outputs": bool,
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,9 @@ class Plan:
         protocol: resolved: precision and threads are those that every worker will use.
         observation_seed: of the draw of the observations; None where they come from elsewhere.
         outputs: whether smoothed outputs are kept.
+
+    Raises:
+        DipbenchError: if a seed is out of range.
     """
 
     name: str
@@ -47,6 +65,11 @@ class Plan:
     protocol: Protocol
     observation_seed: int | None = 0
     outputs: bool = False
+
+    def __post_init__(self) -> None:
+        for seed in self.seeds:
+            if not 0 <= seed <= MOST_SEED:
+                raise DipbenchError(f"seed {seed} is out of range: choose 0 to {MOST_SEED}")
 
     def run_keys(self) -> list[RunKey]:
         """Every run of the plan, in the order of a file's rows."""
@@ -92,14 +115,38 @@ def parse_models(text: str) -> tuple[str, ...]:
     """
     items: list[str] = []
     for item in filter(None, (part.strip() for part in text.split(","))):
-        path = Path(item)
-        named = _lines(path) if path.suffix and path.is_file() else [item]
-        items += [model for name in named for model in _expand(name)]
+        items += _models_of(item)
     if not items:
         raise GenotypeError(
             "no models are given: try isnas522, stratified:32, random:32:7 or 0,9,77"
         )
     return tuple(dict.fromkeys(items))
+
+
+def _models_of(item: str) -> list[str]:
+    """The models of an item of a list, which may be the name of a file."""
+    path = Path(item)
+    if not _is_like_a_file(item):
+        return _expand(item)
+    if path.is_file():
+        return [model for name in _lines(path) for model in _expand(name)]
+    try:
+        return _expand(item)
+    except GenotypeError as error:
+        raise GenotypeError(
+            f"there is no file {item}, and no model of that name: give a file with a model a line, "
+            "isnas522, indices or genotypes"
+        ) from error
+
+
+def _is_like_a_file(item: str) -> bool:
+    """Whether it has a suffix, or a folder before a `/`; of a genotype a block stands there.
+
+    >>> [_is_like_a_file(text) for text in ("a.txt", "lists/a", "nearest-identity-none/0", "9")]
+    [True, True, False, False]
+    """
+    front, slash, _ = item.partition("/")
+    return ":" not in item and bool(Path(item).suffix or (slash and "-" not in front))
 
 
 def _lines(path: Path) -> list[str]:
@@ -123,7 +170,7 @@ def _expand(item: str) -> list[str]:
 
 def _chosen(item: str) -> list[Genotype]:
     kind, count, seed = (*item.split(":", 2), "")[:3]
-    if not (count.isdigit() and (seed.isdigit() or not seed)):
+    if not (count.isdecimal() and (seed.isdecimal() or not seed)):
         raise GenotypeError(f"{item!r} is no {kind} choice of models: write {kind}:<count>:<seed>")
     return CHOICES[kind](int(count), int(seed or 0))
 
@@ -152,7 +199,11 @@ def make_plan(
     observation_seed: int | None = 0,
     outputs: bool = False,
 ) -> Plan:
-    """A plan from what a user names; models and tasks are brought to their text forms."""
+    """A plan from what a user names; models and tasks are brought to their text forms.
+
+    Raises:
+        DipbenchError: if a model, task or seed is none.
+    """
     return Plan(
         name=name,
         models=tuple(dict.fromkeys(model_text(model) for model in models)),
@@ -180,16 +231,10 @@ def freeze_plan(
         observations: what to train on, by image and task, where the plan has no seed to draw it.
 
     Raises:
-        StoreError: if the folder holds another plan; the message names what differs. Or if it
-            cannot be written.
+        StoreError: as `check_plan`, or if the folder cannot be written.
     """
+    check_plan(folder, plan, observations)
     if (folder / PLAN).is_file():
-        differing = _differences(read_plan(folder), plan)
-        if differing:
-            raise StoreError(
-                f"{folder} was planned with other {', '.join(differing)}: resume it with "
-                f"`dipbench train --out {folder}` alone, or choose another folder"
-            )
         return
     if plan.observation_seed is not None:
         observations = {
@@ -203,6 +248,32 @@ def freeze_plan(
         write_pictures(folder / PLAN_PICTURES, images, observations)
         with published(folder / PLAN) as temporary:
             temporary.write_text(json.dumps(plan.to_record(), indent=2) + "\n", encoding="utf-8")
+
+
+def check_plan(
+    folder: Path, plan: Plan, observations: Mapping[Pair, Observation] = MappingProxyType({})
+) -> None:
+    """See that a plan can be frozen in a folder, or is the one that is; nothing is written.
+
+    Args:
+        folder: of the benchmark; it need not be there.
+        plan: which runs it will hold.
+        observations: what to train on, where the plan has no seed to draw it.
+
+    Raises:
+        StoreError: if the folder holds another plan, or runs that the plan's cannot stand beside;
+            the message names what differs. Or if observations are missing.
+    """
+    if (folder / PLAN).is_file():
+        differing = _differences(read_plan(folder), plan)
+        if differing:
+            raise StoreError(
+                f"{folder} was planned with other {', '.join(differing)}: resume it with "
+                f"`dipbench train --out {folder}` alone, or choose another folder"
+            )
+    elif plan.observation_seed is None:
+        observations = _planned(plan, observations)
+    check_joins(folder, plan, observations)
 
 
 def _planned(plan: Plan, observations: Mapping[Pair, Observation]) -> Mapping[Pair, Observation]:
@@ -229,6 +300,7 @@ def read_plan(folder: Path) -> Plan:
         )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
+        _check_kinds(record)
         return Plan(
             name=record["name"],
             models=tuple(record["models"]),
@@ -239,8 +311,37 @@ def read_plan(folder: Path) -> Plan:
             observation_seed=record["observation_seed"],
             outputs=record["outputs"],
         )
-    except (ProtocolError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (DipbenchError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(f"{path} is damaged ({error}): restore it from a copy") from error
+
+
+def _check_kinds(record: Any) -> None:
+    """See that a plan's record holds what its users expect."""
+    for name, kind in _KINDS.items():
+        if not isinstance(record[name], kind):
+            raise TypeError(f"{name} is {record[name]!r:.40}")
+    if not all(isinstance(text, str) for text in (*record["models"], *record["tasks"])):
+        raise TypeError("models and tasks must be texts")
+    if not all(isinstance(sha256, str) for sha256 in record["images"].values()):
+        raise TypeError("images must have hashes")
+    if not all(type(seed) is int for seed in record["seeds"]):
+        raise TypeError("seeds must be whole numbers")
+
+
+def read_planned_images(folder: Path, plan: Plan) -> dict[str, Image]:
+    """The images of a plan by name.
+
+    Raises:
+        StoreError: if their file is damaged, or not of this plan.
+    """
+    path = folder / PLAN_PICTURES
+    images = read_images(path)
+    for name, sha256 in plan.images.items():
+        if name not in images or images[name].sha256 != sha256:
+            raise StoreError(
+                f"{path} does not hold the image {name} of the plan: restore both from a copy"
+            )
+    return {name: images[name] for name in plan.images}
 
 
 def _differences(one: Plan, other: Plan) -> list[str]:

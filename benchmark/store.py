@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -137,7 +138,7 @@ def read_manifest(folder: Path) -> Manifest:
         known = {name: record.pop(name) for name in Manifest.__dataclass_fields__ if name in record}
         manifest = Manifest(**{**known, "tasks": tuple(known["tasks"]), "further": record})
         manifest.check()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(
             f"{path} is damaged ({type(error).__name__}: {error}): restore it from a copy"
         ) from error
@@ -293,6 +294,12 @@ def remove_leftovers(folder: Path) -> None:
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
                 path.unlink()
+
+
+def remove_bare(folder: Path) -> None:
+    """Remove a folder that holds nothing but the locks of those who were refused."""
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {"builders"}:
+        shutil.rmtree(folder)
 
 
 def check_writable(folder: Path) -> None:

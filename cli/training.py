@@ -15,7 +15,15 @@ from ..benchmark.executors import Executor
 from ..benchmark.executors.local import LocalExecutor, default_workers
 from ..benchmark.logs import told
 from ..benchmark.pictures import Pair, StoredObservations, read_images
-from ..benchmark.plan import PLAN_PICTURES, Plan, freeze_plan, make_plan, parse_models, read_plan
+from ..benchmark.plan import (
+    Plan,
+    check_plan,
+    freeze_plan,
+    make_plan,
+    parse_models,
+    read_plan,
+    read_planned_images,
+)
 from ..benchmark.schema import RunKey
 from ..benchmark.store import check_writable, file_of
 from ..data import Image, Observation, load_images
@@ -103,7 +111,7 @@ def train(
     observations: Mapping[Pair, Observation] = {}
     if not plans:
         plan = read_plan(out)
-        pictures = list(read_images(out / PLAN_PICTURES).values())
+        pictures = list(read_planned_images(out, plan).values())
     else:
         settings = _protocol(protocol, size, iterations, threads)
         settings = settings.replace(precision=_precision(precision, device, executor))
@@ -120,6 +128,7 @@ def train(
         )
     trainer = _executor(executor, workers, device, address, timeout)
     share = Shard.parse(shard)
+    check_plan(out, plan, observations)
     if dry_run:
         _print_estimate(plan, pictures, LocalExecutor(workers, device), as_json)
         return
@@ -238,7 +247,7 @@ def _precision(name: str, device: str, executor: ExecutorName) -> str:
 
 
 def _seeds(text: str) -> list[int]:
-    if not all(item.strip().isdigit() for item in text.split(",")):
+    if not all(item.strip().isdecimal() for item in text.split(",")):
         raise DipbenchError(f"seeds {text!r} are no whole numbers: write them like 0,1,2")
     return [int(item) for item in text.split(",")]
 

@@ -1,5 +1,6 @@
 """Building by an executor in this process: what is trained, recorded, retried and merged."""
 
+import json
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +17,14 @@ from dipbench.benchmark.executors import Outcome, Unit
 from dipbench.benchmark.executors.local import LocalExecutor, default_workers
 from dipbench.benchmark.merging import Generation
 from dipbench.benchmark.parts import list_parts, read_part, write_part
-from dipbench.benchmark.plan import Plan
+from dipbench.benchmark.plan import PLAN, Plan, check_plan, freeze_plan, make_plan
 from dipbench.benchmark.schema import Run, RunKey
-from dipbench.benchmark.store import PARTS, read_manifest
+from dipbench.benchmark.store import PARTS, check_writable, read_manifest
 from dipbench.benchmark.training import train_run, train_unit
+from dipbench.data import Image, parse_task
 from dipbench.errors import DeviceError, DipbenchError, MissingExtraError, StoreError
 from dipbench.evaluate import fitting
+from dipbench.evaluate.protocol import get_protocol
 from dipbench.seeds import generator
 
 Freeze = Callable[..., Plan]
@@ -158,7 +161,40 @@ def test_nothing_to_build_or_merge_is_one_error(tmp_path: Path, frozen_plan: Fre
     assert not (tmp_path / "nowhere").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot write to"):
-        build(tmp_path / "file" / "inside", Here())
+        check_writable(tmp_path / "file" / "inside")
+
+
+def test_runs_of_another_plan_are_neither_trained_nor_merged(
+    tmp_path: Path, frozen_plan: Freeze
+) -> None:
+    plan = frozen_plan(tmp_path)
+    build(tmp_path, Here())
+    before = read_manifest(tmp_path)
+    record = {**plan.to_record(), "observation_seed": 9, "seeds": [0, 1]}
+    (tmp_path / PLAN).write_text(json.dumps(record))
+    executor = Here()
+    with pytest.raises(StoreError, match=r"another observation seed \(0 and not 9\)"):
+        build(tmp_path, executor)
+    assert executor.made == []
+    write_part(tmp_path / PARTS, [Run(plan.run_keys()[0]._replace(seed=1), "finished")])
+    with pytest.raises(StoreError, match=r"another observation seed \(0 and not 9\)"):
+        finish(tmp_path)
+    assert read_manifest(tmp_path) == before
+
+
+def test_observations_from_elsewhere_must_be_those_that_are_there(
+    tmp_path: Path, camera: Image
+) -> None:
+    task = "denoising-25"
+    protocol = get_protocol("quick")
+    plan = make_plan("other", ["deep-decoder"], [camera], [task], [0], protocol, None)
+    observed = [{("camera", task): parse_task(task).observe(camera, seed)} for seed in (0, 1)]
+    freeze_plan(tmp_path, plan, [camera], observed[0])
+    build(tmp_path, Here())
+    (tmp_path / PLAN).unlink()
+    with pytest.raises(StoreError, match="holds runs of another observation camera denoising-25"):
+        check_plan(tmp_path, plan, observed[1])
+    check_plan(tmp_path, plan, observed[0])
 
 
 # One run

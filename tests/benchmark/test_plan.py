@@ -17,7 +17,7 @@ from dipbench.benchmark.plan import (
     read_plan,
 )
 from dipbench.data import Image, parse_task
-from dipbench.errors import GenotypeError, StoreError
+from dipbench.errors import DipbenchError, GenotypeError, StoreError
 from dipbench.evaluate.protocol import get_protocol
 from dipbench.genotypes import ISNAS522, sample, stratified
 
@@ -147,6 +147,40 @@ def test_a_plan_with_an_unusable_protocol_is_damaged(tmp_path: Path, camera: Ima
     (tmp_path / PLAN).write_text(json.dumps(record))
     with pytest.raises(StoreError, match="threads is 0"):
         read_plan(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("seeds", ["a"]),
+        ("seeds", [0.5]),
+        ("seeds", [-1]),
+        ("seeds", [2**63]),
+        ("seeds", 0),
+        ("observation_seed", "x"),
+        ("images", {"camera": 5}),
+        ("images", []),
+        ("models", [5]),
+        ("tasks", "denoising-25"),
+        ("outputs", 1),
+        ("name", None),
+    ],
+)
+def test_a_field_of_another_kind_is_damage(
+    tmp_path: Path, camera: Image, field: str, value: Any
+) -> None:
+    freeze_plan(tmp_path, planned(camera), [camera])
+    record = json.loads((tmp_path / PLAN).read_text())
+    (tmp_path / PLAN).write_text(json.dumps({**record, field: value}))
+    with pytest.raises(StoreError, match=r"plan\.json is damaged .*restore it from a copy"):
+        read_plan(tmp_path)
+
+
+def test_seeds_are_those_that_a_file_holds(camera: Image) -> None:
+    assert planned(camera, seeds=[0, 2**63 - 1]).seeds == (0, 2**63 - 1)
+    for seed in (-1, 2**63):
+        with pytest.raises(DipbenchError, match=f"seed {seed} is out of range: choose 0 to"):
+            planned(camera, seeds=[seed])
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.7, 0.9, 0.99])

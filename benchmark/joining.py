@@ -1,0 +1,69 @@
+"""Seeing that a plan's runs can stand beside those that its folder holds, before any is trained."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..data import Observation
+from ..errors import ProtocolError, StoreError
+from ..evaluate.protocol import Protocol
+from .pictures import Pair, StoredObservations
+from .store import MANIFEST, Manifest, file_of, read_manifest
+
+if TYPE_CHECKING:
+    from .plan import Plan
+
+
+def check_joins(folder: Path, plan: "Plan", observations: Mapping[Pair, Observation]) -> None:
+    """See that the benchmark in a folder, if there is one, can take in the runs of a plan.
+
+    Args:
+        folder: the plan's.
+        plan: whose runs are to be trained or merged.
+        observations: what they are trained on, where the plan has no seed to draw it.
+
+    Raises:
+        StoreError: if the benchmark is compact, or of another protocol, observation seed, or
+            content of an image or observation.
+    """
+    if not (folder / MANIFEST).is_file():
+        return
+    manifest = read_manifest(folder)
+    if manifest.stride is not None:
+        raise StoreError(
+            f"{folder} is a compact benchmark, whose curves lack iterations: train into another "
+            "folder, or go on with the benchmark that it was made from"
+        )
+    differing = list(_differences(folder, manifest, plan, observations))
+    if differing:
+        raise StoreError(
+            f"{folder} holds runs of another {', '.join(differing)}: choose another folder for "
+            "this plan"
+        )
+
+
+def _differences(
+    folder: Path, manifest: Manifest, plan: "Plan", observations: Mapping[Pair, Observation]
+) -> Iterator[str]:
+    held, planned = _completed(manifest.protocol), plan.protocol.to_record()
+    names = [name for name in sorted({*held, *planned}) if held.get(name) != planned.get(name)]
+    if names:
+        yield f"protocol ({', '.join(names)})"
+    if manifest.observation_seed != plan.observation_seed:
+        yield f"observation seed ({manifest.observation_seed} and not {plan.observation_seed})"
+    for name, sha256 in plan.images.items():
+        if manifest.images.get(name, sha256) != sha256:
+            yield f"image {name}"
+    if plan.observation_seed is None and "images" in manifest.files:
+        stored = StoredObservations(file_of(folder, manifest, "images"))
+        for pair, observation in observations.items():
+            if pair in stored and stored[pair] != observation:
+                yield f"observation {' '.join(pair)}"
+
+
+def _completed(record: Mapping[str, object]) -> Mapping[str, object]:
+    """A recorded protocol with the settings that came after it; as it is if it is unusable."""
+    try:
+        return Protocol.from_record(record).to_record()
+    except ProtocolError:
+        return record

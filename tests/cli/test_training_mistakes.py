@@ -1,0 +1,111 @@
+"""What `train` and its like refuse: in one line, before anything is trained or written."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import h5py
+import pytest
+
+Call = Callable[..., Any]
+
+PLAN = ["--images", "camera", "--models", "deep-decoder", "--protocol", "quick", "--size", "64"]
+
+
+def refused(answer: Any, said: str) -> None:
+    assert (answer.status, answer.out, answer.err.count("\n")) == (2, "", 1), answer.err
+    assert said in answer.err
+
+
+@pytest.fixture
+def copy(store: Path, tmp_path: Path) -> Path:
+    return Path(copytree(store, tmp_path / "copy"))
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_runs_of_another_kind_are_not_mixed_with_those_that_are_there(
+    dipbench: Call, copy: Path, more: list[str]
+) -> None:
+    refused(dipbench("train", *PLAN, "--out", copy, *more), "was planned with other")
+    (copy / "plan.json").unlink()
+    before = sorted(copy.rglob("*"))
+    answer = dipbench("train", *PLAN, "--observation-seed", 3, "--out", copy, *more)
+    refused(answer, "holds runs of another protocol (iterations), observation seed (0 and")
+    assert sorted(copy.rglob("*")) == before
+
+
+def test_a_compact_benchmark_takes_no_runs(dipbench: Call, store: Path, tmp_path: Path) -> None:
+    assert dipbench("compact", store, "--out", tmp_path / "small").status == 0
+    refused(dipbench("train", *PLAN, "--out", tmp_path / "small"), "is a compact benchmark")
+    assert not (tmp_path / "small" / "plan.json").exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_observations_that_are_not_there_are_missed_before_a_folder_is_made(
+    dipbench: Call, store: Path, tmp_path: Path, more: list[str]
+) -> None:
+    plan = ["--images-from", store, "--models", "deep-decoder", "--tasks", "denoising-50"]
+    answer = dipbench("train", *plan, "--out", tmp_path / "new", *more)
+    refused(answer, "there are no observations of camera denoising-50")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (["--seeds", "9" * 23], "is out of range: choose 0 to 9223372036854775807"),
+        (["--seeds", "²"], "are no whole numbers"),
+        (["--shard", "1/²"], "is no shard"),
+        (["--models", "random:²"], "is no random choice"),
+        (["--models", "nosuch.txt"], "there is no file nosuch.txt"),
+        (["--models", "lists/nosuch"], "there is no file lists/nosuch"),
+    ],
+)
+def test_what_is_no_plan_makes_no_folder(
+    dipbench: Call, tmp_path: Path, changed: list[str], said: str
+) -> None:
+    refused(dipbench("train", *PLAN, *changed, "--out", tmp_path / "new"), said)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("command", [["train", "--dry-run"], ["train"]])
+def test_a_plan_without_its_pictures_is_one_line(
+    dipbench: Call, copy: Path, command: list[str]
+) -> None:
+    with h5py.File(copy / "plan-images.h5", "r+") as file:
+        file.move("images/camera", "images/other")
+    refused(dipbench(*command, "--out", copy), "does not hold the image camera of the plan")
+
+
+@pytest.mark.parametrize("name", ["plan.json", "benchmark.json"])
+def test_deep_nesting_is_damage(dipbench: Call, copy: Path, name: str) -> None:
+    (copy / name).write_text("[" * 100_000)
+    commands: list[list[Any]] = [["train", "--out", copy], ["status", copy]]
+    if name == "benchmark.json":
+        commands += [["finish", copy], ["info", "--store", copy]]
+        assert "is damaged (RecursionError" in dipbench("verify", copy).out
+    for command in commands:
+        refused(dipbench(*command), f"{name} is damaged")
+
+
+def test_what_is_refused_leaves_no_folder(dipbench: Call, store: Path, tmp_path: Path) -> None:
+    refused(dipbench("add", tmp_path / "none", store), "there is no such folder")
+    (tmp_path / "empty").mkdir()
+    refused(dipbench("finish", tmp_path / "empty"), "holds no finished runs yet")
+    refused(dipbench("train", "--out", tmp_path / "none"), "holds no plan")
+    dipbench("import", tmp_path / "empty", "--out", tmp_path / "none")
+    (tmp_path / "text").write_text("no archive")
+    assert dipbench("import", tmp_path / "text", "--out", tmp_path / "none").status == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "text"]
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_a_plan_of_the_runs_that_are_there_goes_on(dipbench: Call, tmp_path: Path) -> None:
+    plan = [*PLAN, "--iterations", 2, "--out", tmp_path / "a"]
+    assert dipbench("train", *plan).status == 0
+    (tmp_path / "a" / "plan.json").unlink()
+    again = dipbench("train", *plan, "--seeds", "0,1", "--json")
+    assert again.status == 0, again.err
+    assert json.loads(again.out)["made"] == {"finished": 1}
