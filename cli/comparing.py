@@ -8,7 +8,7 @@ import typer
 from ..errors import ImageError
 from . import degraded, options
 from .output import console, print_json, progress_bar, table
-from .targets import FIGURES, check_apart, check_target, writing
+from .targets import FIGURES, check_apart, check_target
 
 if TYPE_CHECKING:
     from ..data import Image, Observation, Task
@@ -94,8 +94,7 @@ def compare(
         from ..analysis.plots import save
         from ..analysis.plots_restoration import comparison_sheet
 
-        with writing(sheet):
-            save(comparison_sheet(rows, observation, known, f"{Path(image).stem}, {wanted}"), sheet)
+        save(comparison_sheet(rows, observation, known, f"{Path(image).stem}, {wanted}"), sheet)
     degraded.tell_missing_lpips(rows[0].quality)
     if as_json:
         plain = [{k: v for k, v in vars(row).items() if k != "image"} for row in rows]

@@ -9,7 +9,7 @@ from . import degraded, options
 from .comparing import compare
 from .compressing import compress, decompress
 from .output import console, facts_table, notes, print_json, progress_bar, table
-from .targets import FIGURES, PICTURES, check_apart, check_target, writing
+from .targets import FIGURES, PICTURES, check_apart, check_target
 
 if TYPE_CHECKING:
     from ..analysis.search.isnas import SearchResult
@@ -123,8 +123,7 @@ def restore(
         from ..analysis.plots import save
         from ..analysis.plots_restoration import dynamics
 
-        with writing(plot):
-            save(dynamics(made), plot)
+        save(dynamics(made), plot)
     if as_json:
         print_json(degraded.plain(_facts(made, out)))
     else:
@@ -225,8 +224,7 @@ def search(
         from ..analysis.plots import save
         from ..analysis.plots_restoration import search_course
 
-        with writing(course):
-            save(search_course(found), course)
+        save(search_course(found), course)
     facts = {
         "selected": found.selected,
         "scored": len(found.scores),
