@@ -370,6 +370,15 @@ def test_an_import_goes_into_no_other_kind_of_benchmark(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
+def test_damaged_pictures_of_what_is_there_are_one_error(store: Path, tmp_path: Path) -> None:
+    copy, empty = Path(shutil.copytree(store, tmp_path / "copy")), tmp_path / "empty"
+    path = file_of(copy, read_manifest(copy), "images")
+    path.write_bytes(b"x" * path.stat().st_size)
+    empty.mkdir()
+    with pytest.raises(StoreError, match=r"cannot be read .*restore it from a copy"):
+        import_published([empty], copy)
+
+
 def test_the_command_reports_and_exits_with_1_where_something_is_refused(
     tree: Path, tmp_path: Path
 ) -> None:
