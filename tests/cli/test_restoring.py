@@ -166,7 +166,7 @@ def full(*_, **__):
 
 
 def test_a_full_disk_takes_one_line(dipbench, files, monkeypatch):
-    monkeypatch.setattr("dipbench.analysis.plots.save", full)
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
     answer = restore(dipbench, files, "--plot", files / "d.png")
     assert (answer.status, len(answer.err.splitlines())) == (2, 1)
     assert "d.png: No space left on device" in answer.err
