@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..evaluate.registry import get_score
-from ..evaluate.scoring import How, score_models
+from ..evaluate.scoring import How, initialisations_of, score_models
 from ..seeds import generator
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .parts import list_parts, remove_parts, set_aside
@@ -27,9 +27,6 @@ SCORE_PARTS = "score-parts"
 MODELS_PER_PART = 8
 SECONDS_PER_PART = 10.0
 """After so long a part has fewer models, since a killed process loses the one that it is at."""
-
-COSTLY_INITIALISATIONS = 4
-"""Per model, for scores that need backward passes."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +53,15 @@ def score_store(
 
     A value that is there already, made in that way, stays as it is, whatever its seed, which is
     not recorded: a model is given the initialisations that it lacks alone. So a scoring resumes
-    after any end.
+    after any end. In an imported benchmark a model that has a value is given no other: published
+    values and one's own are not to be averaged.
 
     Args:
         folder: a finished benchmark.
         names: of the scores.
         how: `table` or `search`, see `evaluate.scoring.score_models`.
         initialisations: per model, for scores that need forward passes only; those that need
-            backward passes have `COSTLY_INITIALISATIONS`, those that need none one.
+            backward passes have 4, those that need none one.
         seed: of the initialisations that are made.
         device: where networks are run.
         sample: score so many of the models alone, drawn by `seed`.
@@ -80,7 +78,8 @@ def score_store(
     images, observations = read_images(pictures), StoredObservations(pictures)
     with writing(folder, "score"), builder_lock(folder, "scoring"):
         models = _sampled(bench.models, sample, seed)
-        work = _work(folder, bench.pairs, models, names, how, initialisations)
+        least = 1 if "imported_from" in bench.manifest.further else initialisations
+        work = _work(folder, bench.pairs, models, names, how, least)
         on_start(sum(len(models) for _, _, _, models in work))
         for image, task, missing, models in work:
             records = score_models(
@@ -90,7 +89,6 @@ def score_store(
                 missing,
                 how,
                 initialisations=initialisations,
-                costly_initialisations=COSTLY_INITIALISATIONS,
                 seed=seed,
                 protocol=bench.protocol,
                 observation=observations[image, task],
@@ -137,8 +135,7 @@ def _complete(
     score = get_score(name)
     # Scores of the network itself are made in one way alone.
     way = "search" if score.inputs == "network" else how
-    count = initialisations if score.cost.forward else 1
-    count = COSTLY_INITIALISATIONS if score.cost.backward else count
+    count = initialisations_of(score, initialisations)
     asked = (pc.field("score") == name) & (pc.field("how") == way)
     own = held.filter(asked & (pc.field("initialisation") < count))
     found = own.group_by(["image", "task", "model"]).aggregate(

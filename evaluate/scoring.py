@@ -22,6 +22,25 @@ if TYPE_CHECKING:
 
 How = Literal["table", "search"]
 
+COSTLY_INITIALISATIONS = 4
+"""Per model, for scores that need backward passes, where no number is given."""
+
+
+def initialisations_of(score: Score, asked: int, costly: int = COSTLY_INITIALISATIONS) -> int:
+    """On how many initialisations a score is taken.
+
+    Args:
+        score: it needs no pass at all, forward passes only, or backward ones too.
+        asked: where it needs forward passes only.
+        costly: where it needs backward passes.
+
+    >>> [initialisations_of(get_score(name), 32) for name in ("macs", "psd_99_per_bw", "grad_norm")]
+    [1, 32, 4]
+    """
+    if score.cost.backward:
+        return costly
+    return asked if score.cost.forward else 1
+
 
 def score_models(
     models: Iterable[Model],
@@ -31,7 +50,7 @@ def score_models(
     how: How = "search",
     *,
     initialisations: int = 32,
-    costly_initialisations: int = 4,
+    costly_initialisations: int = COSTLY_INITIALISATIONS,
     seed: int = 0,
     size: int | None = None,
     channels: int | None = None,
@@ -91,12 +110,13 @@ def score_models(
     truth = load_image(image, size=size)
     maker = _Maker(
         how=how,
+        scores=chosen,
         counts=(initialisations, costly_initialisations),
         channels=channels or (1 if how == "table" else truth.channels),
         observation=observation or task.observe(truth, observation_seed),
         probe=(truth.name, task, protocol, seed, resolve_device(device)),
     )
-    return (record for model in models for record in maker.records(model, chosen))
+    return (record for model in models for record in maker.records(model))
 
 
 class _Maker:
@@ -105,26 +125,27 @@ class _Maker:
     def __init__(
         self,
         how: How,
+        scores: list[Score],
         counts: tuple[int, int],
         channels: int,
         observation: Observation,
         probe: "tuple[str, Task, Protocol, int, torch.device]",
     ) -> None:
-        self.how = how
-        self.initialisations, self.costly = counts
+        self.how, self.scores = how, scores
+        self.count = {score.name: initialisations_of(score, *counts) for score in scores}
         self.channels = channels
         self.observation = observation
         self.image = Spectra(observation.observed)
         self.name, self.task, self.protocol, self.seed, self.device = probe
 
-    def records(self, model: Model, scores: list[Score]) -> Iterator[dict[str, Any]]:
+    def records(self, model: Model) -> Iterator[dict[str, Any]]:
         """All records of one model, initialisation by initialisation."""
         if callable(model):
             raise ScoreError("a module has weights of its own: give a genotype or a network's name")
-        for index in range(max(map(self._count, scores), default=0)):
+        for index in range(max(self.count.values(), default=0)):
             probe = self._probe(model, index)
             name = probe.name
-            wanted = [one for one in scores if index < self._count(one)]
+            wanted = [one for one in self.scores if index < self.count[one.name]]
             output = cache(partial(self._output, probe))
             for one in wanted:
                 value, reason = self._value(one, probe, output)
@@ -149,12 +170,6 @@ class _Maker:
             return compute(one, output(), self.image), ""
         except Exception as error:
             return None, f"{type(error).__name__}: {error}"
-
-    def _count(self, one: Score) -> int:
-        """Initialisations that a score is taken on."""
-        if one.cost.backward:
-            return self.costly
-        return self.initialisations if one.cost.forward else 1
 
     def _probe(self, model: Model, index: int) -> Probe:
         return Probe(

@@ -1,6 +1,7 @@
 """Scoring a benchmark: resumed after an interruption, missing values kept and counted."""
 
 import errno
+import json
 import runpy
 import threading
 import time
@@ -144,6 +145,23 @@ def test_a_score_of_fewer_initialisations_is_not_made_for_ever(make_store):
         SCORES.pop("costly")
     assert left == [10, 0]
     assert values(folder)["score"].value_counts().to_dict() == {"costly": 40, "counted": 10}
+
+
+def test_published_values_are_not_mixed_with_ones_own(make_store):
+    folder = make_store("store")
+    score_store(folder, ["psd_99_per_bw"], initialisations=1, sample=6)
+    before = values(folder)
+    path = folder / "benchmark.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "imported_from": ["a.zip"]}))
+    left = []
+    score_store(folder, ["psd_99_per_bw"], initialisations=2, on_start=left.append)
+    score_store(folder, ["psd_99_per_bw"], initialisations=2, on_start=left.append)
+    assert left == [4, 0]
+    after = values(folder)
+    pd.testing.assert_frame_equal(
+        after[after["model"].isin(before["model"])].reset_index(drop=True), before
+    )
+    assert len(after) == 6 + 2 * 4
 
 
 # Beside other processes
