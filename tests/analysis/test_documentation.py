@@ -43,6 +43,8 @@ def test_what_it_says_of_the_pilot() -> None:
     assert (
         published.max() < table["tau_directed"][["primitive_attenuation", "parameters_used"]].min()
     )
+    short = table.loc["loss_after_100", ["tau_directed", "tau_low", "tau_high"]].astype(float)
+    assert (table["direction"]["loss_after_100"], *short.round(2)) == ("lower", 0.08, -0.35, 0.20)
     assert published.idxmax() == "psd_db_strip_mse"
     [truth] = seed_reliability(pilot).to_dict("records")
     assert [round(truth[name], 2) for name in ("reliability", "ceiling")] == [0.77, 0.87]
