@@ -17,6 +17,14 @@ def test_the_average_is_the_mean_of_the_images_taus(bench):
     assert frame.loc[SCORE, "tau_directed"] == pytest.approx(-np.mean(taus))
     assert frame.loc[SCORE, "images"] == 2
     assert not frame.loc[SCORE, "images_resampled"]
+    assert frame["p_max"].between(1 / 1001, 1).all()
+    alone = correlate_over_images(bench, scores=[SCORE]).set_index("score")
+    assert alone.loc[SCORE, "p_max"] <= frame.loc[SCORE, "p_max"]
+    flat = bench.score_rows["score"] == "psd_db_mse"
+    draws = np.random.default_rng(0).normal(size=flat.sum())
+    bench.score_rows.loc[flat, "value"] = draws
+    frame = correlate_over_images(bench).set_index("score")
+    assert frame.loc["psd_db_mse", "p_max"] > 0.05 > frame.loc[SCORE, "p_max"]
 
 
 def test_images_are_resampled_from_six_on(make_bench):

@@ -153,6 +153,20 @@ def test_holm_counts_every_score_once(bench):
     assert alone["p_holm"].item() == alone["p_value"].item()
 
 
+def test_the_picks_are_those_of_the_declared_end_on_every_seed(bench):
+    rows = correlate(bench, "camera", scores=[SCORE], k=5).set_index("score")
+    runs = bench.runs[bench.runs["image"] == "camera"]
+    psnr = runs.pivot(index="model", columns="seed", values="best_psnr_smooth")
+    scored = bench.score_rows.query("image == 'camera' and score == @SCORE")
+    picked = scored.groupby("model")["value"].mean().nsmallest(5).index
+    assert rows.loc[SCORE, "best_psnr"] == pytest.approx(psnr.mean(axis=1)[picked].max())
+    turns = [
+        psnr[1 - seed][psnr[seed].idxmax()] - psnr[1 - seed][psnr.loc[picked, seed].idxmax()]
+        for seed in (0, 1)
+    ]
+    assert rows.loc[SCORE, "regret_crossfit"] == pytest.approx(np.mean(turns))
+
+
 @pytest.mark.parametrize(
     ("asked", "told"),
     [

@@ -13,6 +13,7 @@ from dipbench.analysis.specificity import (
     diagonal_advantage,
     score_transfer,
 )
+from dipbench.analysis.tables import scores_over_images
 
 IMAGES = ("a", "b", "c", "d")
 SCORE = "psd_db_strip_mse"
@@ -35,6 +36,14 @@ def test_a_score_that_saw_the_image_ranks_it_best(four):
     assert found.taus[0, 1] == pytest.approx(kendall(moved, "b", "denoising", SCORE).tau_directed)
     assert found.interval.low > 0
     assert found.p_value == 1 / 24
+
+
+def test_own_and_other_images_are_told_apart(four):
+    found = score_transfer(four, "denoising", SCORE)
+    row = scores_over_images(four, "denoising").set_index("score").loc[SCORE]
+    others = found.taus[~np.eye(len(IMAGES), dtype=bool)]
+    assert row["own_tau_directed"] == pytest.approx(np.trace(found.taus) / len(IMAGES))
+    assert row["other_tau_directed"] == pytest.approx(others.mean())
 
 
 def test_a_score_that_saw_another_image_has_no_advantage(four):
