@@ -153,6 +153,8 @@ makeTable("reliability", "Reliability", fixed("reliability"));
 makeTable("score_reliability", "Reliability of the scores", fixed("score_reliability"), { follow: both });
 makeFigure("resemblance", both, resemblance);
 makeFigure("transfer", ["task"], transfer);
+// Of one image each of these would give the same reason again.
+find("of-several-images").hidden = data.transfer.every((part) => part.reason);
 makeTable("variance", "Variance of PSNR", fixed("variance"), { follow: ["task"], every: "all tasks" });
 makeFigure("specificity", ["task", "score"], specificity);
 makeTable("specificity", "Image-specific scores", fixed("specificity"), { follow: ["task"], sort: "advantage", every: "all tasks", onRow: (row) => choose({ score: row.score }) });
