@@ -11,6 +11,7 @@ import typer
 from ..benchmark import load
 from ..benchmark.building import WHOLE, Progress, Shard, build, read_progress
 from ..benchmark.building import finish as merge_parts
+from ..benchmark.choosing import parse_models
 from ..benchmark.executors import Executor
 from ..benchmark.executors.local import LocalExecutor, default_workers
 from ..benchmark.logs import told
@@ -20,7 +21,6 @@ from ..benchmark.plan import (
     check_plan,
     freeze_plan,
     make_plan,
-    parse_models,
     read_plan,
     read_planned_images,
 )

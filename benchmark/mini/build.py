@@ -20,12 +20,13 @@ from pathlib import Path
 import dipbench
 from dipbench.benchmark.building import finish, read_progress
 from dipbench.benchmark.card import read_sections
+from dipbench.benchmark.choosing import parse_models
 from dipbench.benchmark.compacting import Part, compact
 from dipbench.benchmark.executors import Executor
 from dipbench.benchmark.executors.local import LocalExecutor
 from dipbench.benchmark.keeping import RECORD, keep, restore
 from dipbench.benchmark.loading import shipped_folder
-from dipbench.benchmark.plan import PLAN, freeze_plan, make_plan, parse_models
+from dipbench.benchmark.plan import PLAN, freeze_plan, make_plan
 from dipbench.benchmark.store import MANIFEST
 from dipbench.cli.training import run_build
 from dipbench.data import load_image

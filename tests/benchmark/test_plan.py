@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dipbench.benchmark.choosing import parse_models
 from dipbench.benchmark.pictures import read_images, read_observation
 from dipbench.benchmark.plan import (
     PLAN,
     PLAN_PICTURES,
     freeze_plan,
     make_plan,
-    parse_models,
     read_plan,
 )
 from dipbench.data import Image, parse_task
