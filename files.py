@@ -9,12 +9,18 @@ from secrets import token_hex
 
 from platformdirs import user_cache_path
 
+from .errors import DipbenchError, one_line
+
 
 @contextmanager
-def published(path: Path | str) -> Iterator[Path]:
+def published(path: Path | str, refused: type[DipbenchError] | None = None) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on leaving without an error, rename it there.
 
     The content reaches the disk before the name does. On an error nothing is left behind.
+
+    Args:
+        path: of the file.
+        refused: raised, in one line, in place of the `OSError` of a full disk and the like.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
@@ -31,8 +37,10 @@ def published(path: Path | str) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
         _sync_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if refused is not None and isinstance(error, OSError):
+            raise refused(f"cannot write {path}: {one_line(error.strerror or error)}") from error
         raise
 
 

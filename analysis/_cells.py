@@ -155,8 +155,13 @@ def weights_of(cell: Cell, weights: Floats, known: NDArray[np.bool_]) -> Floats:
         weights: (resamples, models) of `shared_weights`.
         known: (models,) which of them count.
     """
-    enough = np.unique(cell.groups[known]).size >= MINIMUM_GROUPS
-    return weights[:, known] if enough else np.zeros_like(weights[:, known])
+    own = weights[:, known]
+    return own if has_enough_codes(cell, known) else np.zeros_like(own)
+
+
+def has_enough_codes(cell: Cell, known: NDArray[np.bool_]) -> bool:
+    """Whether the known models have as many upsample codes as a bootstrap needs."""
+    return np.unique(cell.groups[known]).size >= MINIMUM_GROUPS
 
 
 def score_names(cell: Cell, names: Sequence[str] | None) -> list[str]:

@@ -72,7 +72,7 @@ def psnr_by_seed(
     psnr = np.full((len(models), len(known)), np.nan)
     for column, seed in enumerate(known):
         mine = runs[runs["seed"] == seeds[column]]
-        if len(mine) and not (not isinstance(by, str) and by >= mine["length"].max()):
+        if len(mine) and (isinstance(by, str) or by < mine["length"].max()):
             psnr[:, column] = _replayed(bench, image, task, seed, by, models)
     return known, psnr
 

@@ -47,8 +47,7 @@ def correlate_over_images(
 
     Returns:
         One row per (task, score), `p_max` adjusted for all the scores of the task; an image on
-        which the score has no tau is left out of the mean
-        and counted in `images_missing`.
+        which the score has no tau is left out of the mean and counted in `images_missing`.
 
     Raises:
         QueryError: An unknown name, or no task with a score on at least two images.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import QueryError
 from . import association, resampling, resampling_top, selection
-from ._cells import Cell, score_names, shared_weights, weights_of
+from ._cells import Cell, has_enough_codes, score_names, shared_weights, weights_of
 from ._columns import describe
 from ._directions import declared_sign, directed, direction
 from .baselines import judged_cell, judged_cells
@@ -223,7 +223,7 @@ def _judge(
         row |= {f"{statistic}_low": ends.low, f"{statistic}_high": ends.high}
     row["undefined_resamples"] = int((~np.isfinite(resampled["tau"])).sum())
     picked, reasons = _picks(cell, name, known, k)
-    if np.unique(cell.groups[known]).size < resampling.MINIMUM_GROUPS:
+    if not has_enough_codes(cell, known):
         reasons.append(FEW_GROUPS)
     return row | picked | {"reason": "; ".join(reasons) or None}, resampled["tau"]
 

@@ -9,7 +9,7 @@ import pandas as pd
 from ..benchmark.schema import USABLE
 from ..errors import DipbenchError
 from ..evaluate.stopping import STOPPING, get_criterion
-from ._cells import finite_mean, read_cells
+from ._cells import Cell, finite_mean, read_cells
 from ._columns import describe
 from ._truth import Floats
 
@@ -54,37 +54,46 @@ def stopping_losses(
     names = [name for name in STOPPING if name != "oracle"] if criteria is None else criteria
     for name in names:
         get_criterion(name)
+    runs = bench.to_frame()
+    usable = runs[runs["status"].isin(USABLE)]
     rows = [
-        _row(bench, cell.image, cell.task, cell.seeds, name)
+        _row(bench, cell, _runs_of(usable, cell), name)
         for cell in read_cells(bench, image, task, scored=False)
         for name in names
     ]
     return describe(pd.DataFrame(rows, columns=list(COLUMNS)), kind="psnr_smooth")
 
 
-def _row(
-    bench: Any, image: str, task: str, seeds: Sequence[int | None], name: str
-) -> dict[str, object]:
-    row: dict[str, object] = {"image": image, "task": task, "criterion": name, "n": 0}
+def _runs_of(runs: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+    """Those of the image and task, and of the seeds that all models share."""
+    here = (runs["image"] == cell.image) & (runs["task"] == cell.task)
+    return runs[here if None in cell.seeds else here & runs["seed"].isin(cell.seeds)]
+
+
+def _row(bench: Any, cell: Cell, runs: pd.DataFrame, name: str) -> dict[str, object]:
+    row: dict[str, object] = {
+        "image": cell.image,
+        "task": cell.task,
+        "criterion": name,
+        "n": 0,
+    }
     replayed, reason = [], ""
-    for seed in seeds:
+    for seed in cell.seeds:
         try:
-            replayed.append(_of_seed(bench, image, task, seed, name))
+            replayed.append(_of_seed(bench, cell, runs, seed, name))
         except DipbenchError as error:
             reason = str(error)
-    usable = _usable(bench, image, task, seeds)
     if not replayed:
-        return row | {"left_out": usable, "reason": reason}
+        return row | {"left_out": len(runs), "reason": reason}
     losses = finite_mean(np.stack([lost for lost, _, _ in replayed], axis=1))
     losses = losses[np.isfinite(losses)]
     kept = np.concatenate([at for _, at, _ in replayed])
     last = np.concatenate([ends for _, _, ends in replayed])
     used = np.isfinite(kept)
-    left_out = usable - int(used.sum())
     first, middle, third, most = np.quantile(losses, [0.25, 0.5, 0.75, 1])
     return row | {
         "n": len(losses),
-        "left_out": left_out,
+        "left_out": len(runs) - int(used.sum()),
         "lost": middle,
         "lost_quartile_1": first,
         "lost_quartile_3": third,
@@ -95,23 +104,12 @@ def _row(
     }
 
 
-def _usable(bench: Any, image: str, task: str, seeds: Sequence[int | None]) -> int:
-    """How many usable runs of these seeds there are."""
-    runs = bench.to_frame()
-    here = (runs["image"] == image) & (runs["task"] == task) & runs["status"].isin(USABLE)
-    if None not in seeds:
-        here &= runs["seed"].isin(seeds)
-    return int(here.sum())
-
-
 def _of_seed(
-    bench: Any, image: str, task: str, seed: int | None, name: str
+    bench: Any, cell: Cell, runs: pd.DataFrame, seed: int | None, name: str
 ) -> tuple[Floats, Floats, Floats]:
     """A model each: dB lost, iteration kept, and the run's last one."""
-    best = bench.query_many(None, image, task, seed=seed)
-    stopped = bench.query_many(None, image, task, seed=seed, stopping=name)
-    runs = bench.to_frame()
-    runs = runs[(runs["image"] == image) & (runs["task"] == task)]
+    best = bench.query_many(None, cell.image, cell.task, seed=seed)
+    stopped = bench.query_many(None, cell.image, cell.task, seed=seed, stopping=name)
     if seed is not None:
         runs = runs[runs["seed"] == seed]
     lengths = runs.set_index("model")["length"].reindex(stopped["model"])

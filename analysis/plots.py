@@ -42,11 +42,8 @@ def save(figure: Figure, path: str | Path) -> Path:
         raise QueryError(f"cannot write a figure as {path.name!r}: end it in {', '.join(FORMATS)}")
     # Without a date the same figure is the same file.
     metadata = {".png": None, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[ending]
-    try:
-        with style(), published(path) as temporary:
-            figure.savefig(temporary, format=ending[1:], metadata=metadata)
-    except OSError as error:
-        raise QueryError(f"cannot write {path}: {error.strerror or error}") from error
+    with style(), published(path, QueryError) as temporary:
+        figure.savefig(temporary, format=ending[1:], metadata=metadata)
     return path
 
 

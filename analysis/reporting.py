@@ -79,11 +79,8 @@ def report(
             f"the report would take {len(content) / 1e6:.1f} MB, more than 10: report on a part "
             "of the benchmark"
         )
-    try:
-        with published(path) as temporary:
-            temporary.write_bytes(content)
-    except OSError as error:
-        raise QueryError(f"cannot write {path}: {error.strerror or error}") from error
+    with published(path, QueryError) as temporary:
+        temporary.write_bytes(content)
     return Path(path)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ..errors import StoreError
+from .joining import differing_observations, differing_settings
 from .locking import COMMITTING, builder_lock
 from .merging import Generation, merge, refuse_compact, run_sha256
 from .pictures import StoredObservations, read_images
@@ -83,11 +84,7 @@ def check_alike(folder: Path, mine: Manifest, other: Path, theirs: Manifest) -> 
     Raises:
         StoreError: if they are of two protocols, observation seeds, or contents of one image.
     """
-    differing = [
-        name
-        for name in sorted({*mine.protocol, *theirs.protocol})
-        if mine.protocol.get(name) != theirs.protocol.get(name)
-    ]
+    differing = differing_settings(mine.protocol, theirs.protocol)
     if differing:
         raise StoreError(
             f"{other} was trained under another protocol than {folder} ({', '.join(differing)}): "
@@ -109,7 +106,7 @@ def _check_observations(folder: Path, mine: Manifest, theirs: StoredObservations
     own = StoredObservations(file_of(folder, mine, "images"))
     _refuse(
         "observations that differ",
-        (" ".join(pair) for pair in theirs if pair in own and own[pair] != theirs[pair]),
+        (" ".join(pair) for pair in differing_observations(own, theirs)),
     )
 
 

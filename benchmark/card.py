@@ -118,7 +118,7 @@ def card_text(manifest: "Manifest", runs: pa.Table) -> str:
         f"Generation {manifest.generation}, content `{manifest.content_sha256}`.",
         "Ask it with dipbench (`dipbench.load(folder)`), or read its files as they are.",
         "## Files\n\n" + _table(("role", "file", "bytes", "SHA-256"), files),
-        "## How it was made\n\n" + (IMPORTED if "imported_from" in manifest.further else TRAINED),
+        "## How it was made\n\n" + (IMPORTED if manifest.is_imported else TRAINED),
         _table(("image", "task", "seeds", "models", "runs", *_COUNTED), _counts(runs)),
         _table(("setting", "value"), _settings(manifest.protocol)),
         "## Columns of the runs\n\n" + _table(("column", "what"), columns),

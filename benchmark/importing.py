@@ -28,6 +28,7 @@ from .schema import RunKey
 from .scorefiles import SCORE_KEYS, SCORES_SCHEMA, commit_scores, committed_scores
 from .staging import LazyObservations, Staging
 from .store import (
+    IMPORTED_FROM,
     MANIFEST,
     PARTS,
     Manifest,
@@ -203,7 +204,7 @@ def _merge(
             makers[pair] = partial(read_observation, stored_in, pair)
         elif pair in chosen:
             makers[pair] = partial(_made, staging, pair, chosen[pair])
-    earlier = before.further.get("imported_from", []) if before else []
+    earlier = before.further.get(IMPORTED_FROM, []) if before else []
     blank = Manifest(
         name=folder.resolve().name,
         generation=0,
@@ -217,7 +218,7 @@ def _merge(
         environment={"imported by": f"dipbench {environment().get('dipbench', 'not installed')}"},
         content_sha256="",
         files={},
-        further={"imported_from": list(dict.fromkeys([*earlier, *sources]))},
+        further={IMPORTED_FROM: list(dict.fromkeys([*earlier, *sources]))},
     )
 
     def images() -> Iterator[Image]:

@@ -45,8 +45,7 @@ def check_joins(folder: Path, plan: "Plan", observations: Mapping[Pair, Observat
 def _differences(
     folder: Path, manifest: Manifest, plan: "Plan", observations: Mapping[Pair, Observation]
 ) -> Iterator[str]:
-    held, planned = _completed(manifest.protocol), plan.protocol.to_record()
-    names = [name for name in sorted({*held, *planned}) if held.get(name) != planned.get(name)]
+    names = differing_settings(_completed(manifest.protocol), plan.protocol.to_record())
     if names:
         yield f"protocol ({', '.join(names)})"
     if manifest.observation_seed != plan.observation_seed:
@@ -56,9 +55,24 @@ def _differences(
             yield f"image {name}"
     if plan.observation_seed is None and "images" in manifest.files:
         stored = StoredObservations(file_of(folder, manifest, "images"))
-        for pair, observation in observations.items():
-            if pair in stored and stored[pair] != observation:
-                yield f"observation {' '.join(pair)}"
+        for pair in differing_observations(stored, observations):
+            yield f"observation {' '.join(pair)}"
+
+
+def differing_settings(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
+    """Names of the settings in which two recorded protocols differ.
+
+    >>> differing_settings({"size": 64, "stop": None}, {"size": 512})
+    ['size']
+    """
+    return [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
+
+
+def differing_observations(
+    held: Mapping[Pair, Observation], others: Mapping[Pair, Observation]
+) -> Iterator[Pair]:
+    """The pairs of which both have an observation, and not the same."""
+    return (pair for pair, other in others.items() if pair in held and held[pair] != other)
 
 
 def _completed(record: Mapping[str, object]) -> Mapping[str, object]:

@@ -203,9 +203,9 @@ class Benchmark:
         Raises:
             QueryError: if something is unknown; a model that is known but has no run is missing.
         """
-        ranking = self._ranking(image, task, Question(by, seed, **limits))
         if isinstance(models, str):
             raise QueryError(f"give a list of models, [{models!r}], or ask `query` for one")
+        ranking = self._ranking(image, task, Question(by, seed, **limits))
         places = self._runs.model_index
         indices = (
             np.arange(len(self.models))
@@ -349,9 +349,12 @@ class Benchmark:
         return index
 
     def _ranking(self, image: str, task: str | Task, question: Question) -> Ranking:
-        question.check()
         key = *self._names(image, task), question
-        found = self._rankings.get(key)
+        try:
+            found = self._rankings.get(key)
+        except TypeError:  # a list, say, is no key, nor a question
+            question.check()
+            raise
         if found is None:
             found = rank(self._runs, self._curves, key[:2], question, self._noise)
             if len(self._rankings) >= KEPT_RANKINGS:

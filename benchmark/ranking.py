@@ -126,12 +126,13 @@ def rank(
         runs: of the benchmark.
         curves: read only where the runs' summaries do not answer.
         pair: image and task.
-        question: already checked; a `seed` of None takes the mean over those that all models share.
+        question: of its `seed`, None takes the mean over the seeds that all models share.
         noise: see `run_values`.
 
     Raises:
-        QueryError: if no run answers it.
+        QueryError: if the question is none, or no run answers it.
     """
+    question.check()
     found = runs.pair(*pair)
     columns = _shared_seeds(found) if question.seed is None else [found.seed_index(question.seed)]
     rows = found.rows[:, columns]

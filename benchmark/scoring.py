@@ -78,7 +78,7 @@ def score_store(
     images, observations = read_images(pictures), StoredObservations(pictures)
     with writing(folder, "score"), builder_lock(folder, "scoring"):
         models = _sampled(bench.models, sample, seed)
-        least = 1 if "imported_from" in bench.manifest.further else initialisations
+        least = 1 if bench.manifest.is_imported else initialisations
         work = _work(folder, bench.pairs, models, names, how, least)
         on_start(sum(len(models) for _, _, _, models in work))
         for image, task, missing, models in work:

@@ -21,6 +21,9 @@ from .schema import MIGRATIONS, SCHEMA_VERSION
 
 MANIFEST = "benchmark.json"
 SELF_SHA256 = "sha256"
+IMPORTED_FROM = "imported_from"
+"""What the manifest of an imported benchmark calls its sources; a trained one has none."""
+
 CURVE_STRIDE = "curve_stride"
 PARTS = "parts"
 GENERATION_FILES = (
@@ -61,6 +64,11 @@ class Manifest:
     content_sha256: str
     files: Mapping[str, Mapping[str, Any]]
     further: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether its runs were published by others, and not trained here."""
+        return IMPORTED_FROM in self.further
 
     @property
     def stride(self) -> int | None:

@@ -223,7 +223,7 @@ def _picture_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
         # Published runs of one pair were trained on several observations, one of which is kept.
         if pair in recorded and observation.sha256 not in recorded[pair]:
             yield f"{' '.join(pair)}: no run was trained on the observation that is stored"
-    if "imported_from" not in manifest.further:
+    if not manifest.is_imported:
         lost = [" ".join(pair) for pair in recorded if pair not in stored]
         yield from _listed("observations that are not in the images file", lost)
 

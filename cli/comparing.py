@@ -98,7 +98,7 @@ def compare(
     degraded.tell_missing_lpips(rows[0].quality)
     if as_json:
         plain = [{k: v for k, v in vars(row).items() if k != "image"} for row in rows]
-        print_json(degraded.plain(plain))
+        print_json(plain)
         return
     columns = ["model", "kept", ">PSNR dB", ">SSIM", ">best", ">iterations", ">seconds"]
     has_lpips = any("lpips" in row.quality for row in rows)

@@ -10,7 +10,7 @@ from ..errors import ImageError
 from ..files import published
 from . import degraded, options
 from .output import console, facts_table, notes, print_json, progress_bar, table
-from .targets import PICTURES, check_apart, check_target, writing
+from .targets import PICTURES, check_apart, check_target
 
 ENDING = (".dd",)
 MOST_BYTES = 2**24
@@ -60,7 +60,7 @@ def compress(
             threads=threads,
             progress=show,
         )
-    with writing(out), published(out) as temporary:
+    with published(out, ImageError) as temporary:
         temporary.write_bytes(made.data)
     facts = {
         "written": str(out),
@@ -78,7 +78,7 @@ def compress(
         plain = {"psnr": made.psnr, "ssim": made.ssim, "psnr_unquantised": made.psnr_unquantised}
         tried = [asdict(entry) for entry in made.tried]
         codecs = [asdict(coded) for coded in made.codecs]
-        print_json(degraded.plain({**facts, **plain, "tried": tried, "codecs": codecs}))
+        print_json({**facts, **plain, "tried": tried, "codecs": codecs})
         raise typer.Exit(130 * cut)
     rows = [("deep-decoder", len(made.data), "", f"{made.psnr:.2f}", f"{made.ssim:.3f}")] + [
         (coded.codec, coded.bytes, coded.quality, f"{coded.psnr:.2f}", f"{coded.ssim:.3f}")

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from math import isinf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -55,19 +54,6 @@ def read_truth(path: Path | None) -> "Image | None":
     from ..data import load_image
 
     return None if path is None else load_image(path)
-
-
-def plain(value: Any) -> Any:
-    """The same for JSON, which knows no infinity: a PSNR of it (no difference at all) is null.
-
-    >>> plain({"psnr": float("inf"), "tried": [1.5, "a"]})
-    {'psnr': None, 'tried': [1.5, 'a']}
-    """
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    return None if isinstance(value, float) and isinf(value) else value
 
 
 def tell_missing_lpips(quality: Mapping[str, float]) -> None:

@@ -1,6 +1,7 @@
 """How commands print: tables and notes for people, JSON for programs."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
@@ -27,8 +28,8 @@ def say(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print plain values or dataclasses as JSON."""
-    print(json.dumps(value, indent=2, default=_plain, allow_nan=False))
+    """Print plain values or dataclasses as JSON; infinity, which JSON lacks, as null."""
+    print(json.dumps(_without_infinity(value), indent=2, default=_plain, allow_nan=False))
 
 
 def table(columns: Iterable[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
@@ -107,6 +108,19 @@ def _on_lines(model: str) -> str:
 def _psnr(result: Result) -> str:
     spread = "" if result.psnr_std is None else f" ± {result.psnr_std:.2f}"
     return f"{result.psnr:.2f}{spread}"
+
+
+def _without_infinity(value: Any) -> Any:
+    """The same with None for each infinity, such as the PSNR of no difference at all.
+
+    >>> _without_infinity({"psnr": float("inf"), "tried": [1.5, "a"]})
+    {'psnr': None, 'tried': [1.5, 'a']}
+    """
+    if isinstance(value, dict):
+        return {key: _without_infinity(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_infinity(item) for item in value]
+    return None if isinstance(value, float) and math.isinf(value) else value
 
 
 def _plain(value: Any) -> Any:

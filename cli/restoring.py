@@ -125,7 +125,7 @@ def restore(
 
         save(dynamics(made), plot)
     if as_json:
-        print_json(degraded.plain(_facts(made, out)))
+        print_json(_facts(made, out))
     else:
         console.print(facts_table(_facts(made, out)))
     degraded.tell_missing_lpips(made.quality)
@@ -241,7 +241,7 @@ def search(
     )
     if as_json:
         candidates = [vars(one) for one in found.candidates]
-        print_json(degraded.plain({**facts, "candidates": candidates}))
+        print_json({**facts, "candidates": candidates})
     else:
         _print_found(found, facts)
     degraded.tell_missing_lpips(found.restoration.quality)

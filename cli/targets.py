@@ -2,8 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import DipbenchError
@@ -63,16 +62,3 @@ def check_apart(
             raise DipbenchError(
                 f"{option} {path} is {other} too, which would be overwritten: choose another name"
             )
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Tell in one line why a file cannot be written.
-
-    Raises:
-        DipbenchError: the system refuses it, such as on a full disk.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise DipbenchError(f"cannot write {path}: {error.strerror or error}") from error

@@ -93,23 +93,20 @@ def save_image(path: Path | str, array: np.ndarray, bits: int = 8) -> None:
         import tifffile
     except ImportError as error:
         raise MissingExtraError("train", "writing image files") from error
-    try:
-        with published(path) as temporary:
-            if suffix != ".png":
-                tifffile.imwrite(
-                    temporary,
-                    levels,
-                    photometric="rgb" if levels.ndim == 3 else "minisblack",
-                    compression="zlib",
-                    metadata=None,
-                    software=False,
-                )
-            elif bits == 16:
-                write_png16(temporary, levels)
-            else:
-                PIL.Image.fromarray(levels).save(temporary, format="PNG")
-    except OSError as error:
-        raise ImageError(f"cannot write {path}: {_one_line(error)}") from error
+    with published(path, ImageError) as temporary:
+        if suffix != ".png":
+            tifffile.imwrite(
+                temporary,
+                levels,
+                photometric="rgb" if levels.ndim == 3 else "minisblack",
+                compression="zlib",
+                metadata=None,
+                software=False,
+            )
+        elif bits == 16:
+            write_png16(temporary, levels)
+        else:
+            PIL.Image.fromarray(levels).save(temporary, format="PNG")
 
 
 def _levels(array: np.ndarray, bits: int) -> np.ndarray:

@@ -62,18 +62,15 @@ class Frames:
         images = [PIL.Image.fromarray(levels) for levels in pictures]
         each = int(np.clip(TRAINING_MS / len(images), *FRAME_MS))
         durations = [FIRST_MS, *[each] * (len(images) - 2), LAST_MS]
-        try:
-            with published(path) as temporary:
-                images[0].save(
-                    temporary,
-                    format="GIF",
-                    save_all=True,
-                    append_images=images[1:],
-                    duration=durations,
-                    loop=0,
-                )
-        except OSError as error:
-            raise ImageError(f"cannot write {path}: {error.strerror or error}") from error
+        with published(path, ImageError) as temporary:
+            images[0].save(
+                temporary,
+                format="GIF",
+                save_all=True,
+                append_images=images[1:],
+                duration=durations,
+                loop=0,
+            )
 
 
 def _enlarged(observation: Observation) -> np.ndarray:

@@ -63,7 +63,10 @@ def model_name(model: Model, task_kind: str) -> str:
     """
     if isinstance(model, nn.Module):
         return "module"
-    found = parse_model(model, task_kind)
+    return _text(parse_model(model, task_kind))
+
+
+def _text(found: Genotype | NamedNetwork) -> str:
     return found.name if isinstance(found, NamedNetwork) else str(found)
 
 
@@ -111,7 +114,7 @@ def build_model(
         network = found.build(image_shape)
     else:
         network = build_network(found, input_shape[0], channels)
-    name = model_name(model, task_kind(seed_parts))
+    name = _text(found)
     initialise(network, *seed_parts, name)
     return BuiltModel(name, network, input_shape)
 

@@ -18,7 +18,8 @@ LAYERS = (
     ("benchmark",),
     ("evaluate",),
     ("genotypes", "data"),
-    ("errors", "files", "seeds"),
+    ("files", "seeds"),
+    ("errors",),
 )
 HEIGHT = {room: -depth for depth, rooms in enumerate(LAYERS) for room in rooms}
 FACE = ("__init__", "__main__")

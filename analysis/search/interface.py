@@ -12,9 +12,10 @@ from typing import Literal, get_args
 from ...errors import QueryError, unknown
 
 Unit = Literal["iterations", "macs", "seconds"]
-FREE_TRIALS = 1000
-
 UNITS: tuple[str, ...] = get_args(Unit)
+
+FREE_TRIALS = 1000
+"""So many in a row that cost nothing end a search: what it comes by was answered before."""
 
 
 @dataclass(frozen=True)
@@ -188,8 +189,7 @@ def run_search(
         searcher: is asked and told, one trial at a time.
         objective: answers.
         budget: the search ends with the trial that reaches it, or when there is nothing left, or
-            after `FREE_TRIALS` trials in a row that cost nothing: all that the searcher comes by
-            was answered before.
+            after `FREE_TRIALS` in a row that cost nothing.
         on_step: told of each step, for progress or to save it.
     """
     steps: list[Step] = []
