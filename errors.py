@@ -76,10 +76,12 @@ def unknown(kind: str, name: object, known: Iterable[object], limit: int = 12) -
 
     >>> unknown("image", "camra", ["camera", "coins"])
     "unknown image 'camra': did you mean 'camera'? There are: camera, coins"
+    >>> unknown("seed", 7, [0, 1])
+    "unknown seed '7'. There are: 0, 1"
     """
     names = [str(item) for item in known]
     near = get_close_matches(str(name), names, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    hint = f": did you mean {near[0]!r}?" if near else "."
     more = f", … ({len(names)} in all)" if len(names) > limit else ""
     listed = ", ".join(names[:limit]) + more if names else "none"
-    return f"unknown {kind} {str(name)!r}: {hint}There are: {listed}"
+    return f"unknown {kind} {str(name)!r}{hint} There are: {listed}"

@@ -108,7 +108,7 @@ def retry_delay(header: str | None, attempt: int, now: datetime) -> float:
     """
     if header is not None:
         text = header.strip()
-        if text.isdigit():
+        if text.isdecimal() and text.isascii():
             return float(text)
         try:
             return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
