@@ -12,6 +12,7 @@ from ..benchmark.names import find_task
 from ..benchmark.scorefiles import names_by_way
 from ..errors import QueryError, unknown
 from ..evaluate.registry import canonical
+from ..genotypes import Genotype
 from ..seeds import generator, stable_seed
 from ._truth import check_summary, psnr_by_seed, wide
 from .resampling import MINIMUM_GROUPS, group_weights
@@ -31,6 +32,7 @@ class Cell:
         by: The summary of a run that `psnr` holds.
         models: Text forms of all models that have a run or a score here.
         groups: (models,) upsample codes; a named network is a group of its own, negative.
+        primitives: (models,) kinds of upsampling; a named network is of a kind of its own.
         seeds: The seeds that all models share; None is an unknown one.
         psnr: (models, seeds) dB, NaN where a run is missing, diverged or failed.
         scores: Score name to (models, initialisations) values; `name:table` and `name:search`
@@ -42,6 +44,7 @@ class Cell:
     by: str | int
     models: tuple[str, ...]
     groups: NDArray[np.int64]
+    primitives: NDArray[np.str_]
     seeds: tuple[int | None, ...]
     psnr: Floats
     scores: dict[str, Floats]
@@ -95,13 +98,13 @@ def read_cells(
     if not isinstance(by, str) and len(asked) and by >= asked["length"].max():
         raise QueryError(f"iteration {by} is outside the curves' 0..{asked['length'].max() - 1}")
     scores = bench.scores() if scored else pd.DataFrame(columns=list(SCORE_COLUMNS))
-    codes = {str(genotype): int(genotype.upsample) for genotype in bench.genotypes}
+    genotypes = {str(genotype): genotype for genotype in bench.genotypes}
     for name in images if image is None else [image]:
         for text in wanted:
             mine = runs[(runs["image"] == name) & (runs["task"] == text)]
             here = scores[(scores["image"] == name) & (scores["task"] == text)]
             if len(mine) or len(here):
-                yield _cell(bench, name, text, by, mine, here, codes)
+                yield _cell(bench, name, text, by, mine, here, genotypes)
 
 
 def read_cell(
@@ -180,18 +183,21 @@ def _cell(
     by: str | int,
     runs: pd.DataFrame,
     scores: pd.DataFrame,
-    codes: dict[str, int],
+    genotypes: dict[str, Genotype],
 ) -> Cell:
     present = set(runs["model"]) | set(scores["model"])
-    models = [model for model in codes if model in present]
-    models += sorted(present - codes.keys())
+    models = [model for model in genotypes if model in present]
+    named = sorted(present - genotypes.keys())
+    known = [genotypes[model] for model in models]
+    models += named
     seeds, psnr = psnr_by_seed(bench, image, task, by, runs, models)
     return Cell(
         image=image,
         task=task,
         by=by,
         models=tuple(models),
-        groups=np.array([codes.get(model, _own_group(model)) for model in models], dtype=np.int64),
+        groups=np.array([g.upsample for g in known] + [_own_group(name) for name in named]),
+        primitives=np.array([g.primitive for g in known] + named),
         seeds=seeds,
         psnr=psnr,
         scores={

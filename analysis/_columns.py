@@ -4,6 +4,7 @@ import pandas as pd
 
 RAW = "raw, in [-1, 1]; for a score of which lower is better, negative is good"
 DIRECTED = "in [-1, 1]; signed by the declared direction: positive = works as declared"
+WITHIN = "Kendall's tau-b over the pairs of models of one primitive (kind of upsampling)"
 P_VALUE = "two-sided p-value"
 
 UNITS = {
@@ -24,6 +25,9 @@ UNITS = {
     "tau_directed": f"Kendall's tau-b, {DIRECTED}",
     "tau_directed_low": f"bootstrap by upsample code, {DIRECTED}",
     "tau_directed_high": f"bootstrap by upsample code, {DIRECTED}",
+    "tau_within": f"{WITHIN}, {RAW}",
+    "tau_within_low": f"bootstrap by upsample code, {RAW}",
+    "tau_within_high": f"bootstrap by upsample code, {RAW}",
     "undefined_resamples": "resamples on which tau is undefined, left out of the interval",
     "p_value": f"{P_VALUE} of tau = 0, models taken as independent",
     "p_bootstrap": f"{P_VALUE} of 0, models resampled by upsample code",

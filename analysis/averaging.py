@@ -68,7 +68,8 @@ def correlate_over_images(
             continue
         frame = pd.DataFrame(rows)
         drawn = np.stack([column for _, column in judged], axis=1)
-        frame["p_max"] = resampling.max_statistic(frame["tau"], drawn)
+        found, resampled = resampling.fisher_z(frame["tau"]), resampling.fisher_z(drawn)
+        frame["p_max"] = resampling.max_statistic(found, resampled)
         frames.append(frame)
     if not frames or all(frame["tau"].isna().all() for frame in frames):
         raise QueryError(

@@ -30,6 +30,7 @@ COLUMNS = (
     *("n", "missing", "missing_psnr", "missing_runs", "missing_score", "missing_initialisations"),
     *("tied_score_pairs", "tied_psnr_pairs", "seeds", "initialisations"),
     *("tau", "tau_low", "tau_high", "tau_directed"),
+    *("tau_within", "tau_within_low", "tau_within_high"),
     *("p_value", "p_holm", "p_max", "undefined_resamples"),
     *("spearman", "spearman_low", "spearman_high"),
     *("pearson", "pearson_low", "pearson_high", "tau_top", "tau_top_low", "tau_top_high"),
@@ -207,9 +208,11 @@ def _judge(
         "pearson": association.pearson_r(values, truth).value,
         "tau_top": association.top_weighted_tau(values, truth).value,
     }
-    x, y = values[known], truth[known]
+    x, y, kinds = values[known], truth[known], cell.primitives[known]
+    [row["tau_within"]] = resampling.resampled_tau(x, y, np.ones((1, x.size)), kinds)
     resampled = {
         "tau": resampling.resampled_tau(x, y, drawn),
+        "tau_within": resampling.resampled_tau(x, y, drawn, kinds),
         "spearman": resampling.resampled_spearman(x, y, drawn),
         "pearson": resampling.resampled_pearson(x, y, drawn),
         "tau_top": resampling_top.resampled_top_tau(x, y, drawn),
@@ -233,7 +236,8 @@ def _adjusted(judged: list[tuple[dict[str, Any], Floats]]) -> list[dict[str, Any
     rows = [row for row, _ in judged]
     resampled = np.stack([taus for _, taus in judged], axis=1)
     holm = resampling.holm([row["p_value"] for row in rows])
-    largest = resampling.max_statistic([row["tau"] for row in rows], resampled)
+    taus = [row["tau"] for row in rows]
+    largest = resampling.max_statistic(resampling.fisher_z(taus), resampling.fisher_z(resampled))
     return [
         row | {"p_holm": float(first), "p_max": float(second)}
         for row, first, second in zip(rows, holm, largest, strict=True)

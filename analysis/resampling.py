@@ -59,8 +59,10 @@ def group_weights(groups: ArrayLike, resamples: int, rng: np.random.Generator) -
     return counts[:, member].astype(np.float64)
 
 
-def resampled_tau(x: ArrayLike, y: ArrayLike, weights: Floats) -> Floats:
-    """Kendall's tau-b of every resample.
+def resampled_tau(
+    x: ArrayLike, y: ArrayLike, weights: Floats, kinds: ArrayLike | None = None
+) -> Floats:
+    """Kendall's tau-b of every resample, over all pairs of models or those of one kind.
 
     With s_ij = sign(x_i - x_j) sign(y_i - y_j) and multiplicities w, concordant less discordant
     pairs are w' s w / 2, and the pairs untied in x are (N^2 - sum over distinct values of their
@@ -71,11 +73,15 @@ def resampled_tau(x: ArrayLike, y: ArrayLike, weights: Floats) -> Floats:
         x: (models,) finite values.
         y: (models,) finite values.
         weights: (resamples, models) multiplicities.
+        kinds: (models,) labels, where only pairs of one label are to be compared.
 
     Returns:
-        (resamples,) tau-b; NaN where a resample ties all its models.
+        (resamples,) tau-b; NaN where a resample ties all its pairs.
 
-    >>> resampled_tau([1, 2, 3], [1, 3, 2], np.array([[1.0, 1.0, 1.0]])).round(3).tolist()
+    >>> once = np.ones((1, 4))
+    >>> resampled_tau([1, 2, 3, 4], [1, 3, 2, 0], once).round(3).tolist()
+    [-0.333]
+    >>> resampled_tau([1, 2, 3, 4], [1, 3, 2, 0], once, ["a", "a", "a", "b"]).round(3).tolist()
     [0.333]
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
@@ -84,9 +90,12 @@ def resampled_tau(x: ArrayLike, y: ArrayLike, weights: Floats) -> Floats:
     precision = np.float32 if total.max(initial=0) ** 2 < 2**24 else np.float64
     signs = np.sign(x[:, None] - x).astype(precision)
     signs *= np.sign(y[:, None] - y).astype(precision)
+    within = np.zeros(x.size, np.int64) if kinds is None else _labels(kinds)
+    signs *= within[:, None] == within
     light = weights.astype(precision)
     agreement = ((light @ signs) * light).sum(axis=1, dtype=np.float64)
-    untied = [total**2 - _tied_square(values, weights) for values in (x, y)]
+    comparable = _tied_square(within, weights, within)
+    untied = [comparable - _tied_square(values, weights, within) for values in (x, y)]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(agreement / np.sqrt(untied[0] * untied[1]))
 
@@ -194,6 +203,18 @@ def max_statistic(estimates: ArrayLike, resampled: ArrayLike) -> Floats:
     return adjusted
 
 
+def fisher_z(taus: ArrayLike) -> Floats:
+    """Arctanh of correlations (R. A. Fisher, 1921), whose spread hardly depends on their size.
+
+    A correlation's own spread shrinks towards 1, so that a test that divides by it finds too much;
+    beyond 0.999 they are taken for 0.999, so that a perfect score stays finite.
+
+    >>> fisher_z([0.0, 0.5, 1.0]).round(2).tolist()
+    [0.0, 0.55, 3.8]
+    """
+    return np.asarray(np.arctanh(np.clip(np.asarray(taus, dtype=np.float64), -0.999, 0.999)))
+
+
 def _spread(column: Floats) -> float:
     defined = column[np.isfinite(column)]
     if defined.size < (1 - UNDEFINED_SHARE) * column.size or defined.size < 2:
@@ -201,10 +222,17 @@ def _spread(column: Floats) -> float:
     return float(defined.std(ddof=1))
 
 
-def _tied_square(values: Floats, weights: Floats) -> Floats:
-    """(resamples,) sums over the distinct values of their squared multiplicity."""
-    order = np.argsort(values, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(values[order]) != 0])
+def _labels(values: ArrayLike) -> NDArray[np.int64]:
+    """(models,) whole numbers from 0 on, the same for the same value."""
+    return np.unique(np.asarray(values), return_inverse=True)[1]
+
+
+def _tied_square(values: ArrayLike, weights: Floats, kinds: NDArray[np.int64]) -> Floats:
+    """(resamples,) sums over the distinct values of a kind of their squared multiplicity."""
+    labels = _labels(values)
+    labels = _labels(labels + kinds * (labels.max(initial=0) + 1))
+    order = np.argsort(labels, kind="stable")
+    starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
     return np.asarray((np.add.reduceat(weights[:, order], starts, axis=1) ** 2).sum(axis=1))
 
 

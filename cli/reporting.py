@@ -47,9 +47,10 @@ def correlate(
 
     `directed` is Kendall's tau-b, positive where the score works in its declared direction, with
     its 95 % bootstrap interval by upsample code; `p max` is adjusted for the scores compared;
-    `regret` is what is lost against the best of all models by training the score's picks alone.
-    `mean_rank_elsewhere` is a baseline that any score must beat, see `kendall --help`. `--json`
-    and `--csv` give every column.
+    `within` is the same tau over the pairs of models of one kind of upsampling, where a score that
+    knows the kind alone has nothing to say; `regret` is what is lost against the best of all models
+    by training the score's picks alone. `mean_rank_elsewhere` is a baseline that any score must
+    beat, see `kendall --help`. `--json` and `--csv` give every column.
 
     Example: `dipbench correlate --image camera --task denoising --store demo-store`
     """
@@ -72,8 +73,9 @@ def correlate(
         )
     else:
         for (image_name, task_name), rows in found.groupby(["image", "task"], sort=False):
-            title = f"{image_name}, {task_name}, by {by}; regret in dB, {k} picks"
-            columns = ["score", ">directed", ">95 %", ">p max", ">n", ">regret"]
+            models = "-".join(f"{n}" for n in dict.fromkeys((rows["n"].min(), rows["n"].max())))
+            title = f"{image_name}, {task_name}, {models} models, by {by}; regret of {k} picks, dB"
+            columns = ["score", ">directed", ">95 %", ">p max", ">within", ">regret"]
             console.print(table(columns, _rows(rows), title))
             for reason in rows["reason"].dropna().unique():
                 concerned = rows["reason"] == reason
@@ -141,7 +143,7 @@ def _row(row: dict[Hashable, Any]) -> list[str]:
         _number(row["tau_directed"], "+.3f"),
         f"{_number(low, '+.2f')} {_number(high, '+.2f')}",
         _number(row["p_max"], ".2g"),
-        str(row["n"]),
+        _number(sign * row["tau_within"], "+.2f"),
         _number(row["regret"], ".2f"),
     ]
 

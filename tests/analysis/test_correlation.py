@@ -9,6 +9,7 @@ import scipy.stats
 
 from dipbench.analysis import KendallResult, compare_scores, correlate, kendall
 from dipbench.errors import QueryError
+from dipbench.genotypes import Genotype
 
 SCORE = "psd_db_strip_mse"
 
@@ -58,6 +59,21 @@ def test_by_a_criterion_without_truth_replays_the_curves(bench):
     expected = scipy.stats.kendalltau(columns(bench)[1].reindex(psnr.index), psnr).statistic
     found = kendall(bench, "camera", "denoising", SCORE, by="stop:variance_scaled")
     assert found.tau == pytest.approx(expected)
+
+
+def test_within_compares_models_of_one_primitive(bench):
+    psnr, score = columns(bench)
+    kinds = [Genotype.parse(model).primitive for model in psnr.index]
+    agreed, pairs = 0.0, 0
+    for kind in set(kinds):
+        mine = [other == kind for other in kinds]
+        n = sum(mine)
+        if n > 1:
+            tau = scipy.stats.kendalltau(score[mine], psnr[mine]).statistic
+            agreed, pairs = agreed + tau * n * (n - 1) / 2, pairs + n * (n - 1) // 2
+    [row] = correlate(bench, "camera", scores=[SCORE]).to_dict("records")
+    assert row["tau_within"] == pytest.approx(agreed / pairs)
+    assert row["tau_within_low"] < row["tau_within"] < row["tau_within_high"]
 
 
 def test_gaps_are_left_out_and_counted(bench):
