@@ -38,11 +38,16 @@ def test_what_it_says_of_the_pilot() -> None:
     table = correlate(pilot, k=5).set_index("score")
     assert round(table["tau_directed"]["psd_db_strip_mse"], 3) == 0.476
     assert round(table["regret"]["psd_70_per_bw"], 2) == 0.66
+    assert table["p_max"][["psd_db_strip_mse", "synflow"]].round(3).tolist() == [0.016, 0.275]
     published = table["tau_directed"][list(PUBLISHED)]
     assert (published > 0.3).sum() == 6
     assert (
         published.max() < table["tau_directed"][["primitive_attenuation", "parameters_used"]].min()
     )
+    mine = table.loc[list(PUBLISHED)]
+    within = mine["tau_within"] * np.where(mine["direction"] == "lower", -1, 1)
+    assert (within.idxmax(), round(within.max(), 2)) == ("psd_99_per_bw", 0.18)
+    assert ((mine["tau_within_low"] < 0) & (mine["tau_within_high"] > 0)).all()
     short = table.loc["loss_after_100", ["tau_directed", "tau_low", "tau_high"]].astype(float)
     assert (table["direction"]["loss_after_100"], *short.round(2)) == ("lower", 0.08, -0.35, 0.20)
     assert published.idxmax() == "psd_db_strip_mse"
