@@ -187,6 +187,21 @@ SHOWN: dict[str, Shown] = {
         },
         tasks=True,
     ),
+    "truth": Shown(
+        'truth_specificity(bench, "{task}", {by}, resamples={resamples})',
+        {
+            "task": ("task", "text"),
+            "own_tau": ("τ of seeds", "tau"),
+            "other_tau": ("τ of images", "tau"),
+            "advantage": ("difference", "signed"),
+            "low": ("low", "signed"),
+            "high": ("high", "signed"),
+            "images": ("images", "count"),
+            "images_with_seeds": ("with two seeds", "count"),
+            "n": ("n", "count"),
+        },
+        tasks=True,
+    ),
     "variance": Shown(
         'variance(bench, "{task}", {by})',
         {

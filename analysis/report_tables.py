@@ -24,6 +24,7 @@ from .tables import (
     score_over_images,
     scores_over_images,
     truth_over_images,
+    truth_specificity,
     variance,
 )
 
@@ -42,7 +43,7 @@ NAMES: dict[str, Callable[..., Any]] = {
         ),
         *(kendall, picks, score_correlations, score_reliability, scores_over_images),
         *(mean_rank_elsewhere, picked_models, score_over_images),
-        *(seed_reliability, stopping_losses, truth_over_images, variance),
+        *(seed_reliability, stopping_losses, truth_over_images, truth_specificity, variance),
     )
 }
 """What the queries of a report call, besides the benchmark's own methods."""

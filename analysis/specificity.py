@@ -1,15 +1,17 @@
-"""Whether a score is image-specific: is it better on the image that it was made on."""
+"""What is image-specific: the order of the models, and a score, is it better on its own image."""
 
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import combinations, permutations, product
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import QueryError
 from ..seeds import generator
 from ._cells import Cell, score_names, shared_weights
+from ._columns import describe
 from ._directions import declared_sign
 from .association import kendall_tau
 from .resampling import Interval, interval, resampled_tau
@@ -19,6 +21,64 @@ EXACT_IMAGES = 7
 PERMUTATIONS = 5000
 
 Floats = NDArray[np.float64]
+
+
+def truth_specificity(
+    bench: Any,
+    task: object,
+    by: str | int = "best_psnr_smooth",
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Is the best model image-specific: do two seeds of one image agree better than two images?
+
+    Both are taus between the orders of two single seeds, so that the noise of a seed is in both: a
+    mean over seeds would agree better with anything. Images of one seed are only set beside others.
+
+    Args:
+        bench: A benchmark.
+        task: A task, its text form or bare kind.
+        by: The summary of a run, or an iteration of the smoothed curve.
+        resamples: Bootstrap resamples by upsample code.
+        level: Of the interval.
+        seed: Of the resampling.
+
+    Returns:
+        One row: `own_tau` between two seeds of an image, mean over the images with two seeds or
+        more; `other_tau` between seeds of two images, mean over the pairs of images; `advantage`,
+        the first less the second, about 0 where the order is no image's own, with its interval.
+
+    Raises:
+        QueryError: Fewer than two images, none with two seeds, or fewer than 5 complete models.
+    """
+    cells = task_cells(bench, task, by)
+    models = union(cells)
+    truth = [aligned(cell, cell.psnr, models) for cell in cells]
+    known = np.isfinite(np.concatenate(truth, axis=1)).all(axis=1)
+    runs = [table[known].T for table in truth]
+    own = [list(combinations(mine, 2)) for mine in runs if len(mine) > 1]
+    if not own:
+        raise QueryError(f"no image of {task} has two seeds: train another of one of them")
+    other = [list(product(*pair)) for pair in combinations(runs, 2)]
+    weights = _weights_over(cells, models, resamples, seed)[:, known]
+    same, between = (_mean_tau(groups) for groups in (own, other))
+    drawn = _mean_resampled(own, weights) - _mean_resampled(other, weights)
+    ends = interval(drawn, level)
+    row = {
+        "task": cells[0].task,
+        "own_tau": same,
+        "other_tau": between,
+        "advantage": same - between,
+        "low": ends.low,
+        "high": ends.high,
+        "images": len(cells),
+        "images_with_seeds": len(own),
+        "n": int(known.sum()),
+        "missing": int((~known).sum()),
+    }
+    return describe(pd.DataFrame([row]), by=by, level=level, resamples=resamples)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +211,19 @@ def assignment_p_value(taus: Floats, rng: np.random.Generator) -> float:
     # The rounding of a sum must not decide between equal sums.
     observed = float(np.trace(taus)) - 1e-12
     return float((taus[np.arange(size), orders].sum(axis=1) >= observed).mean())
+
+
+def _mean_tau(groups: list[list[tuple[Floats, Floats]]]) -> float:
+    """Tau of every two orders, the mean over the groups of each group's mean."""
+    return float(
+        np.mean([np.mean([kendall_tau(*pair).value for pair in group]) for group in groups])
+    )
+
+
+def _mean_resampled(groups: list[list[tuple[Floats, Floats]]], weights: Floats) -> Floats:
+    """(resamples,) the same of every resample."""
+    taus = [np.mean([resampled_tau(*pair, weights) for pair in group], axis=0) for group in groups]
+    return np.asarray(np.mean(taus, axis=0))
 
 
 def _weights_over(cells: list[Cell], models: list[str], resamples: int, seed: int) -> Floats:

@@ -17,7 +17,7 @@ from .averaging import correlate_over_images
 from .correlation import correlate
 from .picking import PICKS
 from .reliability import score_reliability, seed_reliability
-from .specificity import all_score_transfers, score_transfer
+from .specificity import all_score_transfers, score_transfer, truth_specificity
 from .transfer import truth_transfer, variance_over_images
 
 Table = Callable[..., pd.DataFrame]
@@ -232,10 +232,11 @@ TABLES: dict[str, Table] = {
     "best iterations": best_iterations,
     "attributes": attributes_per_image,
     "truth over images": truth_over_images,
+    "truth specificity": truth_specificity,
     "scores over images": scores_over_images,
     "variance": variance,
 }
 """Every table by name: a function of a benchmark and of `task` and `by`, given by keyword.
 
-The last three compare images and need a task.
+The last four compare images and need a task.
 """

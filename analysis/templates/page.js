@@ -155,6 +155,7 @@ makeFigure("resemblance", both, resemblance);
 makeFigure("transfer", ["task"], transfer);
 // Of one image each of these would give the same reason again.
 find("of-several-images").hidden = data.transfer.every((part) => part.reason);
+makeTable("truth", "Seeds and images", fixed("truth"), { follow: ["task"], every: "all tasks" });
 makeTable("variance", "Variance of PSNR", fixed("variance"), { follow: ["task"], every: "all tasks" });
 makeFigure("specificity", ["task", "score"], specificity);
 makeTable("specificity", "Image-specific scores", fixed("specificity"), { follow: ["task"], sort: "advantage", every: "all tasks", onRow: (row) => choose({ score: row.score }) });

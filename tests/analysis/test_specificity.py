@@ -1,10 +1,12 @@
 """Image-specific scores: made from the image, or the same for all."""
 
 from dataclasses import replace
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 from dipbench.analysis import kendall
 from dipbench.analysis.specificity import (
@@ -12,8 +14,10 @@ from dipbench.analysis.specificity import (
     assignment_p_value,
     diagonal_advantage,
     score_transfer,
+    truth_specificity,
 )
 from dipbench.analysis.tables import scores_over_images
+from dipbench.errors import QueryError
 
 IMAGES = ("a", "b", "c", "d")
 SCORE = "psd_db_strip_mse"
@@ -22,6 +26,43 @@ SCORE = "psd_db_strip_mse"
 @pytest.fixture
 def four(make_bench):
     return make_bench(models=60, images=IMAGES)
+
+
+def test_seeds_of_one_image_against_seeds_of_two(four):
+    four.runs = four.runs[(four.runs["image"] != "d") | (four.runs["seed"] == 0)]
+    psnr = four.runs.pivot(index="model", columns=["image", "seed"], values="best_psnr_smooth")
+
+    def tau(one, other):
+        return scipy.stats.kendalltau(psnr[one], psnr[other]).statistic
+
+    own = np.mean([tau((image, 0), (image, 1)) for image in "abc"])
+    other = np.mean(
+        [
+            np.mean([tau(one, two) for one, two in product(psnr[[a]], psnr[[b]])])
+            for a, b in combinations(IMAGES, 2)
+        ]
+    )
+    [row] = truth_specificity(four, "denoising").to_dict("records")
+    assert (row["own_tau"], row["other_tau"]) == pytest.approx((own, other))
+    assert row["advantage"] == pytest.approx(own - other)
+    assert 0 < row["low"] < row["advantage"] < row["high"]
+    assert (row["images"], row["images_with_seeds"], row["n"]) == (4, 3, 60)
+
+
+def test_images_that_differ_as_seeds_do_have_no_order_of_their_own(four):
+    rng = np.random.default_rng(0)
+    ability = dict(zip(map(str, four.genotypes), rng.normal(size=60), strict=True))
+    noise = 0.5 * rng.normal(size=len(four.runs))
+    four.runs["best_psnr_smooth"] = four.runs["model"].map(ability) + noise
+    [row] = truth_specificity(four, "denoising").to_dict("records")
+    assert row["own_tau"] > 0.5
+    assert row["low"] < 0 < row["high"]
+
+
+def test_images_without_a_second_seed_say_nothing_of_seeds(four):
+    four.runs = four.runs[four.runs["seed"] == 0]
+    with pytest.raises(QueryError, match="no image of denoising has two seeds"):
+        truth_specificity(four, "denoising")
 
 
 def test_a_score_that_saw_the_image_ranks_it_best(four):
