@@ -167,12 +167,19 @@ def has_enough_codes(cell: Cell, known: NDArray[np.bool_]) -> bool:
     return np.unique(cell.groups[known]).size >= MINIMUM_GROUPS
 
 
-def score_names(cell: Cell, names: Sequence[str] | None) -> list[str]:
-    """The names of the scores asked for, each once, all where None, spelled as stored."""
+def score_names(cells: Sequence[Cell], names: Sequence[str] | None) -> list[str]:
+    """The names of the scores asked for, each once, all where None, spelled as stored.
+
+    Raises:
+        QueryError: A score that no cell has.
+    """
+    known = list(dict.fromkeys(name for cell in cells for name in cell.scores))
     if names is None:
-        return list(cell.scores)
+        return known
     for name in names:
-        cell.score(name)
+        if canonical(name) not in known:
+            where = {f" of {cell.image} {cell.task}" for cell in cells}
+            raise QueryError(unknown(f"score{where.pop() if len(where) == 1 else ''}", name, known))
     return list(dict.fromkeys(canonical(name) for name in names))
 
 

@@ -53,12 +53,14 @@ def correlate_over_images(
         QueryError: An unknown name, or no task with a score on at least two images.
     """
     by_task: dict[str, list[Cell]] = {}
-    for cell in judged_cells(bench, None, task, scores, by):
+    every = judged_cells(bench, None, task, scores, by)
+    asked = score_names(every, scores)
+    for cell in every:
         by_task.setdefault(cell.task, []).append(cell)
     frames = []
     for text, cells in by_task.items():
         weights = shared_weights(cells, resamples, seed)
-        names = list(dict.fromkeys(name for cell in cells for name in score_names(cell, scores)))
+        names = [name for name in asked if any(name in cell.scores for cell in cells)]
         judged = [_average(cells, weights, name, level, seed) for name in names]
         rows = [
             {"task": text, "score": name} | row

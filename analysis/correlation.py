@@ -102,7 +102,7 @@ def kendalls(
         QueryError: An unknown name, or nothing was trained or scored there.
     """
     cell = judged_cell(bench, image, task, scores, by)
-    return {name: _kendall(cell, name) for name in score_names(cell, scores)}
+    return {name: _kendall(cell, name) for name in score_names([cell], scores)}
 
 
 def _kendall(cell: Cell, name: str) -> KendallResult | str:
@@ -151,9 +151,11 @@ def correlate(
     if k < 1:
         raise QueryError(f"{k} picks of a score are none: give 1 or more")
     rows: list[dict[str, Any]] = []
-    for cell in judged_cells(bench, image, task, scores, by):
+    cells = judged_cells(bench, image, task, scores, by)
+    asked = score_names(cells, scores)
+    for cell in cells:
         [weights] = shared_weights([cell], resamples, seed)
-        names = score_names(cell, scores)
+        names = [name for name in asked if name in cell.scores]
         if names:
             rows += _adjusted([_judge(cell, name, weights, k, level) for name in names])
     if not rows:

@@ -156,7 +156,7 @@ def all_score_transfers(
 def _transfer(
     cells: list[Cell], score: str, resamples: int, level: float, seed: int
 ) -> ScoreTransfer:
-    name = score_names(cells[0], [score])[0]
+    name = score_names(cells[:1], [score])[0]
     sign = declared_sign(name)
     models = union(cells)
     scores = np.stack([aligned(cell, cell.score(name), models) for cell in cells])

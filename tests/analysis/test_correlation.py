@@ -76,6 +76,18 @@ def test_within_compares_models_of_one_primitive(bench):
     assert row["tau_within_low"] < row["tau_within"] < row["tau_within_high"]
 
 
+def test_a_named_score_may_be_known_on_one_image_alone(bench):
+    rows = bench.score_rows
+    bench.score_rows = rows[(rows["image"] != "coins") | (rows["score"] != SCORE)]
+    found = correlate(bench, scores=[SCORE, "psd_db_mse"])
+    assert found[found["score"] == SCORE]["image"].tolist() == ["camera"]
+    assert found[found["score"] == "psd_db_mse"]["image"].tolist() == ["camera", "coins"]
+    with pytest.raises(QueryError, match="unknown score of coins denoising-25 'psd_db_strip_mse'"):
+        correlate(bench, "coins", scores=[SCORE])
+    with pytest.raises(QueryError, match="unknown score 'psd_db_strip': did you"):
+        correlate(bench, scores=["psd_db_strip"])
+
+
 def test_gaps_are_left_out_and_counted(bench):
     models = list(map(str, bench.genotypes))
     runs, scores = bench.runs, bench.score_rows

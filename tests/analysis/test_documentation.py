@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 import dipbench
+from dipbench import Benchmark
 from dipbench.analysis import compare_scores, correlate
 from dipbench.analysis.reliability import seed_reliability
+from dipbench.analysis.specificity import all_score_transfers, truth_specificity
 from dipbench.evaluate import SCORES
 from dipbench.evaluate.scores import PUBLISHED
 
@@ -29,33 +31,86 @@ def test_the_page_on_scores(bench, run_page: Callable[..., dict[str, Any]]) -> N
     assert scope["units"]["regret"].startswith("dB")
     assert scope["paired"]["difference"].gt(0).all()
     assert scope["truth"]["reliability"].gt(0.5).all()
+    assert scope["own"]["images"].tolist() == [2]
     assert scope["specific"].images == scope["images"] == ("camera", "coins")
     assert scope["total_variation"](np.eye(2)[None]) == 2
 
 
-def test_what_it_says_of_the_pilot() -> None:
-    pilot = dipbench.load("pilot")
-    table = correlate(pilot, k=5).set_index("score")
-    assert round(table["tau_directed"]["psd_db_strip_mse"], 3) == 0.476
-    assert round(table["regret"]["psd_70_per_bw"], 2) == 0.66
-    assert table["p_max"][["psd_db_strip_mse", "synflow"]].round(3).tolist() == [0.016, 0.275]
-    published = table["tau_directed"][list(PUBLISHED)]
-    assert (published > 0.3).sum() == 6
-    assert (
-        published.max() < table["tau_directed"][["primitive_attenuation", "parameters_used"]].min()
-    )
-    mine = table.loc[list(PUBLISHED)]
-    within = mine["tau_within"] * np.where(mine["direction"] == "lower", -1, 1)
-    assert (within.idxmax(), round(within.max(), 2)) == ("psd_99_per_bw", 0.18)
-    assert ((mine["tau_within_low"] < 0) & (mine["tau_within_high"] > 0)).all()
-    short = table.loc["loss_after_100", ["tau_directed", "tau_low", "tau_high"]].astype(float)
-    assert (table["direction"]["loss_after_100"], *short.round(2)) == ("lower", 0.08, -0.35, 0.20)
-    assert published.idxmax() == "psd_db_strip_mse"
-    [truth] = seed_reliability(pilot).to_dict("records")
-    assert [round(truth[name], 2) for name in ("reliability", "ceiling")] == [0.77, 0.87]
-    assert round(truth["reliability_low"], 2) == 0.68
-    assert round(truth["reliability_high"], 2) == 0.86
-    [paired] = compare_scores(pilot, published.idxmax(), "primitive_attenuation").to_dict("records")
-    assert [paired[name] for name in ("difference", "low", "high")] == pytest.approx(
-        [-0.16, -0.43, 0.06], abs=0.005
-    )
+@pytest.fixture(scope="module")
+def pilot() -> Benchmark:
+    return dipbench.load("pilot")
+
+
+@pytest.fixture(scope="module")
+def judged(pilot: Benchmark) -> pd.DataFrame:
+    """Every score on both pictures, all taus and their intervals directed."""
+    table = correlate(pilot, k=5).set_index(["image", "score"])
+    sign = np.where(table["direction"] == "lower", -1, 1)
+    for name in ("tau", "tau_within"):
+        ends = np.sort(table[[f"{name}_low", f"{name}_high"]].to_numpy() * sign[:, None], axis=1)
+        table[[f"{name}_low", f"{name}_high"]] = ends
+        table[name] *= sign
+    return table
+
+
+def test_what_it_says_of_the_pilots_scores(judged: pd.DataFrame) -> None:
+    camera, astronaut = judged.loc["camera"], judged.loc["astronaut"]
+    assert camera["tau"]["psd_db_strip_mse"].round(3) == 0.476
+    assert camera["regret"]["psd_70_per_bw"].round(2) == 0.66
+    assert camera["p_max"][["psd_db_strip_mse", "synflow"]].round(3).tolist() == [0.017, 0.287]
+    short = camera.loc["loss_after_100", ["tau", "tau_low", "tau_high"]].astype(float)
+    assert short.round(2).tolist() == [0.08, -0.20, 0.35]
+    shown = [
+        set(table.index[table["tau_low"] > 0.1]) & set(PUBLISHED) for table in (camera, astronaut)
+    ]
+    both = sorted(shown[0] & shown[1])
+    assert len(both) == 6
+    taus = judged.loc[pd.IndexSlice[:, both], "tau"]
+    assert [taus.min().round(2), taus.max().round(2)] == [0.41, 0.55]
+    for table in (camera, astronaut):
+        mine = table.loc[list(PUBLISHED)]
+        assert (mine.drop(both)["p_max"] > 0.05).all()
+        assert mine["tau"].max() < table["tau"]["primitive_attenuation"]
+        assert ((mine["tau_within_low"] < 0) & (mine["tau_within_high"] > 0)).all()
+    within = judged.loc[pd.IndexSlice[:, list(PUBLISHED)], :].sort_values("tau_within").iloc[-1]
+    shown = within[["tau_within", "tau_within_low", "tau_within_high"]].astype(float).round(2)
+    assert shown.tolist() == [0.27, -0.10, 0.56]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "camera", "astronaut"),
+    [
+        ("primitive_attenuation", (-0.16, -0.43, 0.06), (-0.24, -0.48, -0.04)),
+        ("mean_rank_elsewhere", (-0.27, -0.51, -0.05), (-0.24, -0.48, -0.02)),
+    ],
+)
+def test_what_it_says_of_the_pilots_baselines(
+    pilot: Benchmark, baseline: str, camera: tuple[float, ...], astronaut: tuple[float, ...]
+) -> None:
+    paired = compare_scores(pilot, "psd_db_strip_mse", baseline).set_index("image")
+    for image, expected in (("camera", camera), ("astronaut", astronaut)):
+        row = paired.loc[image, ["difference", "low", "high"]].astype(float)
+        assert row.tolist() == pytest.approx(expected, abs=0.005)
+
+
+def test_what_it_says_of_the_pilots_pictures(pilot: Benchmark) -> None:
+    seeds = seed_reliability(pilot).set_index("image").loc["camera"]
+    names = ["reliability", "reliability_low", "reliability_high", "ceiling"]
+    assert seeds[names].astype(float).round(2).tolist() == [0.77, 0.68, 0.86, 0.87]
+    [row] = truth_specificity(pilot, "denoising").to_dict("records")
+    names = ["own_tau", "other_tau", "advantage", "low", "high"]
+    assert [round(row[name], 2) for name in names] == [0.77, 0.73, 0.05, -0.06, 0.18]
+    pictures = ("camera", "astronaut")
+    bests = {image: pilot.best(image, "denoising") for image in pictures}
+    for image, other, lost, average in ((*pictures, 0.21, 0.97), (*pictures[::-1], 0.11, 0.80)):
+        answers = pilot.query_many(None, image, "denoising")["psnr"]
+        taken = pilot.query(bests[other].model, image, "denoising").psnr
+        assert round(bests[image].psnr - taken, 2) == lost
+        assert round(bests[image].psnr - answers.mean(), 2) == average
+    found = all_score_transfers(pilot, "denoising", resamples=1000)
+    judged = [one for one in found.values() if not isinstance(one, str)]
+    assert len(judged) > 20
+    for one in judged:
+        assert abs(one.advantage) < 0.035
+        assert one.interval.low < 1e-9
+        assert one.interval.high > -1e-9

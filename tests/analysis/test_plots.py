@@ -64,6 +64,13 @@ def test_every_figure_of_two_images(bench, name):
     check_legible(draw(bench, name))
 
 
+def test_a_score_of_one_image_alone_leaves_the_taus_of_the_others(bench):
+    rows = bench.score_rows
+    bench.score_rows = rows[(rows["image"] != "coins") | (rows["score"] != "psd_db_mse")]
+    [axes] = plots.FIGURES["tau per image"](bench, "denoising").axes
+    assert len(axes.get_yticks()) == bench.score_rows["score"].nunique() + 1
+
+
 def test_the_two_of_the_demo_are_legible(bench):
     models = [str(genotype) for genotype in bench.genotypes[:7]]
     check_legible(plots.curves(bench, "camera", "denoising", models, seed=0))
