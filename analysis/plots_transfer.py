@@ -77,7 +77,7 @@ def advantages(bench: Any, task: object, by: str | int = "best_psnr_smooth") -> 
         axes.plot(table["advantage"], rows, "o", color=PALETTE[0], markersize=3.5)
         axes.set_yticks(rows, [score_words(name) for name in table["score"]])
         axes.set_ylim(-0.7, len(table) - 0.3)
-        axes.set_xlabel("directed τ on the score's own image\nless that on the other images")
+        axes.set_xlabel("directed τ on the own image\nless that on others")
         heading(figure, f"{table.attrs['task']}, {int(table['images'].max())} images")
     return figure
 

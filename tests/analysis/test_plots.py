@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
+import dipbench
 from dipbench.analysis import plots
 from dipbench.analysis.plots_files import write_figures
 from dipbench.analysis.plots_style import style
@@ -62,6 +63,13 @@ def test_every_figure_is_legible(rich, name):
 @pytest.mark.parametrize("name", plots.FIGURES)
 def test_every_figure_of_two_images(bench, name):
     check_legible(draw(bench, name))
+
+
+@pytest.mark.parametrize(
+    "name", sorted(plots.FIGURES.keys() - {"variance"})
+)  # one image has one seed
+def test_every_figure_of_the_shipped_benchmark(name):
+    check_legible(draw(dipbench.load("pilot"), name))
 
 
 def test_a_score_of_one_image_alone_leaves_the_taus_of_the_others(bench):
