@@ -47,7 +47,7 @@ def stopping_losses(
 
     >>> import dipbench
     >>> from dipbench.analysis.early_stops import stopping_losses
-    >>> frame = stopping_losses(dipbench.load("pilot"), criteria=["variance_scaled"])
+    >>> frame = stopping_losses(dipbench.load("pilot"), "camera", criteria=["variance_scaled"])
     >>> frame["n"].tolist()
     [32]
     """
