@@ -178,8 +178,8 @@ def score_names(cells: Sequence[Cell], names: Sequence[str] | None) -> list[str]
         return known
     for name in names:
         if canonical(name) not in known:
-            where = {f" of {cell.image} {cell.task}" for cell in cells}
-            raise QueryError(unknown(f"score{where.pop() if len(where) == 1 else ''}", name, known))
+            here = f" of {cells[0].image} {cells[0].task}" if len(cells) == 1 else ""
+            raise QueryError(unknown(f"score{here}", name, known))
     return list(dict.fromkeys(canonical(name) for name in names))
 
 

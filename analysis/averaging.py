@@ -70,8 +70,7 @@ def correlate_over_images(
             continue
         frame = pd.DataFrame(rows)
         drawn = np.stack([column for _, column in judged], axis=1)
-        found, resampled = resampling.fisher_z(frame["tau"]), resampling.fisher_z(drawn)
-        frame["p_max"] = resampling.max_statistic(found, resampled)
+        frame["p_max"] = resampling.max_tau(frame["tau"], drawn)
         frames.append(frame)
     if not frames or all(frame["tau"].isna().all() for frame in frames):
         raise QueryError(

@@ -238,8 +238,7 @@ def _adjusted(judged: list[tuple[dict[str, Any], Floats]]) -> list[dict[str, Any
     rows = [row for row, _ in judged]
     resampled = np.stack([taus for _, taus in judged], axis=1)
     holm = resampling.holm([row["p_value"] for row in rows])
-    taus = [row["tau"] for row in rows]
-    largest = resampling.max_statistic(resampling.fisher_z(taus), resampling.fisher_z(resampled))
+    largest = resampling.max_tau([row["tau"] for row in rows], resampled)
     return [
         row | {"p_holm": float(first), "p_max": float(second)}
         for row, first, second in zip(rows, holm, largest, strict=True)

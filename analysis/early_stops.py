@@ -56,11 +56,10 @@ def stopping_losses(
         get_criterion(name)
     runs = bench.to_frame()
     usable = runs[runs["status"].isin(USABLE)]
-    rows = [
-        _row(bench, cell, _runs_of(usable, cell), name)
-        for cell in read_cells(bench, image, task, scored=False)
-        for name in names
-    ]
+    rows = []
+    for cell in read_cells(bench, image, task, scored=False):
+        mine = _runs_of(usable, cell)
+        rows += [_row(bench, cell, mine, name) for name in names]
     return describe(pd.DataFrame(rows, columns=list(COLUMNS)), kind="psnr_smooth")
 
 
@@ -71,12 +70,7 @@ def _runs_of(runs: pd.DataFrame, cell: Cell) -> pd.DataFrame:
 
 
 def _row(bench: Any, cell: Cell, runs: pd.DataFrame, name: str) -> dict[str, object]:
-    row: dict[str, object] = {
-        "image": cell.image,
-        "task": cell.task,
-        "criterion": name,
-        "n": 0,
-    }
+    row: dict[str, object] = {"image": cell.image, "task": cell.task, "criterion": name, "n": 0}
     replayed, reason = [], ""
     for seed in cell.seeds:
         try:

@@ -203,6 +203,16 @@ def max_statistic(estimates: ArrayLike, resampled: ArrayLike) -> Floats:
     return adjusted
 
 
+def max_tau(taus: ArrayLike, resampled: ArrayLike) -> Floats:
+    """`max_statistic` of correlations, by Fisher's z of them.
+
+    >>> draws = np.random.default_rng(0).normal(0, 0.1, (999, 2))
+    >>> max_tau([0.6, 0.0], np.clip(draws + [0.6, 0.0], -1, 1)).round(3).tolist()
+    [0.001, 1.0]
+    """
+    return max_statistic(fisher_z(taus), fisher_z(resampled))
+
+
 def fisher_z(taus: ArrayLike) -> Floats:
     """Arctanh of correlations (R. A. Fisher, 1921), whose spread hardly depends on their size.
 
@@ -230,7 +240,7 @@ def _labels(values: ArrayLike) -> NDArray[np.int64]:
 def _tied_square(values: ArrayLike, weights: Floats, kinds: NDArray[np.int64]) -> Floats:
     """(resamples,) sums over the distinct values of a kind of their squared multiplicity."""
     labels = _labels(values)
-    labels = _labels(labels + kinds * (labels.max(initial=0) + 1))
+    labels += kinds * (labels.max(initial=0) + 1)
     order = np.argsort(labels, kind="stable")
     starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
     return np.asarray((np.add.reduceat(weights[:, order], starts, axis=1) ** 2).sum(axis=1))

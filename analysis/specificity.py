@@ -1,6 +1,8 @@
 """What is image-specific: the order of the models, and a score, is it better on its own image."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations, permutations, product
 from typing import Any
 
@@ -63,9 +65,9 @@ def truth_specificity(
         raise QueryError(f"no image of {task} has two seeds: train another of one of them")
     other = [list(product(*pair)) for pair in combinations(runs, 2)]
     weights = _weights_over(cells, models, resamples, seed)[:, known]
-    same, between = (_mean_tau(groups) for groups in (own, other))
-    drawn = _mean_resampled(own, weights) - _mean_resampled(other, weights)
-    ends = interval(drawn, level)
+    same, between = (float(_mean(_tau, groups)) for groups in (own, other))
+    drawn = partial(resampled_tau, weights=weights)
+    ends = interval(_mean(drawn, own) - _mean(drawn, other), level)
     row = {
         "task": cells[0].task,
         "own_tau": same,
@@ -213,17 +215,16 @@ def assignment_p_value(taus: Floats, rng: np.random.Generator) -> float:
     return float((taus[np.arange(size), orders].sum(axis=1) >= observed).mean())
 
 
-def _mean_tau(groups: list[list[tuple[Floats, Floats]]]) -> float:
-    """Tau of every two orders, the mean over the groups of each group's mean."""
-    return float(
-        np.mean([np.mean([kendall_tau(*pair).value for pair in group]) for group in groups])
-    )
+def _tau(one: Floats, other: Floats) -> Floats:
+    return np.asarray(kendall_tau(one, other).value)
 
 
-def _mean_resampled(groups: list[list[tuple[Floats, Floats]]], weights: Floats) -> Floats:
-    """(resamples,) the same of every resample."""
-    taus = [np.mean([resampled_tau(*pair, weights) for pair in group], axis=0) for group in groups]
-    return np.asarray(np.mean(taus, axis=0))
+def _mean(
+    tau: Callable[[Floats, Floats], Floats], groups: list[list[tuple[Floats, Floats]]]
+) -> Floats:
+    """The tau of every two orders, or one of every resample: the mean of each group's mean."""
+    means = [np.mean([tau(*pair) for pair in group], axis=0) for group in groups]
+    return np.asarray(np.mean(means, axis=0))
 
 
 def _weights_over(cells: list[Cell], models: list[str], resamples: int, seed: int) -> Floats:

@@ -57,15 +57,17 @@ def builder_lock(folder: Path, shard: str = "1of1", patience: float = 0.0) -> It
     ended = threading.Event()
     since = time.time()
 
+    def show() -> None:
+        _show(locks, Builder(shard, socket.gethostname(), os.getpid(), since, time.time()))
+
     def beat() -> None:
-        while True:
-            _show(locks, Builder(shard, socket.gethostname(), os.getpid(), since, time.time()))
-            if ended.wait(HEARTBEAT_SECONDS):
-                return
+        while not ended.wait(HEARTBEAT_SECONDS):
+            show()
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:
+        show()
         yield
     finally:
         ended.set()

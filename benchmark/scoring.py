@@ -61,7 +61,8 @@ def score_store(
         names: of the scores.
         how: `table` or `search`, see `evaluate.scoring.score_models`.
         initialisations: per model, for scores that need forward passes only; those that need
-            backward passes have 4, those that need none one.
+            backward passes have `evaluate.scoring.COSTLY_INITIALISATIONS`, those that need none
+            one.
         seed: of the initialisations that are made.
         device: where networks are run.
         sample: score so many of the models alone, drawn by `seed`.

@@ -65,9 +65,8 @@ def test_every_figure_of_two_images(bench, name):
     check_legible(draw(bench, name))
 
 
-@pytest.mark.parametrize(
-    "name", sorted(plots.FIGURES.keys() - {"variance"})
-)  # one image has one seed
+# Variance takes two seeds of every image.
+@pytest.mark.parametrize("name", sorted(plots.FIGURES.keys() - {"variance"}))
 def test_every_figure_of_the_shipped_benchmark(name):
     check_legible(draw(dipbench.load("pilot"), name))
 

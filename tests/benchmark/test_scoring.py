@@ -172,7 +172,7 @@ def test_runs_and_scores_are_not_committed_at_once(make_store, monkeypatch):
     write, tried = scorefiles.write_table, []
 
     def meanwhile(table, path):
-        with pytest.raises(StoreError, match="is being built by"):
+        with pytest.raises(StoreError, match="is being built by process"):
             finish(folder)
         tried.append(path.name)
         write(table, path)

@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from dipbench.analysis.resampling import (
-    fisher_z,
     group_weights,
     holm,
     interval,
-    max_statistic,
+    max_tau,
     resampled_tau,
 )
 from dipbench.benchmark.choosing import parse_models
@@ -63,7 +62,7 @@ def misled(
     weights = group_weights(blocks, RESAMPLES, rng)
     resampled = np.stack([resampled_tau(score, truth, weights) for score in scores], axis=1)
     plain = np.array([each.pvalue for each in found])
-    largest = max_statistic(fisher_z([each.statistic for each in found]), fisher_z(resampled))
+    largest = max_tau([each.statistic for each in found], resampled)
     within = [resampled_tau(score, truth, weights, primitives) for score in scores]
     below = [float(min(each)) < LEVEL for each in (plain, holm(plain), largest)]
     return [*below, *(excluding(taus) for taus in (resampled.T, within))]
