@@ -7,19 +7,23 @@ has been shipped can be removed.
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError, one_line
+from ..evaluate.protocol import PeakStop
 from ..files import published
 from .building import recorded
+from .cutting import cut
 from .locking import builder_lock
 from .merging import Generation, Source, choose_sources, load_runs
 from .parts import finished_keys, list_parts, read_part, write_part
 from .plan import Plan, read_plan
-from .schema import USABLE, RunKey, row_order, supersedes
+from .schema import USABLE, Run, RunKey, row_order, supersedes
 from .store import MANIFEST, PARTS, check_writable, writing
 
 RECORD = "kept.json"
@@ -66,6 +70,9 @@ def keep(folder: Path, kept: Path) -> int:
 def restore(kept: Path, folder: Path) -> int:
     """Give a planned benchmark those of the kept runs that it lacks; it can be repeated.
 
+    Where the plan's protocol stops at the peak and that of the kept runs is the same without a
+    stop rule, they are cut where it would have ended them.
+
     Args:
         kept: what `keep` filled.
         folder: a benchmark whose plan is frozen.
@@ -80,12 +87,16 @@ def restore(kept: Path, folder: Path) -> int:
     if not (kept / RECORD).is_file():
         raise StoreError(f"{kept} holds no kept runs: `keep` makes it")
     plan = read_plan(folder)
-    _merged(kept, plan)
+    rule = plan.protocol.stop
+    whole = replace(plan, protocol=plan.protocol.replace(stop=None))
+    ends = partial(cut, rule=rule) if isinstance(rule, PeakStop) and _agrees(kept, whole) else None
+    if ends is None:
+        _merged(kept, plan)
     there, _ = recorded(folder, plan)
     sources = choose_sources(_entries(kept), [])
     wanted = [key for key in plan.run_keys() if key in sources and there.get(key) not in USABLE]
     with writing(folder):
-        return _add(folder / PARTS, wanted, sources, there)
+        return _add(folder / PARTS, wanted, sources, there, ends)
 
 
 def _add(
@@ -93,6 +104,7 @@ def _add(
     keys: Sequence[RunKey],
     sources: Mapping[RunKey, Source],
     there: Mapping[RunKey, str],
+    change: Callable[[Run], Run] | None = None,
 ) -> int:
     """Write the runs that are worth it as parts of their own."""
     try:
@@ -100,7 +112,7 @@ def _add(
     except FileNotFoundError as error:
         raise StoreError("the benchmark was merged meanwhile: run it again") from error
     runs = [
-        run
+        run if change is None else change(run)
         for run in loaded
         if run.status != "failed" and supersedes(run.status, there.get(run.key))
     ]
@@ -113,6 +125,15 @@ def _entries(kept: Path) -> dict[Path, list[tuple[RunKey, str]]]:
     """Keys and statuses of what is kept, by part."""
     parts = sorted(kept.rglob("*.parquet"))
     return {part: [(run.key, run.status) for run in read_part(part)] for part in parts}
+
+
+def _agrees(kept: Path, plan: Plan) -> bool:
+    """Whether the kept runs are of the plan's protocol, observations and images."""
+    try:
+        _merged(kept, plan)
+    except StoreError:
+        return False
+    return True
 
 
 def _merged(kept: Path, plan: Plan) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from .models import Model, build_model, side_multiple, task_kind
 from .operators import forward_operator
 from .optimising import MemoryOrderAdam
 from .protocol import DiscrepancyStop, Protocol, get_protocol
-from .results import Fit
+from .results import STOPPED, Fit
 from .tracking import Tracker
 
 CHUNK = 10
@@ -237,7 +237,7 @@ class Training:
         # A stop counts the iteration that fired it, a divergence leaves its own out.
         if bool(self.tracker.diverged):
             return "diverged", f"the loss is no finite number at iteration {length}"
-        return "stopped", f"the protocol's stop rule fired at iteration {length - 1}"
+        return "stopped", STOPPED.format(length - 1)
 
     def _iterate(self) -> None:
         """One iteration: replayed where it is captured and does what every other one does."""

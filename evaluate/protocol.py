@@ -85,8 +85,25 @@ class DiscrepancyStop:
         _require(0 < self.alpha <= 1, "alpha", self.alpha, "in (0, 1]")
 
 
-Rule = StopRule | VarianceStop | DiscrepancyStop
+@dataclass(frozen=True)
+class PeakStop:
+    """End a run once its highest smoothed PSNR has lasted `peak_patience` iterations.
+
+    It needs the ground truth. What a run reaches at best is known without what follows, which is
+    half of the iterations of a protocol that is long enough for every model.
+    """
+
+    peak_patience: int
+
+    def __post_init__(self) -> None:
+        _require(self.peak_patience >= 1, "peak_patience", self.peak_patience, "at least 1")
+
+
+Rule = StopRule | VarianceStop | DiscrepancyStop | PeakStop
 """What may end a run early."""
+
+OF_THE_TRUTH = (StopRule, PeakStop)
+"""The rules that need the ground truth, so that they belong to a benchmark, not to a method."""
 
 
 @dataclass(frozen=True)
@@ -238,19 +255,32 @@ class Protocol:
             raise ProtocolError(f"a recorded protocol is unusable ({error})") from error
 
 
+_OWN_SETTING: dict[type[Rule], str] = {
+    DiscrepancyStop: "alpha",
+    VarianceStop: "patience",
+    PeakStop: "peak_patience",
+}
+"""By which setting a recorded rule is told; a record of none of them is a `StopRule`."""
+
+
 def _stop_from(record: Mapping[str, Any] | None) -> Rule | None:
     if not record:
         return None
-    if "alpha" in record:
-        return DiscrepancyStop(**record)
-    return VarianceStop(**record) if "patience" in record else StopRule(**record)
+    for rule, own in _OWN_SETTING.items():
+        if own in record:
+            return rule(**record)
+    return StopRule(**record)
 
 
 PROTOCOLS: dict[str, Protocol] = {
     "isnas": Protocol(name="isnas", iterations=Iterations(4000, 9500, 4500), stop=StopRule()),
     "quick": Protocol(name="quick", iterations=Iterations(300, 300, 300), size=64, ema=(0.95,)),
     "mini64": Protocol(
-        name="mini64", iterations=Iterations(1600, 1600, 1600), size=64, ema=(0.95, 0.9, 0.99)
+        name="mini64",
+        iterations=Iterations(1600, 1600, 1600),
+        size=64,
+        ema=(0.95, 0.9, 0.99),
+        stop=PeakStop(250),
     ),
 }
 """The named protocols: the published one, a quick look, and the shipped benchmark's."""

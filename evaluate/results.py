@@ -6,6 +6,9 @@ import numpy as np
 
 from ..errors import DipbenchError
 
+STOPPED = "the protocol's stop rule fired at iteration {}"
+"""The reason of a run with the status `stopped`."""
+
 
 @dataclass(frozen=True)
 class Fit:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ProtocolError
-from .protocol import DiscrepancyStop, Protocol, StopRule, VarianceStop
+from .protocol import OF_THE_TRUTH, DiscrepancyStop, PeakStop, Protocol, VarianceStop
 from .stopping import NOISE_UNKNOWN, variance_warmup
 
 
@@ -41,7 +41,7 @@ class Tracker:
     ) -> None:
         self.shape = shape
         self._truth = truth
-        blind = isinstance(protocol.stop, StopRule) and truth is None
+        blind = isinstance(protocol.stop, OF_THE_TRUTH) and truth is None
         self._stop = None if blind else protocol.stop
         if isinstance(protocol.stop, DiscrepancyStop) and noise is None:
             raise ProtocolError(NOISE_UNKNOWN)
@@ -62,11 +62,14 @@ class Tracker:
         self._averages = torch.zeros(len(weights), *shape[1:], device=device)
         self._variance = torch.zeros((), device=device)
         self._variance_warmup = variance_warmup(protocol.variance_alpha)
-        self._lowest_variance_at = torch.zeros((), dtype=torch.long, device=device)
         self._last = torch.zeros(shape, device=device)
         self._highest_psnr = torch.full((), -torch.inf, device=device)
         names = ["lowest_loss", "lowest_variance"] + ["best", "best_smooth"] * (truth is not None)
         self._marks = {name: torch.full((), -torch.inf, device=device) for name in names}
+        self._marked_at = {
+            name: torch.zeros((), dtype=torch.long, device=device)
+            for name in ("lowest_variance", "best_smooth")
+        }
         self._kept = {name: torch.zeros(shape, device=device) for name in names}
 
     @torch.no_grad()
@@ -134,7 +137,9 @@ class Tracker:
             better = self.active & (mark > self._marks[name])
             if name == "lowest_variance":
                 better |= self.active & (step <= self._variance_warmup)
-                self._lowest_variance_at.copy_(torch.where(better, step, self._lowest_variance_at))
+            if name in self._marked_at:
+                at = self._marked_at[name]
+                at.copy_(torch.where(better, step, at))
             candidate = self._averages[:1] if name == "best_smooth" else output
             self._kept[name].copy_(torch.where(better, candidate, self._kept[name]))
             self._marks[name].copy_(torch.where(better, mark, self._marks[name]))
@@ -142,7 +147,9 @@ class Tracker:
     def _apply_stop(self, row: list[Tensor], squared_error: Tensor) -> None:
         rule = self._stop
         if isinstance(rule, VarianceStop):
-            fired = self._step - self._lowest_variance_at >= rule.patience
+            fired = self._step - self._marked_at["lowest_variance"] >= rule.patience
+        elif isinstance(rule, PeakStop):
+            fired = self._step - self._marked_at["best_smooth"] >= rule.peak_patience
         elif isinstance(rule, DiscrepancyStop):
             moved = self._mean_error.lerp(squared_error, rule.alpha)
             self._mean_error.copy_(torch.where(self._step.squeeze() == 0, squared_error, moved))

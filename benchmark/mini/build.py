@@ -7,14 +7,16 @@
     python benchmark/mini/build.py ship        ship what is complete, and drop it from what is kept
     python benchmark/mini/build.py status      say how far each part is
 
-A part is an image, a task and a seed, with all 522 models. Each is built in a folder of its own
-under `--work`, which may be lost at any time: `train` begins with what was kept. Nothing here is
-installed with the package.
+A part is an image, a task and a seed, with all 522 models. It grows by stratified samples, each
+within the next, so that whatever is trained of it stands for the whole. Each is built in a folder
+of its own under `--work`, which may be lost at any time: `train` begins with what was kept. Nothing
+here is installed with the package.
 """
 
 import argparse
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import dipbench
@@ -31,17 +33,22 @@ from dipbench.benchmark.store import MANIFEST
 from dipbench.cli.training import run_build
 from dipbench.data import load_image
 from dipbench.errors import DipbenchError
-from dipbench.evaluate.protocol import get_protocol
+from dipbench.evaluate.protocol import Protocol, get_protocol
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / "kept"
+KEPT_PILOT = HERE / "kept-pilot"
 SHIPPED = shipped_folder() / "mini"
 SHIPPED_PILOT = shipped_folder() / "pilot"
 
 PROTOCOL = get_protocol("mini64").replace(precision="bf16")
 """In bf16, which halves the time on the processors at hand (see PILOT.md on what it changes)."""
 MODELS = "isnas522"
+SAMPLES = ("stratified:64", "stratified:128", "stratified:256")
+"""Of the models, what is trained first."""
 PILOT_MODELS = "stratified:32"
+PILOT_PROTOCOL = PROTOCOL.replace(stop=None)
+"""Full curves: they show how long the others have to be."""
 PILOT = "pilot"
 """The folder of the pilots within that of the parts."""
 
@@ -83,41 +90,50 @@ def missing_parts(shipped: Path) -> list[Part]:
     return [part for part in PARTS if part not in there]
 
 
-def prepare(folder: Path, kept: Path, part: Part, models: str) -> Path:
+def prepare(
+    folder: Path, part: Part, models: str, protocol: Protocol, kept: Sequence[Path]
+) -> Path:
     """Freeze the plan of a part, and give it what was kept of it."""
     image, task, seed = part
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = [load_image(image, size=PROTOCOL.size, colour=False)]
-    plan = make_plan("mini", parse_models(models), pictures, [task], [seed or 0], PROTOCOL)
+    pictures = [load_image(image, size=protocol.size, colour=False)]
+    plan = make_plan("mini", parse_models(models), pictures, [task], [seed or 0], protocol)
     freeze_plan(folder, plan, pictures)
-    if (kept / RECORD).is_file():
-        given = restore(kept, folder)
-        print(f"{folder}: {given} kept runs taken up", file=sys.stderr)
+    for place in kept:
+        if (place / RECORD).is_file():
+            given = restore(place, folder)
+            print(f"{folder}: {given} runs of {place.name} taken up", file=sys.stderr)
     return folder
 
 
-def train(work: Path, kept: Path, shipped: Path, executor: Executor) -> None:
-    """Train every part that is not shipped, one after the other."""
+def train(work: Path, kept: Path, piloted: Path, shipped: Path, executor: Executor) -> None:
+    """Train every part that is not shipped, one after the other; the pilots' runs are cut."""
     for part in missing_parts(shipped):
-        folder = prepare(folder_of(work, part), kept, part, MODELS)
-        run_build(folder, executor, retry_failed=True)
+        for place, models in stages(work):
+            folder = prepare(folder_of(place, part), part, models, PROTOCOL, (kept, piloted))
+            run_build(folder, executor, retry_failed=True)
+            keep(folder, kept)
+
+
+def stages(work: Path) -> list[tuple[Path, str]]:
+    """Where a part is built in turn, and of which models; the last is the whole part."""
+    samples = [(work / models.replace(":", "-"), models) for models in SAMPLES]
+    return [*samples, (work, MODELS)]
 
 
 def pilot(work: Path, kept: Path, shipped: Path, executor: Executor) -> None:
-    """Train the pilot of every part that is not shipped, and keep its runs, which are the part's.
-
-    It comes before the rest of the first part, so that something of every part is soon known.
-    """
+    """Train the pilot of every part that is not shipped, and keep its runs."""
     for part in missing_parts(shipped):
-        folder = prepare(folder_of(work / PILOT, part), kept, part, PILOT_MODELS)
+        place = folder_of(work / PILOT, part)
+        folder = prepare(place, part, PILOT_MODELS, PILOT_PROTOCOL, (kept,))
         run_build(folder, executor, retry_failed=True)
         keep(folder, kept)
 
 
 def keep_all(work: Path, kept: Path, shipped: Path) -> int:
     """Keep the runs of every part that is not shipped; return how many were added."""
-    missing = missing_parts(shipped)
-    folders = [folder_of(place, part) for place in (work, work / PILOT) for part in missing]
+    places = [place for place, _ in stages(work)]
+    folders = [folder_of(place, part) for part in missing_parts(shipped) for place in places]
     return sum(keep(folder, kept) for folder in folders if (folder / PLAN).is_file())
 
 
@@ -208,9 +224,9 @@ def main() -> None:
     try:
         match asked.command:
             case "pilot":
-                pilot(asked.work, KEPT, SHIPPED, executor)
+                pilot(asked.work, KEPT_PILOT, SHIPPED, executor)
             case "train":
-                train(asked.work, KEPT, SHIPPED, executor)
+                train(asked.work, KEPT, KEPT_PILOT, SHIPPED, executor)
             case "keep":
                 print(f"{keep_all(asked.work, KEPT, SHIPPED)} runs added to {KEPT}")
             case "ship":

@@ -13,6 +13,7 @@ import pytest
 
 import dipbench
 from dipbench.benchmark.building import read_progress
+from dipbench.benchmark.cutting import cut
 from dipbench.benchmark.executors import Outcome, Unit
 from dipbench.benchmark.parts import write_part
 from dipbench.benchmark.pictures import read_images, read_observation
@@ -22,11 +23,12 @@ from dipbench.benchmark.scoring import score_store
 from dipbench.benchmark.store import PARTS, read_manifest
 from dipbench.benchmark.verifying import verify
 from dipbench.errors import DipbenchError
+from dipbench.evaluate.protocol import PeakStop
 from dipbench.seeds import generator
 
 ROOT = Path(__file__).parents[2]
 DRIVER = ROOT / "benchmark" / "mini" / "build.py"
-LENGTH = 40
+LENGTH, PATIENCE = 40, 5
 
 
 class Executor:
@@ -43,7 +45,8 @@ class Executor:
             self.left, self.made = self.left - 1, self.made + 1
             (key,) = unit.keys
             draws = generator(*key)
-            smooth = 20 + draws.random(LENGTH).cumsum().astype(np.float32) / 4
+            fallen = np.maximum(np.arange(LENGTH) - draws.integers(20, 40), 0)
+            smooth = (20 + draws.random(LENGTH).cumsum() / 4 - fallen).astype(np.float32)
             curves = {"psnr": smooth + draws.random(LENGTH, dtype=np.float32)}
             curves |= dict.fromkeys(plan.protocol.smooth_kinds, smooth)
             curves |= {"loss": 10 ** (-smooth / 10), "variance": 10 ** (-smooth / 20)}
@@ -53,8 +56,11 @@ class Executor:
                 "seconds": 1.0,
                 "device": "x",
             }
-            write_part(folder / PARTS, [Run(key, "finished", "", curves, facts)])
-            yield [(key, "finished")]
+            run = Run(key, "finished", "", curves, facts)
+            if isinstance(plan.protocol.stop, PeakStop):
+                run = cut(run, plan.protocol.stop)
+            write_part(folder / PARTS, [run])
+            yield [(key, run.status)]
 
 
 @pytest.fixture
@@ -66,6 +72,8 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "MODELS", "stratified:3")
+    monkeypatch.setattr(module, "SAMPLES", ("stratified:2",))
+    monkeypatch.setattr(module, "PROTOCOL", module.PROTOCOL.replace(stop=PeakStop(PATIENCE)))
     monkeypatch.setattr(module, "PILOT_MODELS", "stratified:1")
     parts = (("camera", "denoising-25", 0), ("camera", "denoising-25", 1), ("astronaut", "sr-2", 0))
     monkeypatch.setattr(module, "PARTS", parts)
@@ -76,17 +84,18 @@ def test_it_is_built_in_sittings_of_which_each_begins_with_nothing(
     driver: ModuleType, tmp_path: Path
 ) -> None:
     work, kept, shipped = tmp_path / "work", tmp_path / "kept", tmp_path / "shipped" / "mini"
+    piloted = tmp_path / "piloted"
     card = DRIVER.with_name("card.md")
 
     def sitting(runs: int) -> Executor:
         executor = Executor(runs)
         with suppress(KeyboardInterrupt):
-            driver.train(work, kept, shipped, executor)
+            driver.train(work, kept, piloted, shipped, executor)
         driver.keep_all(work, kept, shipped)
         return executor
 
     with suppress(KeyboardInterrupt):
-        driver.pilot(work, kept, shipped, Executor(1))
+        driver.pilot(work, piloted, shipped, Executor(1))
     rmtree(work)  # the first part's was kept at its end
     sitting(1)
     assert read_progress(driver.folder_of(work, driver.PARTS[0])).done == 2
@@ -108,16 +117,18 @@ def test_it_is_built_in_sittings_of_which_each_begins_with_nothing(
     bench = dipbench.load(shipped)
     assert bench.manifest.name == "mini"
     assert len(bench.to_frame()) == 9
+    assert set(bench.to_frame()["status"]) == {"finished", "stopped"}
+    assert bench.to_frame()["length"].min() < LENGTH
     assert [path.name for path in shipped.parent.iterdir()] == ["mini"]
     rmtree(work)
     assert sitting(1000).made == 0
     idle = Executor()
-    driver.pilot(work, kept, shipped, idle)
+    driver.pilot(work, piloted, shipped, idle)
     assert idle.made == 0
 
     # The same as of one sitting.
     other = tmp_path / "other" / "mini"
-    driver.train(tmp_path / "once", tmp_path / "none", other, Executor())
+    driver.train(tmp_path / "once", tmp_path / "none", tmp_path / "no", other, Executor())
     driver.ship(tmp_path / "once", tmp_path / "none", other, card)
     assert read_manifest(other).content_sha256 == bench.manifest.content_sha256
 
@@ -154,7 +165,7 @@ def test_a_shipped_pilot_grows_by_parts_and_by_scores(driver: ModuleType, tmp_pa
 
 def test_what_is_shipped_says_how_it_was_made(driver: ModuleType, tmp_path: Path) -> None:
     shipped = tmp_path / "mini"
-    driver.train(tmp_path / "work", tmp_path / "kept", shipped, Executor())
+    driver.train(tmp_path / "work", tmp_path / "kept", tmp_path / "no", shipped, Executor())
     driver.ship(tmp_path / "work", tmp_path / "kept", shipped, DRIVER.with_name("card.md"))
     manifest = read_manifest(shipped)
     assert manifest.further["licence"] == "CC-BY-4.0"
@@ -193,6 +204,7 @@ def test_a_mistake_is_one_line(
     words = ["build.py", "train", "--device", "tpux", "--work", str(tmp_path / "w")]
     monkeypatch.setattr(sys, "argv", words)
     monkeypatch.setattr(driver, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(driver, "KEPT_PILOT", tmp_path / "kept")
     monkeypatch.setattr(driver, "SHIPPED", tmp_path / "shipped")
     with pytest.raises(SystemExit) as ended:
         driver.main()

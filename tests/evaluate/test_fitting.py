@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from dipbench.benchmark.cutting import cut
+from dipbench.benchmark.schema import Run, RunKey
 from dipbench.data import (
     Denoising,
     Image,
@@ -22,7 +24,7 @@ from dipbench.data import (
 )
 from dipbench.errors import DipbenchError, ProtocolError
 from dipbench.evaluate import fit, fitting, psnr
-from dipbench.evaluate.protocol import Protocol, StopRule, get_protocol
+from dipbench.evaluate.protocol import PeakStop, Protocol, Rule, StopRule, get_protocol
 from dipbench.evaluate.results import Fit
 from dipbench.genotypes.network import (
     build_network,
@@ -244,8 +246,34 @@ def test_the_stop_rule_waits_for_its_first_iteration() -> None:
     assert stopping(levels, drop_db=21, start=0).status == "finished"
 
 
-def test_without_a_truth_there_is_no_stop_rule() -> None:
-    protocol = PROTOCOL.replace(stop=StopRule(start=0))
+@settings(max_examples=15)
+@given(
+    levels=st.lists(st.sampled_from([0.5, 0.51, 0.52, 0.54, 0.6]), min_size=1, max_size=14),
+    patience=st.integers(1, 5),
+)
+def test_a_run_stops_once_its_peak_has_lasted(levels: list[float], patience: int) -> None:
+    def trained(stop: PeakStop | None) -> Fit:
+        model = Levels(levels, (1, 64, 64))
+        protocol = PROTOCOL.replace(stop=stop, ema=(0.5,))
+        return train(
+            model, plain(), n=len(levels), protocol=protocol, observation=observed(plain())
+        )
+
+    whole, result = trained(None), trained(PeakStop(patience))
+    smooth = whole.curves["psnr_smooth"]
+    lasted = [i for i in range(len(smooth)) if i - int(smooth[: i + 1].argmax()) >= patience]
+    assert result.length == (lasted[0] + 1 if lasted else len(smooth))
+    assert result.status == ("stopped" if lasted else "finished")
+    # A run that was trained without the rule is cut to the same.
+    key = RunKey("dip", "plain", "sr-4", 0)
+    run = cut(Run(key, whole.status, "", whole.curves), PeakStop(patience))
+    assert (run.status, run.reason) == (result.status, result.reason)
+    assert all(np.array_equal(run.curves[kind], result.curves[kind]) for kind in whole.curves)
+
+
+@pytest.mark.parametrize("rule", [StopRule(start=0), PeakStop(1)])
+def test_without_a_truth_there_is_no_stop_rule(rule: Rule) -> None:
+    protocol = PROTOCOL.replace(stop=rule)
     model = Levels([0.51, 0.9, 0.9], (1, 64, 64))
     result = train(model, None, n=3, protocol=protocol, observation=observed(plain()))
     assert result.status == "finished"
@@ -512,6 +540,7 @@ def copies(protocol: Protocol, n: int) -> int:
     "changes",
     [
         {"stop": StopRule(drop_db=60, start=0), "ema": (0.9, 0.99)},
+        {"stop": PeakStop(100)},
         {"input_kind": "drifting", "weight_noise": 0.01},
         {"input_kind": "meshgrid", "loss_reduction": "sum"},
     ],

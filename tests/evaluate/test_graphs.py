@@ -9,7 +9,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dipbench.evaluate.fitting import prepare
 from dipbench.evaluate.graphs import WARM_UP, fast_products
-from dipbench.evaluate.protocol import DiscrepancyStop, Rule, StopRule, VarianceStop, get_protocol
+from dipbench.evaluate.protocol import (
+    DiscrepancyStop,
+    PeakStop,
+    Rule,
+    StopRule,
+    VarianceStop,
+    get_protocol,
+)
 
 # With every way of resizing: nearest, bicubic, pixel shuffle, transposed convolution, bilinear.
 CASES = [(3, "float32"), (12, "float32"), (9, "float32"), (24, "bf16"), ("deep-decoder", "bf16")]
@@ -38,7 +45,12 @@ def test_the_mode_sees_them() -> None:
 
 @pytest.mark.parametrize(
     ("task", "stop"),
-    [("sr-4", StopRule()), ("sr-4", VarianceStop()), ("denoising-25", DiscrepancyStop())],
+    [
+        ("sr-4", StopRule()),
+        ("sr-4", VarianceStop()),
+        ("sr-4", PeakStop(2)),
+        ("denoising-25", DiscrepancyStop()),
+    ],
 )
 @pytest.mark.parametrize(("model", "precision"), CASES)
 def test_a_warm_iteration_neither_reads_nor_makes_values_of_the_host(

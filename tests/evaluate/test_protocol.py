@@ -9,9 +9,12 @@ from dipbench.errors import ProtocolError
 from dipbench.evaluate.protocol import (
     CONSTANTS,
     PROTOCOLS,
+    DiscrepancyStop,
     Iterations,
+    PeakStop,
     Protocol,
     StopRule,
+    VarianceStop,
     get_protocol,
 )
 
@@ -38,7 +41,15 @@ def test_a_record_gives_the_protocol_back(name: str) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"ema": (0.9, 0.5)}, {"stop": StopRule(2.5, 7)}, {"backtracking_db": 5.0}, {"size": None}],
+    [
+        {"ema": (0.9, 0.5)},
+        {"stop": StopRule(2.5, 7)},
+        {"stop": PeakStop(9)},
+        {"stop": VarianceStop(9)},
+        {"stop": DiscrepancyStop(0.2)},
+        {"backtracking_db": 5.0},
+        {"size": None},
+    ],
 )
 def test_a_changed_protocol_survives_its_record(changes: dict[str, Any]) -> None:
     changed = get_protocol("quick").replace(**changes)
