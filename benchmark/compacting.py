@@ -19,8 +19,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..data import Image, Observation
+from ..data import Image, Observation, parse_task
 from ..errors import StoreError
+from ..evaluate.protocol import Protocol
 from ..evaluate.stopping import STOPPING
 from .adding import check_alike
 from .hdf5 import published_hdf5
@@ -221,7 +222,8 @@ def _run(
     row = run.columns()
     kept = thinned_iterations(row["length"], stride)
     if source.manifest.stride is None:
-        return {**row, **_stops(run, noise)}, thinned_curves(run, kept)
+        protocol = Protocol.from_record(source.manifest.protocol)
+        return {**row, **_stops(run, noise, protocol)}, thinned_curves(run, kept)
     return row, thinned_curves(run, (kept + 1) // source.manifest.stride - 1)
 
 
@@ -246,10 +248,12 @@ def _manifest(sources: Sequence[Generation], pairs: Sequence[Pair], name: str) -
     )
 
 
-def _stops(run: Run, noise: float | None) -> dict[str, Any]:
+def _stops(run: Run, noise: float | None, protocol: Protocol) -> dict[str, Any]:
+    length = max(map(len, run.curves.values()), default=0)
+    planned = protocol.planned_length(parse_task(run.key.task).kind, run.status, length)
     found: dict[str, Any] = {}
     for name in STOPPING if run.status in USABLE and "psnr_smooth" in run.curves else ():
-        psnr, at = stop_of(run.curves, name, noise) or (None, None)
+        psnr, at = stop_of(run.curves, name, noise, planned) or (None, None)
         found |= {f"{STOP_COLUMN}{name}": psnr, f"{STOP_COLUMN}{name}_iteration": at}
     return found
 

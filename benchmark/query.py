@@ -356,7 +356,7 @@ class Benchmark:
             question.check()
             raise
         if found is None:
-            found = rank(self._runs, self._curves, key[:2], question, self._noise)
+            found = rank(self._runs, self._curves, key[:2], question, self._noise, self.protocol)
             if len(self._rankings) >= KEPT_RANKINGS:
                 del self._rankings[next(iter(self._rankings))]
             self._rankings[key] = found

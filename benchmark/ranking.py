@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import QueryError
+from ..evaluate.protocol import Protocol
 from .curves import CurvesReader
 from .question import Question
 from .runs import Pair, PairRuns, Runs
@@ -119,6 +120,7 @@ def rank(
     pair: Pair,
     question: Question,
     noise: Callable[[Pair], float | None],
+    protocol: Protocol,
 ) -> Ranking:
     """Rank the models of a pair.
 
@@ -128,6 +130,7 @@ def rank(
         pair: image and task.
         question: of its `seed`, None takes the mean over the seeds that all models share.
         noise: see `run_values`.
+        protocol: of the benchmark.
 
     Raises:
         QueryError: if the question is none, or no run answers it.
@@ -136,7 +139,7 @@ def rank(
     found = runs.pair(*pair)
     columns = _shared_seeds(found) if question.seed is None else [found.seed_index(question.seed)]
     rows = found.rows[:, columns]
-    answers = run_values(runs, curves, pair, question, noise)
+    answers = run_values(runs, curves, pair, question, noise, protocol)
     values = np.where(rows >= 0, answers.psnr[rows], np.nan)
     counts = (~np.isnan(values)).sum(axis=1)
     held = np.flatnonzero(counts)

@@ -119,6 +119,11 @@ class Runs:
         found: np.ndarray = np.array([name in USABLE for name in names], bool)[codes]
         return found
 
+    def statuses(self, part: slice) -> list[str]:
+        """The status of some rows."""
+        names, codes = self._named("status")
+        return [names[code] for code in codes[part].tolist()]
+
     def plain(self, part: slice = slice(None)) -> pa.Table:
         """Rows as a user sees them: texts, and no place in the curves file."""
         start, stop, _ = part.indices(self.table.num_rows)

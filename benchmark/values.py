@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data import parse_task
 from ..errors import ProtocolError, QueryError
+from ..evaluate.protocol import Protocol
 from ..evaluate.stopping import STOPPING
 from .conditions import matching
 from .curves import CurvesReader
@@ -40,6 +42,7 @@ def run_values(
     pair: Pair,
     question: Question,
     noise: Callable[[Pair], float | None],
+    protocol: Protocol,
 ) -> Values:
     """Answer a question for every run of a pair.
 
@@ -50,6 +53,7 @@ def run_values(
         question: already checked.
         noise: the mean squared noise of a pair's observation, None where it is not known; asked
             by the stopping criterion that needs it alone.
+        protocol: of the benchmark.
 
     Raises:
         QueryError: an iteration that no curve reaches, or a condition that cannot be read.
@@ -60,7 +64,7 @@ def run_values(
     psnr, iterations = (
         _recorded(runs, part, question)
         if question.recorded and question.by in runs.summaries
-        else _replayed(runs, curves, pair, question, noise, left_out)
+        else _replayed(runs, curves, pair, question, noise, protocol, left_out)
     )
     psnr = np.where(usable, psnr, np.nan)
     if question.where is not None:
@@ -98,18 +102,26 @@ def _replayed(
     pair: Pair,
     question: Question,
     noise: Callable[[Pair], float | None],
+    protocol: Protocol,
     left_out: dict[str, NDArray[np.bool_]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     part = runs.pair(*pair).part
-    usable = runs.usable[part]
     lengths = runs.column("length", part)
-    ends = np.where(usable, _afforded(runs, part, question, left_out), 0).astype(int)
+    afforded = _afforded(runs, part, question, left_out)
+    ends = np.where(runs.usable[part], np.minimum(lengths, afforded), 0).astype(int)
     if question.stopping is not None and curves.thinned(*pair):
         return _recorded_stops(runs, part, question, ends, left_out)
     rows = runs.column("row", part).astype(int)
     if question.stopping is not None:
         known = noise(pair) if STOPPING[question.stopping].of_noise else None
-        return _stopped(curves, pair, rows, ends, question.stopping, known, left_out)
+        kind = parse_task(pair[1]).kind
+        planned = [
+            int(min(protocol.planned_length(kind, status, length), end))
+            for status, length, end in zip(
+                runs.statuses(part), lengths.astype(int).tolist(), afforded.tolist(), strict=True
+            )
+        ]
+        return _stopped(curves, pair, rows, ends, planned, question.stopping, known, left_out)
     by = question.by
     kind = by.split("_", 1)[1] if isinstance(by, str) else "psnr_smooth"
     iterations = curves.iterations(*pair)
@@ -136,11 +148,10 @@ def _replayed(
 def _afforded(
     runs: Runs, part: slice, question: Question, left_out: dict[str, NDArray[np.bool_]]
 ) -> NDArray[np.float64]:
-    """(rows,) iterations that the budgets of a question leave of each run."""
+    """(rows,) iterations that the budgets of a question afford of each run; infinite without."""
     lengths = runs.column("length", part)
-    cut = lengths.copy()
-    if question.budget_iterations is not None:
-        cut = np.minimum(cut, question.budget_iterations)
+    most = np.inf if question.budget_iterations is None else question.budget_iterations
+    cut = np.full(len(lengths), most)
     if question.budget_seconds is not None:
         seconds = runs.column("seconds", part)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -195,6 +206,7 @@ def _stopped(
     pair: Pair,
     rows: NDArray[np.int64],
     ends: NDArray[np.int64],
+    planned: list[int],
     name: str,
     noise: float | None,
     left_out: dict[str, NDArray[np.bool_]],
@@ -208,7 +220,8 @@ def _stopped(
     for place, (row, end) in enumerate(zip(rows.tolist(), ends.tolist(), strict=True)):
         if end < 1:
             continue
-        stop = stop_of({kind: read[row, :end], "psnr_smooth": smooth[row, :end]}, name, noise)
+        own = {kind: read[row, :end], "psnr_smooth": smooth[row, :end]}
+        stop = stop_of(own, name, noise, planned[place])
         if stop is None:
             refused[place] = True
         else:
@@ -218,23 +231,28 @@ def _stopped(
 
 
 def stop_of(
-    curves: Mapping[str, NDArray[np.float32]], name: str, noise: float | None = None
+    curves: Mapping[str, NDArray[np.float32]],
+    name: str,
+    noise: float | None = None,
+    planned: int | None = None,
 ) -> tuple[float, int] | None:
     """Smoothed PSNR and iteration where a criterion stops a run, the last where it never fires.
 
-    None where it is not applicable to these curves, or needs the noise and that is not known.
+    None where it is not applicable to these curves, needs the noise and that is not known, or
+    stops past the end of a run that was planned longer (`Protocol.planned_length`).
 
     >>> rising = np.array([20.0, 21.0, 20.5], np.float32)
     >>> stop_of({"psnr_smooth": rising}, "oracle"), stop_of({"psnr_smooth": rising}, "variance")
     ((21.0, 1), None)
     """
     try:
-        kept = STOPPING[name](curves, noise)
+        kept = STOPPING[name](curves, noise, planned)
     except ProtocolError:
         return None
     smooth = curves["psnr_smooth"]
-    at = len(smooth) - 1 if kept is None else kept
-    return float(smooth[at]), at
+    last = (len(smooth) if planned is None else planned) - 1
+    at = last if kept is None else kept
+    return (float(smooth[at]), at) if at < len(smooth) else None
 
 
 def _fulfils(

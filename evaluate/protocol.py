@@ -208,6 +208,21 @@ class Protocol:
         """Iterations of a run on a task of that kind (`denoising`, `inpainting` or `sr`)."""
         return int(getattr(self.iterations, kind))
 
+    def planned_length(self, kind: str, status: str, length: int) -> int:
+        """Iterations that a run of `length` would have without a rule that needs the truth.
+
+        What does without the truth would not have ended there, so that it cannot be judged by the
+        last output of such a run.
+
+        >>> mini = get_protocol("mini64")
+        >>> mini.planned_length("denoising", "stopped", 700)
+        1600
+        >>> mini.replace(stop=VarianceStop()).planned_length("denoising", "stopped", 700)
+        700
+        """
+        cut = status == "stopped" and isinstance(self.stop, OF_THE_TRUTH)
+        return self.iterations_for(kind) if cut else length
+
     def input_channels_for(self, image_channels: int) -> int:
         """Channels of the network input for an image of so many channels.
 

@@ -126,17 +126,21 @@ def variance_stop(
     return _replay(variance, FirstLastingMinimum(patience, warmup))
 
 
-def scaled_variance_stop(variance: np.ndarray, alpha: float = PUBLISHED_ALPHA) -> int | None:
+def scaled_variance_stop(variance: np.ndarray, planned: int | None = None) -> int | None:
     """`variance_stop` with the published share of the iterations, 1000 of 5000, as its patience.
 
     For trainings shorter than those of the publication; not a published setting.
+
+    Args:
+        variance: (iterations,), as a training records it.
+        planned: iterations of the training, where the curve ends before.
 
     >>> import numpy as np
     >>> from dipbench.evaluate.stopping import scaled_variance_stop
     >>> scaled_variance_stop((np.arange(300) - 150.0) ** 2)
     150
     """
-    return variance_stop(variance, scaled_patience(len(variance)), alpha)
+    return variance_stop(variance, scaled_patience(planned or len(variance)))
 
 
 def scaled_patience(iterations: int) -> int:
@@ -246,23 +250,32 @@ class Criterion:
 
     Attributes:
         curve: the kind of curve, such as `variance`.
-        rule: from that curve, (iterations,), and the noise where it is of it, to an iteration or
-            None.
+        rule: from that curve, (iterations,), and the noise or the planned iterations where it is
+            of them, to an iteration or None.
         summary: what it does, in a few words.
         of_noise: whether it needs the mean squared noise of the observation.
+        of_plan: whether it needs to know how long the training was planned to be.
     """
 
     curve: str
     rule: Callable[..., int | None]
     summary: str
     of_noise: bool = False
+    of_plan: bool = False
 
-    def __call__(self, curves: Mapping[str, np.ndarray], noise: float | None = None) -> int | None:
+    def __call__(
+        self,
+        curves: Mapping[str, np.ndarray],
+        noise: float | None = None,
+        planned: int | None = None,
+    ) -> int | None:
         """The iteration whose output is kept, or None where the criterion never fires.
 
         Args:
             curves: (iterations,) by kind.
             noise: what `Task.mean_squared_noise` says of the observation.
+            planned: iterations of the training, where the curves end before; they may not reach
+                the one that is kept then.
 
         Raises:
             ProtocolError: The curve was not recorded, the noise is not known to a criterion of
@@ -273,6 +286,8 @@ class Criterion:
                 f"this criterion reads the curve {self.curve!r}; recorded are {', '.join(curves)}"
             )
         curve = np.asarray(curves[self.curve])
+        if self.of_plan:
+            return self.rule(curve, len(curve) if planned is None else planned)
         if not self.of_noise:
             return self.rule(curve)
         if noise is None:
@@ -284,7 +299,10 @@ STOPPING: dict[str, Criterion] = {
     "oracle": Criterion("psnr_smooth", oracle_stop, "highest smoothed PSNR; needs the truth"),
     "variance": Criterion("variance", variance_stop, "Wang et al., patience 1000"),
     "variance_scaled": Criterion(
-        "variance", scaled_variance_stop, "Wang et al., patience a fifth of the iterations"
+        "variance",
+        scaled_variance_stop,
+        "Wang et al., patience a fifth of the iterations",
+        of_plan=True,
     ),
     "discrepancy": Criterion(
         "psnr_observed",
@@ -294,15 +312,17 @@ STOPPING: dict[str, Criterion] = {
     ),
     "loss_scaled": Criterion(
         "loss",
-        lambda loss: patience_stop(loss, scaled_patience(len(loss))),
+        lambda loss, planned: patience_stop(loss, scaled_patience(planned)),
         "lowest loss that lasts a fifth of the iterations",
+        of_plan=True,
     ),
     "fixed_1200": Criterion(
         "loss",
-        lambda loss: fixed_stop(len(loss), 1200),
+        lambda loss, planned: fixed_stop(planned, 1200),
         "iteration 1200, as in the ISNAS search",
+        of_plan=True,
     ),
-    "last": Criterion("loss", lambda loss: len(loss) - 1, "no early stop"),
+    "last": Criterion("loss", lambda loss, planned: planned - 1, "no early stop", of_plan=True),
 }
 """Every criterion by name. All but `oracle` do without a ground truth."""
 

@@ -10,6 +10,7 @@ from ...benchmark import Benchmark
 from ...benchmark.question import By
 from ...benchmark.schema import USABLE
 from ...errors import QueryError
+from ...evaluate.protocol import OF_THE_TRUTH
 from ...evaluate.registry import canonical
 from .._cells import read_cell
 from .._directions import declared_sign
@@ -19,7 +20,8 @@ from .signals import DEFAULT_SIGNAL, check_signal, signal_of_curves
 BLIND_CURVES = {"observed_loss": "loss", "variance": "variance"}
 
 Facts = Mapping[str, float | None]
-"""Mean length (iterations), MACs of one forward pass and seconds of a model's runs."""
+"""Mean length (iterations), MACs of one forward pass and seconds of a model's runs; the length of
+the shortest that a rule stopped (`cut_at`)."""
 
 
 class TableObjective(Objective):
@@ -127,11 +129,24 @@ class TableObjective(Objective):
                 f"{self._bench.manifest.name} keeps some: choose another, or take a benchmark "
                 "with full curves"
             )
+        if blind and self._cut(trial, image):
+            raise QueryError(
+                f"the signal {self._signal} is of whole trainings, and those of "
+                f"{self._bench.manifest.name} end where a rule that knows the truth stopped them: "
+                "choose another signal, or fewer iterations"
+            )
         reached = len(at) if trial.iterations is None else int(at.searchsorted(trial.iterations))
         if not reached:
             return None  # before the first iteration that a compact benchmark keeps
         curve, at = curve[:reached], at[:reached]
         return signal_of_curves({kind: curve}, self._signal) if blind else self._truth_of(curve, at)
+
+    def _cut(self, trial: Trial, image: str) -> bool:
+        """Whether a rule that needs the truth ended the trainings before they came so far."""
+        cut_at = self._facts[image][trial.model]["cut_at"]
+        if cut_at is None or not isinstance(self._bench.protocol.stop, OF_THE_TRUTH):
+            return False
+        return trial.iterations is None or trial.iterations > cut_at
 
     def _truth_of(self, curve: np.ndarray, at: np.ndarray) -> float:
         """The summary `by` of a training that has come so far; `at`: the curve's iterations."""
@@ -167,9 +182,13 @@ class TableObjective(Objective):
         if self._seed is not None:
             frame = frame[frame["seed"] == self._seed]
         columns = ["length", "macs", "seconds"]
-        means = frame.astype(dict.fromkeys(columns, float)).groupby(["image", "model"])[columns]
+        cut_at = frame["length"].where(frame["status"] == "stopped")
+        frame = frame.assign(cut_at=cut_at).astype(dict.fromkeys([*columns, "cut_at"], float))
+        facts = frame.groupby(["image", "model"]).agg(
+            {**dict.fromkeys(columns, "mean"), "cut_at": "min"}
+        )
         found: dict[str, dict[str, Facts]] = {image: {} for image in self._bench.images}
-        for (image, model), *values in means.mean().itertuples():
+        for (image, model), *values in facts.itertuples():
             known = [None if value != value else float(value) for value in values]
-            found[image][model] = dict(zip(columns, known, strict=True))
+            found[image][model] = dict(zip(facts.columns, known, strict=True))
         return found

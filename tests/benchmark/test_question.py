@@ -10,9 +10,12 @@ import pytest
 
 from dipbench.benchmark import Benchmark
 from dipbench.benchmark.conditions import matching
+from dipbench.benchmark.cutting import cut
 from dipbench.benchmark.schema import Run, RunKey
+from dipbench.benchmark.values import stop_of
 from dipbench.errors import ProtocolError, QueryError
-from dipbench.evaluate.stopping import STOPPING
+from dipbench.evaluate.protocol import PeakStop, get_protocol
+from dipbench.evaluate.stopping import STOPPING, scaled_patience
 
 Make = Callable[..., Benchmark]
 ASKED = ("camera", "denoising-25")
@@ -128,6 +131,43 @@ def test_stopping_is_the_criterion_replayed_on_each_run(
     else:
         with pytest.raises(QueryError, match=f"{name} is not applicable: {refused}"):
             bench.best(*ASKED, **asked)
+
+
+@pytest.mark.parametrize("name", STOPPING)
+def test_of_a_run_that_the_truth_has_cut_a_criterion_knows_what_came_before(
+    models: list[str], make_bench: Make, name: str
+) -> None:
+    rule, whole = PeakStop(30), {}
+    steps = np.arange(200)
+    for number, model in enumerate(models):
+        peak = 80 + 6 * number
+        early = 5 + 20 * (number % 2)  # half of them are lowest long enough before the peak
+        curves = {
+            "psnr_smooth": 25 - 0.01 * abs(steps - peak),
+            "loss": (steps - peak + early) ** 2 + 1.0,
+            "psnr_observed": 15 + 0.2 * steps,
+            "variance": (steps - peak + early) ** 2 + 1.0,
+        }
+        curves = {kind: curve.astype(np.float32) for kind, curve in curves.items()}
+        whole[model] = Run(RunKey(model, *ASKED, 0), "finished", "", curves)
+    runs = [cut(run, rule) for run in whole.values()]
+    bench = make_bench(runs)
+    bench.protocol = get_protocol("quick").with_iterations(200).replace(stop=rule)
+    wanted = {}
+    for run in runs:
+        stop = stop_of(whole[run.key.model].curves, name)
+        waits = scaled_patience(200) if name.endswith("scaled") else 0
+        if stop is not None and stop[1] + waits < len(run.curves["loss"]):
+            wanted[run.key.model] = stop[0]
+    if name in ("oracle", "variance_scaled", "loss_scaled"):
+        assert wanted
+        check(bench, wanted, stopping=name)
+    left_out = len(models) - len(wanted)
+    if wanted:
+        assert bench.left_out(*ASKED, stopping=name)[f"{name} is not applicable"] == left_out
+    else:
+        with pytest.raises(QueryError, match=f"{name} is not applicable: {left_out}"):
+            bench.best(*ASKED, stopping=name)
 
 
 def test_the_oracle_is_the_published_ground_truth(runs: list[Run], make_bench: Make) -> None:

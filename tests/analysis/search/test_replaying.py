@@ -12,6 +12,7 @@ from dipbench.analysis.search.surrogate import SurrogateObjective
 from dipbench.analysis.search.table import TableObjective
 from dipbench.benchmark import Benchmark
 from dipbench.errors import QueryError
+from dipbench.evaluate.protocol import PeakStop
 from dipbench.genotypes import Genotype
 from dipbench.genotypes.space import VALID_UPSAMPLE_CODES
 
@@ -192,6 +193,20 @@ def test_an_unknown_signal_and_algorithm_list_what_there_is(listed):
         replay(listed, "camera", "denoising", ["halvng"], Budget(90))
     with pytest.raises(QueryError, match="replay it"):
         signal_of_curves({"loss": np.ones(3)}, "other_images")
+
+
+def test_a_signal_of_whole_trainings_is_refused_where_the_truth_has_cut_them(few):
+    bench = Benchmark(few.folder)
+    bench.protocol = bench.protocol.replace(stop=PeakStop(10))
+    model = bench.models[0]
+    stopped = bench.to_frame().assign(status="stopped")
+    bench.to_frame = lambda: stopped
+    assert TableObjective(bench, "camera", "denoising", "truth").evaluate(Trial(model)).signal > 0
+    blind = TableObjective(bench, "camera", "denoising")
+    assert blind.evaluate(Trial(model, FULL)).signal > 0
+    for trial in (Trial(model), Trial(model, FULL + 1)):
+        with pytest.raises(QueryError, match="observed_loss is of whole trainings"):
+            blind.evaluate(trial)
 
 
 def test_the_command_prints_a_table_and_draws(listed, tmp_path, capsys):
