@@ -40,7 +40,8 @@ def stopping_losses(
         A row an (image, task, criterion): over the models the median loss in dB (`lost`), its
         quartiles and the largest; the median iteration of the output that is kept, and in which
         share of the runs that is the last one. `n` models have a loss, `left_out` counts runs to
-        which the criterion cannot be applied; where it can to none, `reason` says why.
+        which the criterion cannot be applied; where it can to none, or to less than half, of which
+        no median of all is known, `reason` says why.
 
     Raises:
         DipbenchError: An image, task or criterion is unknown.
@@ -77,24 +78,27 @@ def _row(bench: Any, cell: Cell, runs: pd.DataFrame, name: str) -> dict[str, obj
             replayed.append(_of_seed(bench, cell, runs, seed, name))
         except DipbenchError as error:
             reason = str(error)
-    if not replayed:
-        return row | {"left_out": len(runs), "reason": reason}
+    used = sum(int(np.isfinite(at).sum()) for _, at, _ in replayed)
+    if not used or 2 * used < len(runs):
+        if used:
+            reason = f"can be applied to only {used} of {len(runs)} runs"
+        return row | {"left_out": len(runs) - used, "reason": reason}
     losses = finite_mean(np.stack([lost for lost, _, _ in replayed], axis=1))
     losses = losses[np.isfinite(losses)]
     kept = np.concatenate([at for _, at, _ in replayed])
     last = np.concatenate([ends for _, _, ends in replayed])
-    used = np.isfinite(kept)
+    kept, last = kept[np.isfinite(kept)], last[np.isfinite(kept)]
     first, middle, third, most = np.quantile(losses, [0.25, 0.5, 0.75, 1])
     return row | {
         "n": len(losses),
-        "left_out": len(runs) - int(used.sum()),
+        "left_out": len(runs) - used,
         "lost": middle,
         "lost_quartile_1": first,
         "lost_quartile_3": third,
         "lost_most": most,
         # The lower of two, as everywhere.
-        "iteration": float(np.quantile(kept[used], 0.5, method="lower")),
-        "at_end": float((kept[used] == last[used]).mean()),
+        "iteration": float(np.quantile(kept, 0.5, method="lower")),
+        "at_end": float((kept == last).mean()),
     }
 
 

@@ -118,6 +118,21 @@ def test_a_seed_to_which_a_criterion_is_not_applicable_does_not_hide_the_other(b
     assert alone["left_out"] == 0
 
 
+def test_of_less_than_half_of_the_runs_no_median_is_given(bench, monkeypatch):
+    def query_many(models, image, task, seed=None, stopping=None):
+        found = Benchmark.query_many(bench, models, image, task, seed=seed, stopping=stopping)
+        unknown = (found.index >= 3) & (stopping == "last")
+        return found.assign(
+            psnr=found["psnr"].mask(unknown), iteration=found["iteration"].mask(unknown)
+        )
+
+    monkeypatch.setattr(bench, "query_many", query_many)
+    row = stopping_losses(bench, "camera", criteria=["last"]).iloc[0]
+    assert (row["n"], np.isnan(row["lost"])) == (0, True)
+    # Three models with two seeds each, of which one run diverged.
+    assert (row["left_out"], row["reason"]) == (8, "can be applied to only 5 of 13 runs")
+
+
 def test_what_cannot_be_replayed_is_told(bench):
     frame = stopping_losses(bench).set_index(["image", "criterion"])
     assert "oracle" not in frame.index.get_level_values("criterion")

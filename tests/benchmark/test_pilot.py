@@ -37,7 +37,7 @@ def store(tmp_path: Path, camera: Image) -> Path:
     """Four runs of 340 iterations; the order of the models is the other way round under EMA 0.9."""
     folder = tmp_path / "pilot"
     folder.mkdir()
-    protocol = get_protocol("mini64").with_iterations(340)
+    protocol = get_protocol("mini64").replace(stop=None).with_iterations(340)
     models = ["0", "1", "2", "3"]
     plan: Plan = make_plan("pilot", models, [camera], ["denoising-25"], [0], protocol)
     freeze_plan(folder, plan, [camera])
@@ -81,6 +81,8 @@ def test_the_report_has_every_part(pilot: ModuleType, store: Path) -> None:
     # 0.25 s an iteration on average: 100 models, 340 iterations.
     assert "median 0.2500, mean 0.2500, most 0.4000" in done.stdout
     assert "| 340 | 2.4 | 0.6 |" in lines
+    # The first ends after 151 iterations of a tenth of a second, the others go on to the end.
+    assert "| 50 | 293 | 6% | 0 | 0.000 |" in lines
 
 
 def test_a_compact_benchmark_is_refused(

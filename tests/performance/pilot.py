@@ -1,13 +1,13 @@
 """What a pilot says of a protocol: where PSNR peaks, if runs are long enough, what they cost.
 
-    dipbench train --images camera --tasks denoising --models stratified:32 --protocol mini64 \
-        --out pilot
-    python tests/performance/pilot.py pilot [--models 522] [--workers 2]
+    make mini-pilot    # 32 models a part, without a stop rule
+    python tests/performance/pilot.py mini-store/pilot/camera-denoising-25-0 [--models 522]
 
 Printed for each image and task, over all seeds: quantiles of the iterations of the peaks; for each
 number of iterations that might be chosen, the share of runs whose curve, cut there, is highest in
 its last 5 % (`peak_censored`); the best PSNR by moving average and Kendall's tau between the orders
-of models that they give; the cost of training `--models` models. A finished benchmark with full
+of models that they give; the cost of training `--models` models; what is saved and what is lost
+where a run ends once its peak has lasted (`PeakStop`). A finished benchmark with full
 curves is read, nothing is trained.
 """
 
@@ -23,9 +23,11 @@ import dipbench
 from dipbench.benchmark import Benchmark
 from dipbench.benchmark.schema import USABLE, peak_censored
 from dipbench.errors import DipbenchError, StoreError
+from dipbench.evaluate.stopping import patience_stop
 
 QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 ALLOWED = 0.05
+PATIENCES = (50, 100, 150, 200, 250, 300, 400)
 
 
 def report(bench: Benchmark, models: int, workers: int) -> list[str]:
@@ -53,6 +55,7 @@ def report(bench: Benchmark, models: int, workers: int) -> list[str]:
         lines += [f"## {pair[0]}, {pair[1]}: {len(curves['raw'])} runs", ""]
         lines += [*peaks(curves), "", *censored(curves), "", *orders(curves), ""]
         lines += [*cost(bench, pair, models, workers), ""]
+        lines += [*lasting(curves, seconds_each(bench, pair)), ""]
     return lines
 
 
@@ -132,8 +135,7 @@ def swapped(one: np.ndarray, other: np.ndarray) -> int:
 
 def cost(bench: Benchmark, pair: tuple[str, str], models: int, workers: int) -> list[str]:
     """What one seed of all models costs, from the seconds that the pilot took."""
-    frame = usable(bench, pair)
-    each = (frame["seconds"] / frame["length"]).to_numpy(np.float64)
+    frame, each = usable(bench, pair), seconds_each(bench, pair)
     longest = int(frame["length"].max())
     rows = []
     for count in candidates(longest):
@@ -146,6 +148,44 @@ def cost(bench: Benchmark, pair: tuple[str, str], models: int, workers: int) -> 
         "",
         *table(["iterations", "one after the other", f"{workers} side by side"], rows),
     ]
+
+
+def seconds_each(bench: Benchmark, pair: tuple[str, str]) -> np.ndarray:
+    """Seconds an iteration of each usable run of a pair."""
+    frame = usable(bench, pair)
+    found: np.ndarray = (frame["seconds"] / frame["length"]).to_numpy(np.float64)
+    return found
+
+
+def lasting(curves: dict[str, list[np.ndarray]], each: np.ndarray) -> list[str]:
+    """What a run that ends once its peak has lasted saves, and what its curves lose by it."""
+    first = next(name for name in curves if name != "raw")
+    whole = np.array([len(curve) for curve in curves[first]])
+    rows = []
+    for patience in [count for count in PATIENCES if count < whole.max()]:
+        ends = np.array([end_of(curve, patience) for curve in curves[first]])
+        lost = [
+            max(own[run].max() - own[run][:end].max() for own in curves.values())
+            for run, end in enumerate(ends)
+        ]
+        saved = 1 - (ends * each).sum() / (whole * each).sum()
+        later = sum(value > 0 for value in lost)
+        rows.append(
+            [str(patience), f"{ends.mean():.0f}", f"{saved:.0%}", str(later), f"{max(lost):.3f}"]
+        )
+    return [
+        f"Runs that end once the peak of {first} has lasted; lost is what any curve reaches later:",
+        "",
+        *table(
+            ["patience", "iterations, mean", "seconds saved", "runs that lose", "most, dB"], rows
+        ),
+    ]
+
+
+def end_of(curve: np.ndarray, patience: int) -> int:
+    """How long a run is that ends once its peak has lasted."""
+    peak = patience_stop(-curve, patience) if len(curve) > patience else None
+    return len(curve) if peak is None else peak + patience + 1
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
