@@ -167,6 +167,9 @@ def has_enough_codes(cell: Cell, known: NDArray[np.bool_]) -> bool:
     return np.unique(cell.groups[known]).size >= MINIMUM_GROUPS
 
 
+FEW_CODES = f"no interval: fewer than {MINIMUM_GROUPS} upsample codes"
+
+
 def score_names(cells: Sequence[Cell], names: Sequence[str] | None) -> list[str]:
     """The names of the scores asked for, each once, all where None, spelled as stored.
 
@@ -219,6 +222,12 @@ def _cell(
 def _own_group(name: str) -> int:
     """A negative number for a named network, the same in every cell."""
     return -1 - stable_seed("group", name) // 2
+
+
+def runs_of(runs: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+    """Those of a cell's image and task, and of the seeds that all models share."""
+    here = (runs["image"] == cell.image) & (runs["task"] == cell.task)
+    return runs[here if None in cell.seeds else here & runs["seed"].isin(cell.seeds)]
 
 
 def finite_mean(table: Floats) -> Floats:

@@ -8,7 +8,7 @@ WITHIN = "Kendall's tau-b over the pairs of models of one primitive (kind of ups
 P_VALUE = "two-sided p-value"
 
 UNITS = {
-    "n": "models with both values",
+    "n": "models with all the values that are compared",
     "missing": "models that lack the score or the PSNR",
     "missing_psnr": "models without a usable run",
     "missing_runs": "(model, seed) runs that are missing, diverged or failed",
@@ -20,8 +20,8 @@ UNITS = {
     "initialisations": "initialisations that the score is a mean over",
     "images": "images averaged over",
     "tau": f"Kendall's tau-b, {RAW}",
-    "tau_low": f"bootstrap by upsample code, {RAW}",
-    "tau_high": f"bootstrap by upsample code, {RAW}",
+    "tau_low": f"bootstrap by upsample code (and, over six images or more, by image), {RAW}",
+    "tau_high": f"bootstrap by upsample code (and, over six images or more, by image), {RAW}",
     "tau_directed": f"Kendall's tau-b, {DIRECTED}",
     "tau_directed_low": f"bootstrap by upsample code, {DIRECTED}",
     "tau_directed_high": f"bootstrap by upsample code, {DIRECTED}",
@@ -32,7 +32,10 @@ UNITS = {
     "p_value": f"{P_VALUE} of tau = 0, models taken as independent",
     "p_bootstrap": f"{P_VALUE} of 0, models resampled by upsample code",
     "p_holm": f"{P_VALUE} of tau = 0, models taken as independent, adjusted (Holm)",
-    "p_max": f"{P_VALUE} of 0, adjusted for all rows by the max-statistic bootstrap by code",
+    "p_max": f"{P_VALUE} of 0, adjusted for all rows of the image and task (over images: of the "
+    "task) by the max-statistic bootstrap by code",
+    "p_assignment": "one-sided: share of the assignments of scores' images to PSNRs' that do as "
+    "well, never below one over their number (0.5 for two images); not adjusted",
     "spearman": f"Spearman's rho, {RAW}",
     "pearson": f"Pearson's r, {RAW}",
     "tau_top": f"Kendall's tau weighted 1/(rank + 1) by the true rank, additive, {RAW}",
@@ -58,8 +61,8 @@ UNITS = {
     "other_tau": "Kendall's tau-b between seeds of two images, mean over the pairs of images",
     "advantage": "tau on the same image less that on others",
     "difference": "first_tau_directed - second_tau_directed",
-    "low": "lower end of the interval",
-    "high": "upper end of the interval",
+    "low": "lower end of the interval, bootstrap by upsample code",
+    "high": "upper end of the interval, bootstrap by upsample code",
     "effect": "dB, mean PSNR of the models with this level less that of all others",
     "mean_psnr": "dB",
     "spread": "dB, standard deviation",
@@ -71,6 +74,10 @@ UNITS = {
     "lost_most": "dB",
     "iteration": "of the output that is kept, from 0, median over the runs",
     "at_end": "share of the runs whose last output is kept",
+    "reliability_low": "bootstrap by upsample code",
+    "reliability_high": "bootstrap by upsample code",
+    "ceiling_low": "the tables that a perfect predictor would meet, simulated",
+    "ceiling_high": "the tables that a perfect predictor would meet, simulated",
     "reliability": "Kendall's tau-b between two seeds, or two initialisations; mean over pairs",
     "share_of_mean": "share of the models in the variance of the mean over initialisations",
     "ceiling": "Kendall's tau-b that a perfect predictor of the expected PSNR would reach",

@@ -18,6 +18,16 @@ def direction(score: str) -> Direction | None:
     return DIRECTIONS.get(name) if known is None else known.direction
 
 
+def is_baseline(score: str) -> bool:
+    """Whether a score is there for others to be compared with.
+
+    >>> is_baseline("macs"), is_baseline("mean_rank_elsewhere"), is_baseline("psd_db_strip_mse")
+    (True, True, False)
+    """
+    name = score.split(":")[0]
+    return name in DIRECTIONS or (name in SCORES and SCORES[name].source == "baseline")
+
+
 def declared_sign(score: str) -> float:
     """1 where higher is declared better, -1 where lower is.
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..benchmark.question import is_whole
 from ..benchmark.schema import SUMMARIES, USABLE, is_summary
 from ..errors import QueryError, unknown
+from ..evaluate.protocol import OF_THE_TRUTH
 from ..evaluate.stopping import STOPPING
 
 UNKNOWN_SEED = -1
@@ -61,19 +62,33 @@ def summary_words(by: str | int) -> str:
 def psnr_by_seed(
     bench: Any, image: str, task: str, by: str | int, runs: pd.DataFrame, models: list[str]
 ) -> tuple[tuple[int | None, ...], Floats]:
-    """The shared seeds, and (models, seeds) dB: NaN where a run is missing or unusable."""
+    """The shared seeds, and (models, seeds) dB: NaN where a run is missing or unusable.
+
+    Raises:
+        QueryError: The models share no seed, or runs were stopped before they had such a value.
+    """
     # An unknown seed is one and the same seed: of it a model has one run.
     runs = runs.assign(seed=runs["seed"].astype("Int64").fillna(UNKNOWN_SEED))
     seeds = _shared_seeds(runs, image, task)
     runs = runs[runs["seed"].isin(seeds) & runs["status"].isin(USABLE)]
     known = tuple(None if seed == UNKNOWN_SEED else seed for seed in seeds)
     if by in runs.columns:
-        return known, wide(runs.assign(value=runs[by]), models, "seed", "value", seeds)
-    psnr = np.full((len(models), len(known)), np.nan)
-    for column, seed in enumerate(known):
-        mine = runs[runs["seed"] == seeds[column]]
-        if len(mine) and (isinstance(by, str) or by < mine["length"].max()):
-            psnr[:, column] = _replayed(bench, image, task, seed, by, models)
+        psnr = wide(runs.assign(value=runs[by]), models, "seed", "value", seeds)
+    else:
+        psnr = np.full((len(models), len(known)), np.nan)
+        for column, seed in enumerate(known):
+            mine = runs[runs["seed"] == seeds[column]]
+            if len(mine) and (isinstance(by, str) or by < mine["length"].max()):
+                psnr[:, column] = _replayed(bench, image, task, seed, by, models)
+    if isinstance(bench.protocol.stop, OF_THE_TRUTH) and not str(by).startswith("best"):
+        cut = wide(runs.assign(cut=runs["status"] == "stopped"), models, "seed", "cut", seeds) == 1
+        untold = cut if str(by).startswith("final") else cut & np.isnan(psnr)
+        if untold.any():
+            raise QueryError(
+                f"{untold.sum()} of the {len(runs)} runs of {image} {task} were stopped by a rule "
+                f"that knows the truth, before a {summary_words(by)} was known, and the others are "
+                "no fair sample: judge by a best PSNR, such as best_psnr_smooth"
+            )
     return known, psnr
 
 

@@ -12,7 +12,7 @@ from ..genotypes.upsample import Block
 from ._cells import read_cell, shared_weights, weights_of
 from ._columns import describe
 from .association import MINIMUM_MODELS
-from .resampling import interval, max_statistic, sign_p_value
+from .resampling import bootstrap_p_value, interval, max_statistic
 
 SKIPS = 25
 COLUMNS = (
@@ -96,6 +96,7 @@ def attribute_effects(
         drawn = level_effect(has, truth[known], weights_of(cell, weights, known))
         resampled.append(drawn)
         ends = interval(drawn, level)
+        effect = float(level_effect(has, truth[known])[0])
         rows.append(
             {
                 "attribute": attribute,
@@ -103,10 +104,10 @@ def attribute_effects(
                 "n_with": int(has.sum()),
                 "n_without": int((~has).sum()),
                 "mean_psnr": float(truth[known][has].mean()),
-                "effect": float(level_effect(has, truth[known])[0]),
+                "effect": effect,
                 "low": ends.low,
                 "high": ends.high,
-                "p_bootstrap": sign_p_value(drawn),
+                "p_bootstrap": bootstrap_p_value(effect, drawn),
             }
         )
     frame = pd.DataFrame(rows, columns=list(COLUMNS))

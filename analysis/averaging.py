@@ -137,6 +137,6 @@ def _average(
         "tau_low": ends.low,
         "tau_high": ends.high,
         "tau_directed": directed(name, tau),
-        "p_bootstrap": resampling.sign_p_value(means),
+        "p_bootstrap": float(resampling.max_tau([tau], means[:, None])[0]),
     }
     return row, means

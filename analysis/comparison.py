@@ -75,7 +75,7 @@ def compare_scores(
                 "difference": taus[0] - taus[1],
                 "low": ends.low,
                 "high": ends.high,
-                "p_bootstrap": resampling.sign_p_value(difference),
+                "p_bootstrap": resampling.bootstrap_p_value(taus[0] - taus[1], difference),
             }
         )
     return describe(pd.DataFrame(rows), by=by, level=level, resamples=resamples)

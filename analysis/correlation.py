@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import QueryError
 from . import association, resampling, resampling_top, selection
-from ._cells import Cell, has_enough_codes, score_names, shared_weights, weights_of
+from ._cells import FEW_CODES, Cell, has_enough_codes, score_names, shared_weights, weights_of
 from ._columns import describe
 from ._directions import declared_sign, directed, direction
 from .baselines import judged_cell, judged_cells
@@ -23,7 +23,6 @@ METHOD = (
     "tau-b per (image, task) over the models that have both values; intervals: percentile "
     "bootstrap that resamples upsample codes; tau raw, tau_directed signed by the direction"
 )
-FEW_GROUPS = f"no interval: fewer than {resampling.MINIMUM_GROUPS} upsample codes"
 
 COLUMNS = (
     *("image", "task", "score", "direction", "by"),
@@ -178,15 +177,8 @@ def _judge(
 ) -> tuple[dict[str, Any], Floats]:
     """One row of `correlate`, and tau on every resample."""
     values, truth = cell.score(name), cell.truth
-    known = np.isfinite(values) & np.isfinite(truth)
-    row: dict[str, Any] = {
-        "image": cell.image,
-        "task": cell.task,
-        "score": name,
-        "direction": direction(name),
-        "by": cell.by,
-        "n": int(known.sum()),
-        "missing": int((~known).sum()),
+    row, known = _named(cell, name)
+    row |= {
         "missing_psnr": int((~np.isfinite(truth)).sum()),
         "missing_runs": int((~np.isfinite(cell.psnr)).sum()),
         "missing_score": int((~np.isfinite(values)).sum()),
@@ -219,18 +211,50 @@ def _judge(
         "pearson": resampling.resampled_pearson(x, y, drawn),
         "tau_top": resampling_top.resampled_top_tau(x, y, drawn),
     }
-    if direction(name) is not None and k <= x.size:
-        resampled["precision"] = resampling_top.resampled_precision(
-            x, y, k, drawn, pick_lowest=declared_sign(name) < 0
-        )
     for statistic, column in resampled.items():
         ends = resampling.interval(column, level)
         row |= {f"{statistic}_low": ends.low, f"{statistic}_high": ends.high}
     row["undefined_resamples"] = int((~np.isfinite(resampled["tau"])).sum())
-    picked, reasons = _picks(cell, name, known, k)
-    if not has_enough_codes(cell, known):
-        reasons.append(FEW_GROUPS)
-    return row | picked | {"reason": "; ".join(reasons) or None}, resampled["tau"]
+    return row | _worth(cell, name, known, drawn, k, level), resampled["tau"]
+
+
+def _named(cell: Cell, name: str) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+    """The first columns of a score's row, and which models have the score and the PSNR."""
+    known = np.isfinite(cell.score(name)) & np.isfinite(cell.truth)
+    row = {
+        "image": cell.image,
+        "task": cell.task,
+        "score": name,
+        "direction": direction(name),
+        "by": cell.by,
+        "n": int(known.sum()),
+        "missing": int((~known).sum()),
+    }
+    return row, known
+
+
+def picks_of(
+    bench: Any, task: object | None, by: str | int, numbers: Sequence[int], resamples: int
+) -> pd.DataFrame:
+    """The columns of `correlate` on the picks of every score, for each number of picks.
+
+    Raises:
+        QueryError: An unknown name, or no score.
+    """
+    cells = judged_cells(bench, None, task, None, by)
+    weights = [shared_weights([cell], resamples, seed=0)[0] for cell in cells]
+    rows = []
+    for k in numbers:
+        for cell, drawn in zip(cells, weights, strict=True):
+            for name in cell.scores:
+                row, known = _named(cell, name)
+                rows.append(
+                    row | _worth(cell, name, known, weights_of(cell, drawn, known), k, 0.95)
+                )
+    if not rows:
+        raise QueryError("nothing to pick by: the benchmark holds no score here; score it first")
+    directions = {name: direction(name) for cell in cells for name in cell.scores}
+    return describe(pd.DataFrame(rows), directions=directions)
 
 
 def _adjusted(judged: list[tuple[dict[str, Any], Floats]]) -> list[dict[str, Any]]:
@@ -245,10 +269,27 @@ def _adjusted(judged: list[tuple[dict[str, Any], Floats]]) -> list[dict[str, Any
     ]
 
 
+def _worth(
+    cell: Cell, name: str, known: NDArray[np.bool_], weights: Floats, k: int, level: float
+) -> dict[str, Any]:
+    """The columns on the k picks of the known models, and why any of them is missing."""
+    row, reasons = _picks(cell, name, known, k)
+    if "precision" in row:
+        drawn = resampling_top.resampled_precision(
+            *(cell.score(name)[known], cell.truth[known], k, weights),
+            pick_lowest=declared_sign(name) < 0,
+        )
+        ends = resampling.interval(drawn, level)
+        row |= {"precision_low": ends.low, "precision_high": ends.high}
+    if not has_enough_codes(cell, known):
+        reasons.append(FEW_CODES)
+    return row | {"reason": "; ".join(reasons) or None}
+
+
 def _picks(
     cell: Cell, name: str, known: NDArray[np.bool_], k: int
 ) -> tuple[dict[str, Any], list[str]]:
-    """The columns on the k picks, and why any of them is missing."""
+    """The columns on the k picks without an interval, and why any of them is missing."""
     values, truth = cell.score(name)[known], cell.truth[known]
     if direction(name) is None:
         return {"k": k}, ["no picks: the score has no declared direction; register it first"]

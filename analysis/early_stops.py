@@ -8,8 +8,9 @@ import pandas as pd
 
 from ..benchmark.schema import USABLE
 from ..errors import DipbenchError
+from ..evaluate.protocol import OF_THE_TRUTH
 from ..evaluate.stopping import STOPPING, get_criterion
-from ._cells import Cell, finite_mean, read_cells
+from ._cells import Cell, finite_mean, read_cells, runs_of
 from ._columns import describe
 from ._truth import Floats
 
@@ -40,8 +41,8 @@ def stopping_losses(
         A row an (image, task, criterion): over the models the median loss in dB (`lost`), its
         quartiles and the largest; the median iteration of the output that is kept, and in which
         share of the runs that is the last one. `n` models have a loss, `left_out` counts runs to
-        which the criterion cannot be applied; where it can to none, or to less than half, of which
-        no median of all is known, `reason` says why.
+        which the criterion cannot be applied; where it can to none, or a rule that knows the
+        truth has ended runs before it would have stopped, `reason` says why.
 
     Raises:
         DipbenchError: An image, task or criterion is unknown.
@@ -59,15 +60,9 @@ def stopping_losses(
     usable = runs[runs["status"].isin(USABLE)]
     rows = []
     for cell in read_cells(bench, image, task, scored=False):
-        mine = _runs_of(usable, cell)
+        mine = runs_of(usable, cell)
         rows += [_row(bench, cell, mine, name) for name in names]
     return describe(pd.DataFrame(rows, columns=list(COLUMNS)), kind="psnr_smooth")
-
-
-def _runs_of(runs: pd.DataFrame, cell: Cell) -> pd.DataFrame:
-    """Those of the image and task, and of the seeds that all models share."""
-    here = (runs["image"] == cell.image) & (runs["task"] == cell.task)
-    return runs[here if None in cell.seeds else here & runs["seed"].isin(cell.seeds)]
 
 
 def _row(bench: Any, cell: Cell, runs: pd.DataFrame, name: str) -> dict[str, object]:
@@ -79,10 +74,13 @@ def _row(bench: Any, cell: Cell, runs: pd.DataFrame, name: str) -> dict[str, obj
         except DipbenchError as error:
             reason = str(error)
     used = sum(int(np.isfinite(at).sum()) for _, at, _ in replayed)
-    if not used or 2 * used < len(runs):
-        if used:
-            reason = f"can be applied to only {used} of {len(runs)} runs"
-        return row | {"left_out": len(runs) - used, "reason": reason}
+    left_out = len(runs) - used
+    if left_out and isinstance(bench.protocol.stop, OF_THE_TRUTH):
+        # Those that are left out would have stopped later: the others are no fair sample.
+        reason = f"{left_out} of {len(runs)} runs end before, by a rule that knows the truth"
+        return row | {"left_out": left_out, "reason": reason}
+    if not used:
+        return row | {"left_out": left_out, "reason": reason}
     losses = finite_mean(np.stack([lost for lost, _, _ in replayed], axis=1))
     losses = losses[np.isfinite(losses)]
     kept = np.concatenate([at for _, at, _ in replayed])
@@ -91,7 +89,7 @@ def _row(bench: Any, cell: Cell, runs: pd.DataFrame, name: str) -> dict[str, obj
     first, middle, third, most = np.quantile(losses, [0.25, 0.5, 0.75, 1])
     return row | {
         "n": len(losses),
-        "left_out": len(runs) - used,
+        "left_out": left_out,
         "lost": middle,
         "lost_quartile_1": first,
         "lost_quartile_3": third,

@@ -57,7 +57,7 @@ def attribute_plot(
         above.set_yticks(at, labels)
         above.set_ylim(-0.7, row - 1)
         above.set_xlabel("mean PSNR with less that without (dB)")
-        heading(figure, f"{table.attrs['image']}, {table.attrs['task']}")
+        heading(figure, f"{table.attrs['image']}, {table.attrs['task']}, 95 % interval")
         _skips(figure, below, table)
     return figure
 

@@ -35,8 +35,8 @@ PICKS = ((15, PALETTE[5]), (5, PALETTE[1]))
 def tau_per_image(bench: Any, task: object, by: str | int = "best_psnr_smooth") -> Figure:
     """Directed tau of every score: of several images a dot each and the mean with its interval.
 
-    The dashed line is the ceiling, where two seeds allow to know it: the mean tau that a perfect
-    predictor of the expected PSNR would reach.
+    The dashed line is the ceiling, where two seeds of every image allow to know it: the mean tau
+    that a perfect predictor of the expected PSNR would reach.
     """
     table = correlate(bench, None, task, None, by, resamples=0)
     table = table[table["tau_directed"].notna()]
@@ -44,7 +44,8 @@ def tau_per_image(bench: Any, task: object, by: str | int = "best_psnr_smooth") 
         raise QueryError("nothing to draw: no score here has a declared direction")
     order = table.groupby("score")["tau_directed"].mean().sort_values()
     rows = {score: row for row, score in enumerate(order.index)}
-    limit = seed_reliability(bench, None, task, by, resamples=0)["ceiling"].mean()
+    # Beside the means over images a ceiling is one over the same images.
+    limit = seed_reliability(bench, None, task, by, resamples=0)["ceiling"].mean(skipna=False)
     images = table["image"].nunique()
     with style():
         figure = new_figure(height=1.0 + 0.17 * len(rows))

@@ -6,7 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..errors import QueryError
+from ._directions import is_baseline
 from .plots_style import (
+    DIVERGING,
     PALETTE,
     QUIET,
     SEQUENTIAL,
@@ -28,7 +30,11 @@ def truth_heatmap(bench: Any, task: object, by: str | int = "best_psnr_smooth") 
     # An image's agreement with itself says nothing and would take up the colours.
     np.fill_diagonal(values, np.nan)
     return _heatmap(
-        values, list(table.index), "", "", "Kendall's τ", f"{task}: true rankings of two images"
+        *(values, list(table.index), "", "", "Kendall's τ"),
+        f"{task}: true rankings of two images",
+        cmap=SEQUENTIAL,
+        vmin=min(0, np.nanmin(values)),
+        vmax=1,
     )
 
 
@@ -37,7 +43,8 @@ def score_matrix(
 ) -> Figure:
     """Directed tau of a score made on one image (row) against PSNR on another (column).
 
-    Without a score it is the one with the highest mean tau on the images that it was made on.
+    Without a score it is the one with the highest mean tau on the images that it was made on, of
+    those that are more than a baseline.
     """
     found = score_transfer(bench, task, score or _best_score(bench, task, by), by)
     ends = found.interval
@@ -46,7 +53,13 @@ def score_matrix(
         f"[{ends.low:+.3f}, {ends.high:+.3f}]"
     )
     images = list(found.images)
-    return _heatmap(found.taus, images, "PSNR on image", "score on image", "directed τ", title)
+    most = np.abs(found.taus).max()
+    return _heatmap(
+        *(found.taus, images, "PSNR on image", "score on image", "directed τ", title),
+        cmap=DIVERGING,
+        vmin=-most,
+        vmax=most,
+    )
 
 
 def _best_score(bench: Any, task: object, by: str | int) -> str:
@@ -58,7 +71,7 @@ def _best_score(bench: Any, task: object, by: str | int) -> str:
     }
     if not own:
         raise QueryError(f"no score can be compared over images: {list(found.values())[:1]}")
-    return max(own, key=own.__getitem__)
+    return max(own, key=lambda name: (not is_baseline(name), own[name]))
 
 
 def advantages(bench: Any, task: object, by: str | int = "best_psnr_smooth") -> Figure:
@@ -78,7 +91,9 @@ def advantages(bench: Any, task: object, by: str | int = "best_psnr_smooth") -> 
         axes.set_yticks(rows, [score_words(name) for name in table["score"]])
         axes.set_ylim(-0.7, len(table) - 0.3)
         axes.set_xlabel("directed τ on the own image\nless that on others")
-        heading(figure, f"{table.attrs['task']}, {int(table['images'].max())} images")
+        heading(
+            figure, f"{table.attrs['task']}, {int(table['images'].max())} images, 95 % interval"
+        )
     return figure
 
 
@@ -101,6 +116,7 @@ def variance_shares(bench: Any, task: object, by: str | int = "best_psnr_smooth"
         axes.invert_yaxis()
         axes.set_xlim(0, 1.35 * table["share"].max())
         axes.set_xlabel("share of the variance of PSNR (and spread)")
+        heading(figure, f"{task}, {table.attrs['images']} images")
         axes.tick_params(axis="y", length=0)
     return figure
 
@@ -112,13 +128,14 @@ def _heatmap(
     down: str,
     what: str,
     title: str,
+    **colours: Any,
 ) -> Figure:
     size = len(images)
     with style():
         side = max(3.3, 1.4 + 0.3 * size)
         figure = new_figure(height=side * 0.85, width=side)
         axes = figure.subplots()
-        drawn = axes.imshow(values, cmap=SEQUENTIAL)
+        drawn = axes.imshow(values, **colours)
         axes.set_xticks(range(size), images, rotation=90 if size > 4 else 0)
         axes.set_yticks(range(size), images)
         axes.set_xlabel(across)

@@ -49,9 +49,19 @@ NAMES: dict[str, Callable[..., Any]] = {
 """What the queries of a report call, besides the benchmark's own methods."""
 
 
-def all_tables(bench: Any, by: str | int, resamples: int) -> dict[str, dict[str, Any]]:
+Progress = Callable[[str, int, int], None]
+"""Told what is under way, how many things are done, and of how many."""
+
+
+def all_tables(
+    bench: Any, by: str | int, resamples: int, progress: Progress = lambda name, done, total: None
+) -> dict[str, dict[str, Any]]:
     """Every table of `SHOWN`: its columns of plain values, or the reason why there is none."""
-    return {name: _table(bench, shown, by, resamples) for name, shown in SHOWN.items()}
+    found: dict[str, dict[str, Any]] = {}
+    for name, shown in SHOWN.items():
+        progress(name, len(found), len(SHOWN))
+        found[name] = _table(bench, shown, by, resamples)
+    return found
 
 
 def ask(bench: Any, query: str, **names: str) -> Any:

@@ -12,12 +12,13 @@ from typing import Any
 from ..errors import QueryError, unknown
 from ..evaluate.registry import canonical
 from ..files import published
+from ._directions import is_baseline
 from ._truth import check_summary
 from .report_curves import curve_payload
 from .report_facts import facts
 from .report_pictures import pictures
 from .report_scores import model_tables, score_matrices, score_tables, transfer_tables
-from .report_tables import all_tables, arguments, fill
+from .report_tables import Progress, all_tables, arguments, fill
 
 MOST_BYTES = 10_000_000
 STYLES = ("page.css", "parts.css")
@@ -45,6 +46,7 @@ def report(
     score: str | None = None,
     title: str | None = None,
     resamples: int = 1000,
+    progress: Progress = lambda name, done, total: None,
 ) -> Path:
     """Write a benchmark's report: one HTML file that loads nothing from anywhere.
 
@@ -57,6 +59,7 @@ def report(
         score: That the page begins with; of each image and task the best one where None.
         title: Of the page; the benchmark's name where None.
         resamples: Bootstrap resamples of the intervals.
+        progress: Told the table that is under way, how many are done, and of how many.
 
     Returns:
         `path`.
@@ -71,7 +74,7 @@ def report(
     'pilot.html'
     """
     check_summary(by)
-    shown = payload(bench, by, resamples, score)
+    shown = payload(bench, by, resamples, score, progress)
     text = page(shown, title or f"{bench.manifest.name} benchmark")
     content = text.encode("utf-8")
     if len(content) > MOST_BYTES:
@@ -84,8 +87,14 @@ def report(
     return Path(path)
 
 
-def payload(bench: Any, by: str | int, resamples: int, score: str | None = None) -> dict[str, Any]:
-    """All that the page shows, as plain values."""
+def payload(
+    bench: Any,
+    by: str | int,
+    resamples: int,
+    score: str | None = None,
+    progress: Progress = lambda name, done, total: None,
+) -> dict[str, Any]:
+    """All that the page shows, as plain values; see `report`."""
     known = arguments(by, resamples)
     scores = score_tables(bench, by)
     held = dict.fromkeys(name for part in scores for name in part["picks"])
@@ -103,10 +112,11 @@ def payload(bench: Any, by: str | int, resamples: int, score: str | None = None)
         "pairs": models,
         "curves": curve_payload(bench, ranked) | {"pairs": list(ranked)},
         "score": None if score is None else canonical(score),
+        "baselines": [name for name in held if is_baseline(name)],
         "scores": scores,
         "transfer": transfer_tables(bench, by),
         "matrices": score_matrices(bench, by),
-        "tables": all_tables(bench, by, resamples),
+        "tables": all_tables(bench, by, resamples, progress),
         "pictures": pictures(bench),
         "queries": {name: fill(query, known) for name, query in QUERIES.items()},
     }

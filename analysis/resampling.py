@@ -139,22 +139,6 @@ def interval(resampled: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(float(low), float(high), undefined)
 
 
-def sign_p_value(resampled: ArrayLike) -> float:
-    """Two-sided p-value of "the statistic is 0": twice the smaller share of resamples beyond 0.
-
-    An undefined resample counts for both sides, and one is added to each count, so that the value
-    is never 0; it is NaN where no resample is defined.
-
-    >>> sign_p_value([0.1] * 99)
-    0.02
-    """
-    values = np.asarray(resampled, dtype=np.float64)
-    if not np.isfinite(values).any():
-        return np.nan
-    beyond = min(int((~(values > 0)).sum()), int((~(values < 0)).sum()))
-    return min(1.0, 2 * (beyond + 1) / (values.size + 1))
-
-
 def holm(p_values: ArrayLike) -> Floats:
     """Holm's step-down adjustment (Scand. J. Statist. 1979); a missing p-value stays missing.
 
@@ -175,32 +159,46 @@ def max_statistic(estimates: ArrayLike, resampled: ArrayLike) -> Floats:
 
     Each statistic is divided by its bootstrap standard error; its p-value is the share of
     resamples in which the largest centred statistic of any score exceeds it (P. H. Westfall and
-    S. S. Young, 1993, single step). Correlation between the scores is so taken into account.
+    S. S. Young, 1993, single step). Correlation between the scores is so taken into account. A
+    resample on which a score is undefined counts against it, and one is added to each count, so
+    that the value is never 0.
 
     Args:
         estimates: (scores,) statistics.
         resampled: (resamples, scores), the same resamples for every score.
 
     Returns:
-        (scores,) p-values; NaN where a score has no statistic or no spread.
+        (scores,) p-values; NaN where a score has no statistic, or most resamples have none.
 
     >>> draws = np.random.default_rng(0).normal(0, 0.1, (999, 2))
     >>> max_statistic([0.6, 0.0], draws + [0.6, 0.0]).round(3).tolist()
     [0.001, 1.0]
     """
-    estimates = np.asarray(estimates, dtype=np.float64)
-    centred = np.asarray(resampled, dtype=np.float64) - estimates
-    adjusted = np.full(estimates.shape, np.nan)
+    found = np.asarray(estimates, dtype=np.float64)
+    centred = np.asarray(resampled, dtype=np.float64) - found
+    adjusted = np.full(found.shape, np.nan)
     spread = np.array([_spread(column) for column in centred.T])
-    usable = np.isfinite(estimates) & (spread > 0)
+    usable = np.isfinite(found) & np.isfinite(spread)
     if not usable.any():
         return adjusted
-    largest = np.fmax.reduce(np.abs(centred[:, usable]) / spread[usable], axis=1)
-    observed = np.abs(estimates[usable]) / spread[usable]
-    # A resample on which nothing is defined counts against every score.
-    exceeding = (~(largest[:, None] < observed)).sum(axis=0)
+    sizes, centred, spread = np.abs(found[usable]), centred[:, usable], spread[usable]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # What is the same on every resample is surely not 0, or surely 0.
+        observed = np.where(sizes > 0, sizes / spread, 0)
+        standard = np.where((spread > 0) | np.isnan(centred), np.abs(centred) / spread, 0)
+    largest = np.fmax.reduce(standard, axis=1)
+    exceeding = (~(largest[:, None] < observed) | np.isnan(centred)).sum(axis=0)
     adjusted[usable] = (exceeding + 1) / (largest.size + 1)
     return adjusted
+
+
+def bootstrap_p_value(estimate: float, resampled: ArrayLike) -> float:
+    """`max_statistic` of one statistic alone: never above what it has among others.
+
+    >>> bootstrap_p_value(0.6, np.random.default_rng(0).normal(0.6, 0.1, 99))
+    0.01
+    """
+    return float(max_statistic([estimate], np.asarray(resampled, np.float64)[:, None])[0])
 
 
 def max_tau(taus: ArrayLike, resampled: ArrayLike) -> Floats:
@@ -226,9 +224,10 @@ def fisher_z(taus: ArrayLike) -> Floats:
 
 
 def _spread(column: Floats) -> float:
+    """The standard deviation of what is defined; NaN where too little is."""
     defined = column[np.isfinite(column)]
     if defined.size < (1 - UNDEFINED_SHARE) * column.size or defined.size < 2:
-        return 0.0
+        return np.nan
     return float(defined.std(ddof=1))
 
 

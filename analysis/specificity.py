@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from ..errors import QueryError
 from ..seeds import generator
-from ._cells import Cell, score_names, shared_weights
+from ._cells import FEW_CODES, Cell, score_names, shared_weights
 from ._columns import describe
 from ._directions import declared_sign
 from .association import kendall_tau
-from .resampling import Interval, interval, resampled_tau
+from .resampling import MINIMUM_GROUPS, Interval, interval, resampled_tau
 from .transfer import aligned, task_cells, union
 
 EXACT_IMAGES = 7
@@ -58,13 +58,13 @@ def truth_specificity(
     cells = task_cells(bench, task, by)
     models = union(cells)
     truth = [aligned(cell, cell.psnr, models) for cell in cells]
-    known = np.isfinite(np.concatenate(truth, axis=1)).all(axis=1)
+    known = np.asarray(np.isfinite(np.concatenate(truth, axis=1)).all(axis=1))
     runs = [table[known].T for table in truth]
     own = [list(combinations(mine, 2)) for mine in runs if len(mine) > 1]
     if not own:
         raise QueryError(f"no image of {task} has two seeds: train another of one of them")
     other = [list(product(*pair)) for pair in combinations(runs, 2)]
-    weights = _weights_over(cells, models, resamples, seed)[:, known]
+    weights, reason = _weights_over(cells, models, known, resamples, seed)
     same, between = (float(_mean(_tau, groups)) for groups in (own, other))
     drawn = partial(resampled_tau, weights=weights)
     ends = interval(_mean(drawn, own) - _mean(drawn, other), level)
@@ -79,6 +79,7 @@ def truth_specificity(
         "images_with_seeds": len(own),
         "n": int(known.sum()),
         "missing": int((~known).sum()),
+        "reason": reason,
     }
     return describe(pd.DataFrame([row]), by=by, level=level, resamples=resamples)
 
@@ -89,7 +90,8 @@ class ScoreTransfer:
 
     `advantage` is the mean of the diagonal less the mean of the rest: what the score gains by
     having seen the image itself. `p_value` is one-sided, over assignments of score images to
-    truth images; the smallest it can be is one over their number.
+    truth images; the smallest it can be is one over their number. `reason` says why there is no
+    interval.
     """
 
     score: str
@@ -101,6 +103,7 @@ class ScoreTransfer:
     p_value: float
     n: int
     missing: int
+    reason: str | None
 
 
 def score_transfer(
@@ -163,10 +166,10 @@ def _transfer(
     models = union(cells)
     scores = np.stack([aligned(cell, cell.score(name), models) for cell in cells])
     truth = np.stack([aligned(cell, cell.truth, models) for cell in cells])
-    known = np.isfinite(scores).all(axis=0) & np.isfinite(truth).all(axis=0)
+    known = np.asarray(np.isfinite(scores).all(axis=0) & np.isfinite(truth).all(axis=0))
     size = len(cells)
     taus = np.array([[sign * kendall_tau(x[known], y[known]).value for y in truth] for x in scores])
-    weights = _weights_over(cells, models, resamples, seed)[:, known]
+    weights, reason = _weights_over(cells, models, known, resamples, seed)
     drawn = np.array(
         [[sign * resampled_tau(x[known], y[known], weights) for y in truth] for x in scores]
     )
@@ -181,6 +184,7 @@ def _transfer(
         p_value=assignment_p_value(taus, generator("transfer", seed, size)),
         n=int(known.sum()),
         missing=int((~known).sum()),
+        reason=reason,
     )
 
 
@@ -227,11 +231,23 @@ def _mean(
     return np.asarray(np.mean(means, axis=0))
 
 
-def _weights_over(cells: list[Cell], models: list[str], resamples: int, seed: int) -> Floats:
-    """(resamples, models) multiplicities, one set for all images."""
+def _weights_over(
+    cells: list[Cell], models: list[str], known: NDArray[np.bool_], resamples: int, seed: int
+) -> tuple[Floats, str | None]:
+    """(resamples, known models) multiplicities, one set for all images.
+
+    All 0, and the reason, where the known models have too few codes for a bootstrap.
+    """
     whole = np.zeros((0, len(models)))
     for cell, weights in zip(cells, shared_weights(cells, resamples, seed), strict=True):
         if whole.shape[0] != weights.shape[0]:
             whole = np.zeros((weights.shape[0], len(models)))
         whole[:, [models.index(model) for model in cell.models]] = weights
-    return whole
+    codes = {
+        code
+        for cell in cells
+        for model, code in zip(cell.models, cell.groups.tolist(), strict=True)
+        if known[models.index(model)]
+    }
+    few = len(codes) < MINIMUM_GROUPS
+    return whole[:, known] * (not few), FEW_CODES if few else None

@@ -8,13 +8,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 
+from ..benchmark.schema import USABLE
 from ..errors import QueryError
 from . import association
-from ._cells import read_cell, read_cells
+from ._cells import read_cell, read_cells, runs_of
 from ._columns import describe
 from .attributes import attribute_effects
 from .averaging import correlate_over_images
-from .correlation import correlate
+from .correlation import correlate, picks_of
 from .picking import PICKS
 from .reliability import score_reliability, seed_reliability
 from .specificity import all_score_transfers, score_transfer, truth_specificity
@@ -54,13 +55,10 @@ def picks(
     *,
     resamples: int = 300,
 ) -> pd.DataFrame:
-    """What the 5 and the 15 picks of every score are worth, against random picks and the oracle.
-
-    Fewer resamples by default than in `correlate`, which is asked once for each number of picks.
-    """
-    frames = [correlate(bench, None, task, None, by, k=k, resamples=resamples) for k in PICKS]
-    frame = pd.concat(frames, ignore_index=True)[list(PICK_COLUMNS)]
-    return describe(frame, by=by, directions=frames[0].attrs["directions"])
+    """What the 5 and the 15 picks of every score are worth, against random picks and the oracle."""
+    frame = picks_of(bench, task, by, PICKS, resamples)
+    found = frame.reindex(columns=list(PICK_COLUMNS))
+    return describe(found, by=by, directions=frame.attrs["directions"])
 
 
 def score_correlations(
@@ -103,7 +101,7 @@ def _alike_together(taus: NDArray[np.float64]) -> NDArray[np.int64]:
 def best_iterations(
     bench: Any, task: object | None = None, by: str | int = "best_psnr_smooth"
 ) -> pd.DataFrame:
-    """When runs are at their best: quantiles of the best iteration over the runs of an image.
+    """When usable runs are at their best: quantiles of the best iteration over those of an image.
 
     `share_at_end` is the share of runs whose best iteration is their last: longer training may
     have raised their PSNR.
@@ -115,8 +113,9 @@ def best_iterations(
         raise QueryError(f"by {by!r} has no best iteration: take best_psnr_smooth or best_psnr")
     rows = []
     runs = bench.to_frame()
+    runs = runs[runs["status"].isin(USABLE)]
     for cell in read_cells(bench, None, task, by, scored=False):
-        mine = runs[(runs["image"] == cell.image) & (runs["task"] == cell.task)]
+        mine = runs_of(runs, cell)
         at = mine[f"{by}_iteration"].astype("Float64").to_numpy(np.float64, na_value=np.nan)
         length = mine["length"].astype("Float64").to_numpy(np.float64, na_value=np.nan)
         known = np.isfinite(at)
@@ -186,14 +185,15 @@ def scores_over_images(
                 "advantage": transfer.advantage,
                 "low": transfer.interval.low,
                 "high": transfer.interval.high,
-                "p_value": transfer.p_value,
+                "p_assignment": transfer.p_value,
                 "images": len(transfer.images),
                 "n": transfer.n,
                 "missing": transfer.missing,
+                "reason": transfer.reason,
             }
         )
     columns = ["score", "own_tau_directed", "other_tau_directed", "advantage", "low", "high"]
-    columns += ["p_value", "images", "n", "missing", "reason"]
+    columns += ["p_assignment", "images", "n", "missing", "reason"]
     return describe(pd.DataFrame(rows, columns=columns), by=by, task=str(task))
 
 

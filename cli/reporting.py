@@ -12,7 +12,7 @@ from ..benchmark import load
 from ..errors import QueryError
 from ..evaluate.plugins import load_plugin
 from . import options
-from .output import console, notes, print_json, say, table
+from .output import console, notes, print_json, progress_bar, say, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +117,16 @@ def report(
     if html is not None:
         if not html.parent.is_dir():
             raise QueryError(f"cannot write {html}: there is no folder {html.parent}")
-        path = write_report(bench, html, asked, score=score, resamples=resamples)
+        with progress_bar() as bar:
+            line = bar.add_task("reading", total=None)
+            path = write_report(
+                *(bench, html, asked),
+                score=score,
+                resamples=resamples,
+                progress=lambda name, done, total: bar.update(
+                    line, description=name.replace("_", " "), completed=done, total=total
+                ),
+            )
         say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     for folder, ending in ((png, ".png"), (svg, ".svg")):
         if folder is not None:

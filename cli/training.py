@@ -262,7 +262,8 @@ def _print_estimate(
     if as_json:
         print_json(found)
         return
+    about = "about" if plan.protocol.stop is None else "at most about"  # a rule may end runs early
     say(
-        f"{found.runs:,} runs, about {found.hours:.1f} hours with {workers} side by side on this "
+        f"{found.runs:,} runs, {about} {found.hours:.1f} hours with {workers} side by side on this "
         f"machine, and {found.gigabytes:.2f} GB of curves"
     )

@@ -83,7 +83,8 @@ function tauFigure(width, one) {
   const ceilings = records(data.tables.reliability)
     .filter((row) => row.task === chosen.task && typeof row.ceiling === "number")
     .map((row) => row.ceiling);
-  const lines = ceilings.length
+  // Beside the means over images a ceiling is one over the same images.
+  const lines = ceilings.length && ceilings.length === images
     ? [{ name: "ceiling", value: ceilings.reduce((sum, value) => sum + value, 0) / ceilings.length }] : [];
   const head = el("p", { class: "key" },
     key("dot", images > 1 ? `mean of ${images} images, 95 % interval` : "τ, 95 % interval"),
@@ -113,7 +114,7 @@ function specificity(width, one) {
     title: "directed τ on the own image less on others",
     rows: rows.map((row) => ({
       label: words(row.score), value: row.advantage, low: row.low, high: row.high,
-      hover: `${words(row.score)}\nadvantage ${number(row.advantage, 3, true)}${inBrackets(row.low, row.high)}, p ${pValue(row.p_value)}`,
+      hover: `${words(row.score)}\nadvantage ${number(row.advantage, 3, true)}${inBrackets(row.low, row.high)}, p of assignments ${pValue(row.p_assignment)}`,
       strong: row.score === chosen.score,
       click: () => { choose({ score: row.score }); one(fillQuery(part.row, row)); },
     })),
@@ -139,9 +140,10 @@ function attributeFigure(width, one) {
   return { node, query: part.query, name: "Effects of the attributes of the upsample block on PSNR" };
 }
 
-function pickKey(k) {
+function pickKey(k, tied) {
   return el("span", {}, svg("svg", { width: 6, height: 14, "aria-hidden": "true" },
-    svg("rect", { x: 1.5, width: 2.5, height: 14, class: `pick top${k}` })), `top ${k}`);
+    svg("rect", { x: 1.5, width: 2.5, height: 14, class: `pick top${k}` })),
+  tied ? `top ${k}, of which ties leave ${tied} open` : `top ${k}`);
 }
 
 function histogram(width, one) {
@@ -180,7 +182,7 @@ function histogram(width, one) {
     }
   }
   const head = el("p", { class: "key" }, el("span", {}, "picks of ", el("strong", {}, words(chosen.score))),
-    ...[...picks].reverse().map(([k]) => pickKey(k)));
+    ...[...picks].reverse().map(([k, places]) => pickKey(k, k - places.length)));
   return {
     head, node: root, query: `${query}\n${fillQuery(data.queries.picks, chosen)}`,
     name: `Distribution of PSNR over ${psnr.length} models, and the picks of ${words(chosen.score)}`,

@@ -120,7 +120,7 @@ chosen.image = data.pairs[0].image;
 chosen.task = data.pairs[0].task;
 chosen.models = firstModels();
 // The best of the stored scores: a baseline is there to be compared with.
-const stored = pairOf(data.scores)?.names ?? [];
+const stored = (pairOf(data.scores)?.names ?? []).filter((name) => !data.baselines.includes(name));
 chosen.score = data.score ?? records(data.tables.correlations)
   .filter((row) => row.task === chosen.task && row.image === chosen.image && stored.includes(row.score) && typeof row.tau_directed === "number")
   .sort((a, b) => b.tau_directed - a.tau_directed)[0]?.score ?? stored[0] ?? null;

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dipbench.evaluate.protocol import PROTOCOLS, Protocol
 from dipbench.evaluate.stopping import STOPPING
 from dipbench.genotypes import ISNAS522, Genotype
 
@@ -24,6 +25,7 @@ class MemoryBenchmark:
     runs: pd.DataFrame
     score_rows: pd.DataFrame
     curves: dict[str, dict[tuple[str, str, str, int], np.ndarray]] = field(repr=False)
+    protocol: Protocol = PROTOCOLS["quick"]
 
     def to_frame(self) -> pd.DataFrame:
         return self.runs

@@ -9,6 +9,7 @@ import scipy.stats
 
 from dipbench.analysis import KendallResult, compare_scores, correlate, kendall
 from dipbench.errors import QueryError
+from dipbench.evaluate.protocol import get_protocol
 from dipbench.genotypes import Genotype
 
 SCORE = "psd_db_strip_mse"
@@ -29,6 +30,21 @@ def test_kendall_agrees_with_scipy_on_the_frames(bench, by):
     assert tau == pytest.approx(expected.statistic, abs=1e-12)
     assert p_value == pytest.approx(expected.pvalue)
     assert n == 40
+
+
+def test_what_the_truth_has_cut_runs_before_is_no_truth_of_the_others(bench):
+    bench.protocol = get_protocol("mini64")
+    cut = (bench.runs["model"] == bench.runs["model"].iloc[0]) & (bench.runs["image"] == "camera")
+    bench.runs.loc[cut, ["status", "length"]] = "stopped", 60
+    for mine, curve in bench.curves["psnr_smooth"].items():
+        if mine[:2] == (bench.runs["model"].iloc[0], "camera"):
+            curve[60:] = np.nan
+    assert len(correlate(bench, resamples=0)) == 8
+    for by in (60, "final_psnr", "stop:last"):
+        with pytest.raises(QueryError, match="2 of the 80 runs of camera denoising-25 were"):
+            correlate(bench, "camera", by=by, resamples=0)
+        assert kendall(bench, "coins", "denoising", SCORE, by=by).n == 40
+    assert kendall(bench, "camera", "denoising", SCORE, by=59).n == 40
 
 
 def test_tau_is_raw_and_the_directed_one_is_labelled(bench):

@@ -14,7 +14,7 @@ from dipbench.benchmark.schema import Run
 from dipbench.benchmark.store import file_of
 from dipbench.data import load_images, parse_task
 from dipbench.errors import ProtocolError, QueryError
-from dipbench.evaluate.protocol import get_protocol
+from dipbench.evaluate.protocol import PeakStop, get_protocol
 from dipbench.evaluate.stopping import STOPPING
 from dipbench.genotypes import ISNAS522
 
@@ -118,19 +118,23 @@ def test_a_seed_to_which_a_criterion_is_not_applicable_does_not_hide_the_other(b
     assert alone["left_out"] == 0
 
 
-def test_of_less_than_half_of_the_runs_no_median_is_given(bench, monkeypatch):
+def test_where_the_truth_has_cut_runs_before_a_criterion_the_others_are_no_sample(
+    bench, monkeypatch
+):
     def query_many(models, image, task, seed=None, stopping=None):
         found = Benchmark.query_many(bench, models, image, task, seed=seed, stopping=stopping)
-        unknown = (found.index >= 3) & (stopping == "last")
+        unknown = (found.index == 6) & (stopping == "last")
         return found.assign(
             psnr=found["psnr"].mask(unknown), iteration=found["iteration"].mask(unknown)
         )
 
     monkeypatch.setattr(bench, "query_many", query_many)
-    row = stopping_losses(bench, "camera", criteria=["last"]).iloc[0]
-    assert (row["n"], np.isnan(row["lost"])) == (0, True)
-    # Three models with two seeds each, of which one run diverged.
-    assert (row["left_out"], row["reason"]) == (8, "can be applied to only 5 of 13 runs")
+    monkeypatch.setattr(bench, "protocol", bench.protocol.replace(stop=PeakStop(5)))
+    frame = stopping_losses(bench, "camera", criteria=["last", "discrepancy"])
+    row, other = (frame.iloc[place] for place in (0, 1))
+    assert (row["n"], row["left_out"], np.isnan(row["lost"])) == (0, 2, True)
+    assert row["reason"] == "2 of 13 runs end before, by a rule that knows the truth"
+    assert other["n"] == len(MODELS)
 
 
 def test_what_cannot_be_replayed_is_told(bench):

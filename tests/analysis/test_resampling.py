@@ -5,8 +5,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dipbench.analysis.resampling import (
+    bootstrap_p_value,
     fisher_z,
     group_weights,
     holm,
@@ -15,7 +18,6 @@ from dipbench.analysis.resampling import (
     resampled_pearson,
     resampled_spearman,
     resampled_tau,
-    sign_p_value,
 )
 from dipbench.errors import QueryError
 
@@ -124,12 +126,31 @@ def test_undefined_resamples_are_counted_and_void_the_interval_when_many():
 
 
 def test_a_p_value_is_never_zero_and_two_sided():
-    assert sign_p_value(np.full(199, 0.3)) == pytest.approx(0.01)
-    assert sign_p_value(-np.full(199, 0.3)) == pytest.approx(0.01)
-    assert sign_p_value(np.linspace(-1, 1, 200)) == 1
-    assert np.isnan(sign_p_value(np.full(10, np.nan)))
-    assert sign_p_value([*np.full(10, np.nan), 1.0]) == 1
-    assert np.isnan(sign_p_value([]))
+    draws = np.random.default_rng(0).normal(0, 0.1, 1999)
+    wanted = 2 * scipy.stats.norm.sf(2)
+    for sign in (1, -1):
+        assert bootstrap_p_value(sign * 0.2, draws + sign * 0.2) == pytest.approx(wanted, abs=0.01)
+    # The same on every resample.
+    assert bootstrap_p_value(0.3, np.full(199, 0.3)) == pytest.approx(1 / 200)
+    assert bootstrap_p_value(0.0, np.zeros(199)) == 1
+    assert bootstrap_p_value(0.0, draws) == 1
+    assert np.isnan(bootstrap_p_value(0.3, np.full(10, np.nan)))
+    assert np.isnan(bootstrap_p_value(0.3, []))
+    # Undefined ones count against it.
+    assert bootstrap_p_value(0.3, [*np.full(4, np.nan), *np.full(95, 0.3)]) == pytest.approx(0.05)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4))
+def test_no_adjusted_p_value_is_below_the_one_alone(seed, size):
+    rng = np.random.default_rng(seed)
+    estimates = rng.normal(0, 0.3, size)
+    resampled = estimates + rng.normal(0, 0.1, (100, size)).round(1)
+    resampled[rng.random(resampled.shape) < 0.02] = np.nan
+    adjusted = max_statistic(estimates, resampled)
+    for column, estimate in enumerate(estimates):
+        alone = bootstrap_p_value(estimate, resampled[:, column])
+        assert np.isnan(alone) == np.isnan(adjusted[column])
+        assert not adjusted[column] < alone
 
 
 def test_holm_by_hand_and_with_a_missing_p_value():
