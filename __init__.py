@@ -53,8 +53,14 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "analysis", "benchmark", "data", "errors", "evaluate", "genotypes"]
+
+
 def __getattr__(name: str) -> Any:
     """Import what brings pandas along only when it is asked for."""
     if name == "search":
         return import_module(".analysis.search.isnas", __name__).search
+    if name == "analysis":
+        return import_module(".analysis", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -80,7 +80,7 @@ def unknown(kind: str, name: object, known: Iterable[object], limit: int = 12) -
     "unknown seed '7'. There are: 0, 1"
     """
     names = [str(item) for item in known]
-    near = get_close_matches(str(name), names, n=1)
+    near = [one for one in get_close_matches(str(name), names, n=2) if one != str(name)]
     hint = f": did you mean {near[0]!r}?" if near else "."
     more = f", … ({len(names)} in all)" if len(names) > limit else ""
     listed = ", ".join(names[:limit]) + more if names else "none"

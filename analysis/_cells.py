@@ -62,7 +62,9 @@ class Cell:
         """
         key = canonical(name)
         if key not in self.scores:
-            raise QueryError(unknown(f"score of {self.image} {self.task}", name, self.scores))
+            raise QueryError(
+                unknown(f"score of {self.image} {self.task}", name, self.scores, limit=60)
+            )
         return finite_mean(self.scores[key])
 
 
@@ -182,7 +184,7 @@ def score_names(cells: Sequence[Cell], names: Sequence[str] | None) -> list[str]
     for name in names:
         if canonical(name) not in known:
             here = f" of {cells[0].image} {cells[0].task}" if len(cells) == 1 else ""
-            raise QueryError(unknown(f"score{here}", name, known))
+            raise QueryError(unknown(f"score{here}", name, known, limit=60))
     return list(dict.fromkeys(canonical(name) for name in names))
 
 

@@ -28,8 +28,10 @@ COLUMNS = (
     *("image", "task", "score", "direction", "by"),
     *("n", "missing", "missing_psnr", "missing_runs", "missing_score", "missing_initialisations"),
     *("tied_score_pairs", "tied_psnr_pairs", "seeds", "initialisations"),
-    *("tau", "tau_low", "tau_high", "tau_directed"),
+    *("tau", "tau_low", "tau_high"),
+    *("tau_directed", "tau_directed_low", "tau_directed_high"),
     *("tau_within", "tau_within_low", "tau_within_high"),
+    *("tau_within_directed", "tau_within_directed_low", "tau_within_directed_high"),
     *("p_value", "p_holm", "p_max", "undefined_resamples"),
     *("spearman", "spearman_low", "spearman_high"),
     *("pearson", "pearson_low", "pearson_high", "tau_top", "tau_top_low", "tau_top_high"),
@@ -196,7 +198,6 @@ def _judge(
         return row | unknown, np.full(drawn.shape[0], np.nan)
     row |= {
         "tau": tau.value,
-        "tau_directed": directed(name, tau.value),
         "p_value": tau.p_value,
         "spearman": association.spearman_rho(values, truth).value,
         "pearson": association.pearson_r(values, truth).value,
@@ -214,8 +215,19 @@ def _judge(
     for statistic, column in resampled.items():
         ends = resampling.interval(column, level)
         row |= {f"{statistic}_low": ends.low, f"{statistic}_high": ends.high}
+    row |= _turned(row, "tau") | _turned(row, "tau_within")
     row["undefined_resamples"] = int((~np.isfinite(resampled["tau"])).sum())
     return row | _worth(cell, name, known, drawn, k, level), resampled["tau"]
+
+
+def _turned(row: dict[str, Any], statistic: str) -> dict[str, Any]:
+    """A raw statistic and its interval, signed by the declared direction; empty without one."""
+    if row["direction"] is None:
+        return {}
+    sign = declared_sign(row["score"])
+    low, high = sorted((sign * row[f"{statistic}_low"], sign * row[f"{statistic}_high"]))
+    name = f"{statistic}_directed"
+    return {name: sign * row[statistic], f"{name}_low": low, f"{name}_high": high}
 
 
 def _named(cell: Cell, name: str) -> tuple[dict[str, Any], NDArray[np.bool_]]:

@@ -37,7 +37,7 @@ def write_figures(
     if score is not None:
         held = dict.fromkeys(name for cell in judged_cells(bench, by=by) for name in cell.scores)
         if canonical(score) not in held:
-            raise QueryError(unknown("score", score, held))
+            raise QueryError(unknown("score", score, held, limit=60))
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [(name, draw, pair) for name, draw in IMAGE_FIGURES.items() for pair in bench.pairs]

@@ -99,7 +99,7 @@ def payload(
     scores = score_tables(bench, by)
     held = dict.fromkeys(name for part in scores for name in part["picks"])
     if score is not None and canonical(score) not in held:
-        raise QueryError(unknown("score", score, held))
+        raise QueryError(unknown("score", score, held, limit=60))
     models = model_tables(bench, by)
     ranked = {
         (part["image"], part["task"]): [bench.models[place] for place in part["places"]]

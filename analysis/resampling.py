@@ -206,7 +206,7 @@ def max_tau(taus: ArrayLike, resampled: ArrayLike) -> Floats:
 
     >>> draws = np.random.default_rng(0).normal(0, 0.1, (999, 2))
     >>> max_tau([0.6, 0.0], np.clip(draws + [0.6, 0.0], -1, 1)).round(3).tolist()
-    [0.001, 1.0]
+    [0.002, 1.0]
     """
     return max_statistic(fisher_z(taus), fisher_z(resampled))
 

@@ -11,7 +11,7 @@ from .joining import differing_observations, differing_settings
 from .locking import COMMITTING, builder_lock
 from .merging import Generation, merge, refuse_compact, run_sha256
 from .pictures import StoredObservations, read_images
-from .schema import USABLE
+from .schema import USABLE, supersedes
 from .scorefiles import SCORE_KEYS, commit_scores, committed_scores
 from .store import Manifest, check_writable, file_of, read_manifest, writing
 from .verifying import verify
@@ -115,7 +115,7 @@ def _compare(mine: Generation, theirs: Generation) -> tuple[int, int]:
     held = dict(mine.entries)
     new, alike, conflicts = 0, 0, []
     for key, status in theirs.entries:
-        if key not in held or (status in USABLE and held[key] not in USABLE):
+        if supersedes(status, held.get(key)):
             new += 1
         elif status in USABLE and run_sha256(mine.run(key)) != run_sha256(theirs.run(key)):
             conflicts.append(str(key))

@@ -130,7 +130,7 @@ def card_text(manifest: "Manifest", runs: pa.Table) -> str:
         ),
         "## Images\n\n"
         + _table(("image", "SHA-256"), [(n, f"`{s}`") for n, s in manifest.images.items()]),
-        "## Environment of the newest runs\n\n"
+        "## Environment that all runs have in common\n\n"
         + _table(("what", "version"), _settings(manifest.environment)),
         *(f"## {head}\n\n{text}" for head, text in manifest.further.get(CARD_SECTIONS, {}).items()),
         *([f"## Licence\n\nThe data are under {licence}."] if licence else []),

@@ -81,7 +81,7 @@ def _expression(node: ast.expr, table: pa.Table) -> Any:
             return pc.scalar(node.value)
         case ast.Name(id=name):
             if name not in table.column_names:
-                raise QueryError(unknown("column", name, table.column_names))
+                raise QueryError(unknown("column", name, table.column_names, limit=60))
             field = pc.field(name)
             # Beside a number with a point, Arrow would take whole numbers to 24 bits.
             return field.cast(pa.float64()) if _is_number(table.schema.field(name).type) else field

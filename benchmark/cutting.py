@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from ..evaluate.protocol import PeakStop
 from ..evaluate.results import STOPPED
 from ..evaluate.stopping import patience_stop
@@ -14,7 +16,7 @@ def cut(run: Run, rule: PeakStop) -> Run:
     Its seconds are those of the whole training by the share of its iterations.
 
     Args:
-        run: finished, with its full curves.
+        run: finished or diverged, with its full curves.
         rule: that it was trained without.
 
     Returns:
@@ -28,8 +30,8 @@ def cut(run: Run, rule: PeakStop) -> Run:
     >>> stopped.status, stopped.columns()["best_psnr_smooth"], stopped.columns()["length"]
     ('stopped', 12.0, 4)
     """
-    smooth = run.curves["psnr_smooth"]
-    if run.status != "finished" or len(smooth) <= rule.peak_patience:
+    smooth = run.curves.get("psnr_smooth", np.empty(0))
+    if run.status not in ("finished", "diverged") or len(smooth) <= rule.peak_patience:
         return run
     peak = patience_stop(-smooth, rule.peak_patience)
     if peak is None:

@@ -45,7 +45,7 @@ def check_joins(folder: Path, plan: "Plan", observations: Mapping[Pair, Observat
 def _differences(
     folder: Path, manifest: Manifest, plan: "Plan", observations: Mapping[Pair, Observation]
 ) -> Iterator[str]:
-    names = differing_settings(_completed(manifest.protocol), plan.protocol.to_record())
+    names = differing_settings(manifest.protocol, plan.protocol.to_record())
     if names:
         yield f"protocol ({', '.join(names)})"
     if manifest.observation_seed != plan.observation_seed:
@@ -62,10 +62,14 @@ def _differences(
 def differing_settings(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
     """Names of the settings in which two recorded protocols differ.
 
-    >>> differing_settings({"size": 64, "stop": None}, {"size": 512})
+    A setting that came after a record is what it was by default; the name is none.
+
+    >>> differing_settings({"name": "a", "size": 64, "stop": None}, {"name": "b", "size": 512})
     ['size']
     """
-    return [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
+    one, other = _completed(one), _completed(other)
+    names = sorted({*one, *other} - {"name"})
+    return [name for name in names if one.get(name) != other.get(name)]
 
 
 def differing_observations(

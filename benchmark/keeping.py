@@ -19,6 +19,7 @@ from ..evaluate.protocol import PeakStop
 from ..files import published
 from .building import recorded
 from .cutting import cut
+from .joining import differing_settings
 from .locking import builder_lock
 from .merging import Generation, Source, choose_sources, load_runs
 from .parts import finished_keys, list_parts, read_part, write_part
@@ -152,8 +153,10 @@ def _merged(kept: Path, plan: Plan) -> dict[str, Any]:
     try:
         held = json.loads((kept / RECORD).read_text(encoding="utf-8"))
         images = {**own["images"], **held["images"]}
-        differing = [name for name in ("protocol", "observation_seed") if own[name] != held[name]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        names = differing_settings(own["protocol"], held["protocol"])
+        differing = [f"protocol ({', '.join(names)})"] if names else []
+        differing += ["observation_seed"] * (own["observation_seed"] != held["observation_seed"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
             f"{kept / RECORD} is damaged ({one_line(error)}): restore it from a copy"
         ) from error

@@ -33,13 +33,18 @@ def find(name: str | Path) -> Path:
     >>> find("pilot").name
     'pilot'
     """
-    folder = Path(name)
+    folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
-    known = {path.parent.name: path.parent for path in _manifests()}
+    known = known_names()
     if str(name) not in known:
         raise StoreError(f"{unknown('benchmark', name, sorted(known))}; or give a folder")
     return known[str(name)]
+
+
+def known_names() -> dict[str, Path]:
+    """The folders of the downloaded and the shipped benchmarks by name; the latter go first."""
+    return {path.parent.name: path.parent for path in _manifests()}
 
 
 def shipped_folder() -> Path:

@@ -171,7 +171,12 @@ def _with_those_before(
     blank: Manifest,
 ) -> tuple[Iterable[Image], Mapping[Pair, Observation], Manifest]:
     """The pictures of a new generation: nothing that the one before holds gets lost."""
-    if before is None or "images" not in before.manifest.files:
+    if before is None:
+        return images, observations, blank
+    # What the runs have in common, not what the last of them were made with.
+    shared = before.manifest.environment.items() & blank.environment.items()
+    blank = replace(blank, environment=dict(sorted(shared)))
+    if "images" not in before.manifest.files:
         return images, observations, blank
     path = file_of(folder, before.manifest, "images")
     kept = [image for name, image in read_images(path).items() if name not in blank.images]

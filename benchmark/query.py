@@ -16,7 +16,7 @@ from ..genotypes import Genotype
 from .curves import CurvesReader
 from .names import find_model, find_task
 from .pictures import stored_noise
-from .question import DEFAULT_BY, By, Limits, Question, is_whole
+from .question import DEFAULT_BY, By, Limits, Question, asked, is_whole
 from .ranking import Ranking, Result, rank
 from .runs import Pair, Runs
 from .schema import RUNS_SCHEMA
@@ -129,7 +129,7 @@ class Benchmark:
         """
         if not is_whole(k) or k < 1:
             raise QueryError(f"the best {k} models cannot be told: give 1 or more")
-        ranking = self._ranking(image, task, Question(by, seed, **limits))
+        ranking = self._ranking(image, task, asked(by, seed, limits))
         return [ranking.result(self.models[i], i) for i in ranking.order[:k].tolist()]
 
     def query(
@@ -146,7 +146,7 @@ class Benchmark:
         Raises:
             QueryError: if the model has no usable run there.
         """
-        ranking = self._ranking(image, task, Question(by, seed, **limits))
+        ranking = self._ranking(image, task, asked(by, seed, limits))
         index = self._ranked(ranking, model)
         return ranking.result(self.models[index], index)
 
@@ -160,7 +160,7 @@ class Benchmark:
         **limits: Unpack[Limits],
     ) -> int:
         """The model's place among all, 1 for the best; ties go to genotype order."""
-        ranking = self._ranking(image, task, Question(by, seed, **limits))
+        ranking = self._ranking(image, task, asked(by, seed, limits))
         return int(ranking.place[self._ranked(ranking, model)]) + 1
 
     def regret(
@@ -173,7 +173,7 @@ class Benchmark:
         **limits: Unpack[Limits],
     ) -> float:
         """How many dB the model lies below the best one."""
-        ranking = self._ranking(image, task, Question(by, seed, **limits))
+        ranking = self._ranking(image, task, asked(by, seed, limits))
         index = self._ranked(ranking, model)
         return float(ranking.means[ranking.order[0]] - ranking.means[index])
 
@@ -205,7 +205,7 @@ class Benchmark:
         """
         if isinstance(models, str):
             raise QueryError(f"give a list of models, [{models!r}], or ask `query` for one")
-        ranking = self._ranking(image, task, Question(by, seed, **limits))
+        ranking = self._ranking(image, task, asked(by, seed, limits))
         places = self._runs.model_index
         indices = (
             np.arange(len(self.models))
@@ -227,7 +227,7 @@ class Benchmark:
         Those of other seeds than the question's are not counted; those that diverged or failed are
         never usable: `coverage` counts them.
         """
-        return dict(self._ranking(image, task, Question(by, seed, **limits)).left_out)
+        return dict(self._ranking(image, task, asked(by, seed, limits)).left_out)
 
     def curve(
         self,

@@ -24,7 +24,9 @@ class Limits(TypedDict, total=False):
 
     Attributes:
         where: which models take part: those all of whose runs fulfil a condition on the columns
-            of `to_frame`, such as `parameters < 4e6`, or a function from that frame to booleans.
+            of `to_frame` and the genotype's attributes (`primitive`, `operation`, `kernel`,
+            `activation`, `order`, `connections`), such as `parameters < 4e6 and kernel == 3`, or a
+            function from that frame to booleans.
         budget_iterations: as if every training had ended after so many.
         budget_seconds: as if every training had ended after so long, its seconds spread evenly.
         stopping: name of a criterion of `dipbench.evaluate.stopping` that is replayed on each
@@ -41,6 +43,21 @@ class Limits(TypedDict, total=False):
 def is_whole(value: object) -> bool:
     """Whether a value is an integer of Python or NumPy; `True` is none."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def asked(by: By, seed: int | None, limits: Limits) -> "Question":
+    """The question that a query's arguments make.
+
+    Raises:
+        QueryError: a limit is none of `Limits`.
+
+    >>> asked("best_psnr", 0, {"where": "macs < 1e9"}).where
+    'macs < 1e9'
+    """
+    for name in limits:
+        if name not in Limits.__annotations__:
+            raise QueryError(unknown("limit", name, Limits.__annotations__))
+    return Question(by, seed, **limits)
 
 
 @dataclass(frozen=True)

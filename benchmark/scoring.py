@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ..errors import StoreError
 from ..evaluate.registry import get_score
 from ..evaluate.scoring import How, initialisations_of, score_models
 from ..seeds import generator
@@ -70,13 +71,21 @@ def score_store(
         on_model: called after each of them.
 
     Raises:
-        StoreError: if there is no benchmark, another process scores it, or the disk is full.
+        StoreError: if there is no benchmark, it lacks pictures, another process scores it, or the
+            disk is full.
         ScoreError: if a score is unknown.
     """
     names = [get_score(name).name for name in names]
     bench = Benchmark(folder)
     pictures = file_of(folder, bench.manifest, "images")
     images, observations = read_images(pictures), StoredObservations(pictures)
+    bare = [pair for pair in bench.pairs if pair[0] not in images or pair not in observations]
+    if bare:
+        listed = ", ".join(map(" ".join, bare))
+        raise StoreError(
+            f"{folder} lacks the picture or the observation of {listed}: import it again with its "
+            "images, or score a benchmark that has them"
+        )
     with writing(folder, "score"), builder_lock(folder, "scoring"):
         models = _sampled(bench.models, sample, seed)
         least = 1 if bench.manifest.is_imported else initialisations

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..data import parse_task
 from ..errors import ProtocolError, QueryError
 from ..evaluate.protocol import Protocol
 from ..evaluate.stopping import STOPPING
+from ..genotypes import Genotype
 from .conditions import matching
 from .curves import CurvesReader
 from .question import Question
@@ -19,6 +22,11 @@ from .schema import STOP_COLUMN
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+ATTRIBUTES = ("primitive", "operation", "kernel", "activation", "order")
+CONNECTIONS = "connections"
+"""What a condition may name of a genotype beside the columns of the runs: the number of skips."""
 
 
 @dataclass(frozen=True)
@@ -255,13 +263,30 @@ def stop_of(
     return (float(smooth[at]), at) if at < len(smooth) else None
 
 
+def _with_attributes(table: pa.Table) -> pa.Table:
+    """A table of runs with what the models' genotypes are made of; null for named networks."""
+    models = table["model"].to_pylist()
+    genotypes = {model: _parsed(model) for model in dict.fromkeys(models)}
+    for name in ATTRIBUTES:
+        values = [getattr(genotypes[model], name, None) for model in models]
+        kind = pa.int64() if name == "kernel" else pa.string()
+        table = table.append_column(name, pa.array(values, kind))
+    counts = [model.partition("/")[2].count("1") if genotypes[model] else None for model in models]
+    return table.append_column(CONNECTIONS, pa.array(counts, pa.int64()))
+
+
+@cache
+def _parsed(model: str) -> Genotype | None:
+    return Genotype.parse(model) if "/" in model else None
+
+
 def _fulfils(
     runs: Runs, part: slice, where: "str | Callable[[pd.DataFrame], Any]"
 ) -> NDArray[np.bool_]:
     """Rows of the models all of whose runs in this part fulfil the condition."""
     table = runs.plain(part)
     if isinstance(where, str):
-        found = matching(table, where).to_numpy()
+        found = matching(_with_attributes(table), where).to_numpy()
     else:
         answer = np.asarray(where(table.to_pandas()))
         if answer.shape != (table.num_rows,) or answer.dtype != bool:

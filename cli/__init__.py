@@ -82,18 +82,38 @@ _PACKAGE = Path(__file__).parents[1]
 def main() -> None:
     """Run the command line; exit with 2 on bad arguments and 130 on an interrupt."""
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _note
-            app()
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = _note
+                app()
+        finally:
+            sys.stdout.flush()  # here, where a full disk is still one line
+    except SystemExit as ended:
+        _explain(ended.__context__)
+        raise
     except DipbenchError as error:
         _refuse(error)
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        _refuse(DipbenchError(f"{where}{one_line(error.strerror or error)}"))
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
             raise
         _refuse(MissingExtraError(EXTRAS[error.name], "this command"))
-    except KeyboardInterrupt:
-        print("dipbench: interrupted; what is finished is kept", file=sys.stderr)
-        sys.exit(130)
+
+
+def _explain(cause: BaseException | None) -> None:
+    """Say what typer does not: that an interrupt loses nothing, and where a store's name goes."""
+    if isinstance(getattr(cause, "__cause__", None), KeyboardInterrupt):
+        notes.print("dipbench: interrupted; what is finished is kept")
+    command = getattr(getattr(cause, "ctx", None), "command", None)
+    if command is None:
+        return
+    named = {option for parameter in command.params for option in parameter.opts}
+    if "unexpected extra argument" in getattr(cause, "message", "") and "--store" in named:
+        notes.print(f"a benchmark is named by --store, as in: dipbench {command.name} --store NAME")
+    if getattr(cause, "option_name", None) == "--store" and named & {"store", "folder"}:
+        notes.print(f"the benchmark stands without --store, as in: dipbench {command.name} NAME")
 
 
 def _note(

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from ..benchmark.loading import find, known_names
 from ..benchmark.question import By, Limits
 from ..benchmark.schema import SUMMARIES
+from ..errors import StoreError
 from ..evaluate.stopping import STOPPING
 
 SHIPPED = "pilot"
@@ -16,7 +18,21 @@ _FOLDER_OR_NAME = "A benchmark's folder, or a shipped or downloaded name."
 
 Store = Annotated[str, typer.Option("--store", help=_FOLDER_OR_NAME)]
 NamedStore = Annotated[str, typer.Argument(help=_FOLDER_OR_NAME, show_default=False)]
-StoreFolder = Annotated[Path, typer.Argument(help="The benchmark's folder.", show_default=False)]
+
+
+def _own_folder(given: Path) -> Path:
+    """Refuse the name of a benchmark that is not the user's to change."""
+    if not given.exists() and str(given) in known_names():
+        raise StoreError(
+            f"{given} is a benchmark that stays as it is: give a copy of its folder, {find(given)}"
+        )
+    return given
+
+
+StoreFolder = Annotated[
+    Path,
+    typer.Argument(help="The benchmark's folder.", show_default=False, callback=_own_folder),
+]
 Image = Annotated[str, typer.Argument(help="Name of an image.", show_default=False)]
 Task = Annotated[
     str,
@@ -46,7 +62,10 @@ Seed = Annotated[
 ]
 Where = Annotated[
     str | None,
-    typer.Option("--where", help="Only models all of whose runs fulfil this: 'parameters < 4e6'."),
+    typer.Option(
+        "--where",
+        help="Only models all of whose runs fulfil this: 'parameters < 4e6 and kernel == 3'.",
+    ),
 ]
 BudgetIterations = Annotated[
     int | None, typer.Option(min=1, help="As if every training had ended after so many.")

@@ -51,6 +51,8 @@ def table(columns: Iterable[str], rows: Iterable[Sequence[object]], title: str =
 def facts_table(facts: Mapping[str, object]) -> Table:
     """Names and what they are, one a line."""
     made = Table.grid(padding=(0, 2))
+    made.add_column()
+    made.add_column(overflow="fold")
     for name, fact in facts.items():
         made.add_row(name, str(fact))
     return made

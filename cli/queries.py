@@ -170,7 +170,8 @@ def info(store: options.Store = options.SHIPPED, as_json: options.Json = False) 
         "images": ", ".join(bench.images),
         "tasks": ", ".join(bench.tasks),
         "protocol": f"{protocol.name}: {iterations} iterations, {protocol.precision}, "
-        f"smoothing {', '.join(map(str, protocol.ema))}, threads a run: {protocol.threads}",
+        f"smoothing {', '.join(map(str, protocol.ema))}, stop rule: {protocol.stop or 'none'}, "
+        f"threads a run: {protocol.threads}",
         "environment": ", ".join(f"{name} {what}" for name, what in manifest.environment.items()),
         "curve_stride": manifest.stride or "1: every iteration",
         "bytes": f"{facts['bytes']:,}",

@@ -123,9 +123,17 @@ def search_replay(
         from ..analysis.plots_search import regret_curves
 
         notes.print(f"wrote {save(regret_curves(found), out)}")
-    ends = regret_by_cost(found).groupby("algorithm", sort=False).last().reset_index()
+    by_cost = regret_by_cost(found)
+    for name in by_cost.attrs["left_out"]:
+        notes.print(
+            f"{name}: within {by_cost.attrs['budget']:g} {by_cost.attrs['unit']} not every search "
+            "chose a model: give more"
+        )
+    ends = by_cost.groupby("algorithm", sort=False).last().reset_index()
     if as_json:
-        print_json({"label": found.attrs["label"], "rows": ends.to_dict("records")})
+        left_out = by_cost.attrs["left_out"]
+        label, records = found.attrs["label"], ends.to_dict("records")
+        print_json({"label": label, "rows": records, "left_out": left_out})
         return
     rows = [
         (row.algorithm, f"{row.cost:,.0f}", f"{row.regret:.3f}", f"{row.low:.3f} … {row.high:.3f}")

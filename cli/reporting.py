@@ -145,14 +145,12 @@ def _rows(rows: "pd.DataFrame") -> list[list[str]]:
 
 
 def _row(row: dict[Hashable, Any]) -> list[str]:
-    sign = -1 if row["direction"] == "lower" else 1
-    low, high = sorted((sign * row["tau_low"], sign * row["tau_high"]))
     return [
         row["score"],
         _number(row["tau_directed"], "+.3f"),
-        f"{_number(low, '+.2f')} {_number(high, '+.2f')}",
+        f"{_number(row['tau_directed_low'], '+.2f')} {_number(row['tau_directed_high'], '+.2f')}",
         _number(row["p_max"], ".2g"),
-        _number(sign * row["tau_within"], "+.2f"),
+        _number(row["tau_within_directed"], "+.2f"),
         _number(row["regret"], ".2f"),
     ]
 

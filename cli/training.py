@@ -46,7 +46,15 @@ def register(app: typer.Typer) -> None:
         app.command(rich_help_panel="Build a benchmark")(command)
 
 
+PLANNED = (
+    *("tasks", "models", "protocol", "size", "iterations", "seeds", "observation_seed"),
+    *("outputs", "threads", "precision"),
+)
+"""The options, beside the images, that say what is planned."""
+
+
 def train(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="The benchmark's folder.", show_default=False)],
     images: Annotated[
         str | None,
@@ -102,7 +110,9 @@ def train(
 ) -> None:
     """Train models on images and tasks; run it again to resume.
 
-    To resume, `--out` is enough: the plan is in the folder. It exits with 1 where runs have failed.
+    To resume, `--out` is enough: the plan is in the folder. Other seeds, images or tasks of the
+    same protocol are trained into another folder, and `dipbench add` brings the two together. It
+    exits with 1 where runs have failed.
 
     Example: `dipbench train --images camera --tasks denoising,inpainting-50 --models
     random:32:7 --protocol quick --out my-store`
@@ -111,6 +121,7 @@ def train(
     observations: Mapping[Pair, Observation] = {}
     if not plans:
         plan = read_plan(out)
+        _refuse_plans(context, out)
         pictures = list(read_planned_images(out, plan).values())
     else:
         settings = _protocol(protocol, size, iterations, threads)
@@ -140,6 +151,22 @@ def train(
         print_json({"store": str(out), "made": made, **asdict(read_progress(out))})
     if made.get("failed") or left_failed:
         raise typer.Exit(1)
+
+
+def _refuse_plans(context: typer.Context, out: Path) -> None:
+    """Refuse options that a plan which is there would pass over in silence."""
+    sources = {name: context.get_parameter_source(name) for name in PLANNED}
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name, source in sources.items()
+        if source is not None and source.name == "COMMANDLINE"
+    ]
+    if given:
+        raise DipbenchError(
+            f"{out} is planned already, and {', '.join(given)} would be passed over: leave that "
+            "out to resume it, or train into another folder with --images and bring the two "
+            f"together by `dipbench add {out} OTHER`"
+        )
 
 
 def run_build(
@@ -258,12 +285,31 @@ def _print_estimate(
     from ..benchmark.estimating import estimate
 
     workers = executor.workers or default_workers(plan.protocol.threads, executor.device)
+    notes.print(f"timing some iterations of a run by the protocol {plan.protocol.name}")
     found = estimate(plan, pictures, workers, executor.device)
     if as_json:
         print_json(found)
         return
     about = "about" if plan.protocol.stop is None else "at most about"  # a rule may end runs early
     say(
-        f"{found.runs:,} runs, {about} {found.hours:.1f} hours with {workers} side by side on this "
-        f"machine, and {found.gigabytes:.2f} GB of curves"
+        f"{found.runs:,} runs, {about} {_span(found.hours)} with {workers} side by side on this "
+        f"machine, and {_size(found.gigabytes)} of curves"
     )
+
+
+def _span(hours: float) -> str:
+    """A length of time in words.
+
+    >>> _span(0.03), _span(12.34)
+    ('1.8 minutes', '12.3 hours')
+    """
+    return f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
+
+
+def _size(gigabytes: float) -> str:
+    """An amount of bytes in words.
+
+    >>> _size(0.0123), _size(2.5)
+    ('12.3 MB', '2.50 GB')
+    """
+    return f"{gigabytes:.2f} GB" if gigabytes >= 1 else f"{1000 * gigabytes:.1f} MB"

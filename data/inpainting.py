@@ -9,7 +9,7 @@ from ..errors import TaskError
 from .images import Image
 from .masks import bernoulli_mask, hole_mask, mask_sha256, text_mask
 from .observation import Observation, check_mask
-from .task import Task, number_text, settle
+from .task import Task, number_text, settle_share
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Inpainting(Task):
     kind = "inpainting"
 
     def __post_init__(self) -> None:
-        settle(self, "missing", self.missing, 1)
+        settle_share(self, "missing", self.missing)
         if self.missing == 1:
             raise TaskError("inpainting with missing=1 would hide every pixel")
 
@@ -55,7 +55,7 @@ class HoleInpainting(Task):
     kind = "inpainting"
 
     def __post_init__(self) -> None:
-        settle(self, "side", self.side, 1)
+        settle_share(self, "side", self.side)
 
     def __str__(self) -> str:
         return f"inpainting-hole-{number_text(100 * self.side)}"

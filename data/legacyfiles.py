@@ -124,7 +124,7 @@ def read_picture(data: bytes) -> np.ndarray:
                 )
             grey = picture.mode in ("1", "L", "I;16")
             array = np.asarray(picture if grey else picture.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
         raise RefusedError(f"is no PNG or damaged ({error})") from error
     return channels_first(array, "the picture")
 

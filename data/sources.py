@@ -43,7 +43,8 @@ def read_source(source: str | Path | np.ndarray) -> tuple[np.ndarray, str | None
         return np.asarray(getattr(data, source)()), source
     path = Path(source)
     if not _exists(path):
-        is_path = path.suffix.lower() in SUFFIXES or path.name != str(source)
+        named = isinstance(source, str) and path.name == source
+        is_path = not named or path.suffix.lower() in SUFFIXES
         raise ImageError(
             f"no such image file: {path}"
             if is_path
@@ -65,7 +66,7 @@ def expand(spec: str | Path | np.ndarray | Iterable[T]) -> Iterable[T | str | Pa
     ['camera', 'coins']
     """
     sources: Iterable[T | str | Path | np.ndarray]
-    if isinstance(spec, str) and not _exists(Path(spec)):
+    if isinstance(spec, str) and not (spec.strip() and _exists(Path(spec))):
         sources = [part.strip() for part in spec.split(",") if part.strip()]
     elif isinstance(spec, str | Path | np.ndarray):
         sources = [spec]

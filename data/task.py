@@ -11,6 +11,8 @@ from ..seeds import generator
 from .images import Image
 from .observation import Observation
 
+SMALLEST_SHARE = 0.01
+
 
 @dataclass(frozen=True)
 class Task(ABC):
@@ -58,6 +60,20 @@ class Task(ABC):
         True
         """
         return None
+
+
+def settle_share(task: Task, field: str, value: float) -> None:
+    """`settle` of a share in [0.01, 1], whose text form is in percent.
+
+    Raises:
+        TaskError: The value is out of range, as 0.5 % is where a half is meant.
+    """
+    if 0 < value < SMALLEST_SHARE:
+        raise TaskError(
+            f"{task.kind} needs {SMALLEST_SHARE} <= {field} <= 1, got {value:g}: its text form is "
+            f"in percent, as in {task.kind}-50"
+        )
+    settle(task, field, value, 1)
 
 
 def settle(task: Task, field: str, value: float, limit: float) -> None:

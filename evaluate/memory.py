@@ -6,6 +6,10 @@ _SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_
 """What torch's allocators and CUDA's libraries say, all by a RuntimeError."""
 
 
+_UNSURE = ("unable to find an engine", "valid cuDNN algorithm", "STATUS_NOT_INITIALIZED")
+"""What CUDA's libraries say where memory ran out while they looked for a way, or for a fault."""
+
+
 class TooLittleMemoryError(DeviceError):
     """A single training that its device has too little memory for."""
 
@@ -19,6 +23,15 @@ def is_out_of_memory(error: object) -> bool:
     if isinstance(error, RuntimeError):
         return any(sign in str(error) for sign in _SIGNS)
     return isinstance(error, MemoryError)
+
+
+def may_be_out_of_memory(error: object) -> bool:
+    """Whether it says what a library says of memory or of a fault of its own.
+
+    >>> may_be_out_of_memory(RuntimeError("GET was unable to find an engine to execute this"))
+    True
+    """
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _UNSURE)
 
 
 def too_little_memory(device: object) -> TooLittleMemoryError:

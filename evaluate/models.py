@@ -1,17 +1,16 @@
 """From what a user names as a model to a network with its seeded weights and its input's shape."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from torch import nn
 
-from ..errors import GenotypeError, unknown
+from ..errors import GenotypeError
 from ..genotypes import Genotype
 from ..genotypes.initialisation import initialise
 from ..genotypes.named import NamedNetwork
 from ..genotypes.network import MULTIPLE, build_network
-from ..genotypes.reference import BY_TASK, REFERENCE, reference_for
+from ..genotypes.reference import BY_TASK, REFERENCE, is_a_name, reference_for, unknown_name
 from .protocol import Protocol
 
 Model = Any
@@ -46,9 +45,8 @@ def parse_model(model: Model, task_kind: str) -> Genotype | NamedNetwork:
     try:
         return Genotype.parse(model)
     except GenotypeError as error:
-        names = list(dict.fromkeys([*BY_TASK, *REFERENCE]))
-        if isinstance(model, str) and get_close_matches(model, names, n=1):
-            raise GenotypeError(unknown("model", model, names, limit=len(names))) from error
+        if isinstance(model, str) and is_a_name(model):
+            raise GenotypeError(unknown_name(model)) from error
         raise
 
 

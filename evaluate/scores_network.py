@@ -63,8 +63,8 @@ def white_noise_attenuation(probe: Probe) -> float:
     source="Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021",
 )
 def grad_norm(probe: Probe) -> float:
-    """|dL/dw|, the Euclidean norm over all weights, of the loss L = mean((A f(z) - y)^2)."""
-    return float(sum(float(slope.square().sum()) for _, slope in probe.gradients) ** 0.5)
+    """Sum over the convolutions of the norm of dL/dw, of the loss L = mean((A f(z) - y)^2)."""
+    return sum(float(slope.norm()) for _, slope in _of_convolutions(probe))
 
 
 @_network_score(
@@ -74,8 +74,8 @@ def grad_norm(probe: Probe) -> float:
     source="Lee et al., SNIP, ICLR 2019; as a score, Abdelfattah et al., ICLR 2021",
 )
 def snip(probe: Probe) -> float:
-    """Sum of |w dL/dw| over all weights, of the loss L = mean((A f(z) - y)^2)."""
-    return float(sum(float((weight * slope).abs().sum()) for weight, slope in probe.gradients))
+    """Sum of |w dL/dw| over the convolutions' weights, of the loss L = mean((A f(z) - y)^2)."""
+    return sum(float((weight * slope).abs().sum()) for weight, slope in _of_convolutions(probe))
 
 
 @_network_score(
@@ -138,21 +138,31 @@ def epsilon(probe: Probe) -> float:
     return float(np.abs(a - b).mean() / np.mean([a, b]))
 
 
+def _of_convolutions(probe: Probe) -> list[tuple[Tensor, Tensor]]:
+    """The weights of convolutions with their slopes; biases and normalisation are left out."""
+    return [(weight, slope) for weight, slope in probe.gradients if weight.dim() == 4]
+
+
 def _before_sigmoid(network: nn.Module, z: Tensor) -> Tensor:
-    """The output of the last convolution that a forward pass runs."""
+    """The output of the last convolution that a forward pass runs.
+
+    Raises:
+        ScoreError: it is not what the sigmoid is taken of.
+    """
     from torch import nn
 
     outputs: list[Tensor] = []
-    convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    kinds = (nn.Conv2d, nn.ConvTranspose2d)
+    convolutions = [layer for layer in network.modules() if isinstance(layer, kinds)]
     hooks = [
         layer.register_forward_hook(lambda _, __, output: outputs.append(output))
         for layer in convolutions
     ]
-    network(z)
+    shape = network(z).shape
     for hook in hooks:
         hook.remove()
-    if not outputs:
-        raise ScoreError("the network has no convolution to read before its sigmoid")
+    if not outputs or outputs[-1].shape != shape:
+        raise ScoreError("the network has no last convolution to read before its sigmoid")
     return outputs[-1]
 
 

@@ -1,18 +1,22 @@
 """Several trainings side by side on one device: small networks leave most of a GPU idle."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import fitting
 from .devices import cpu_threads, resolve_device
 from .fitting import Training
 from .gpus import Room
-from .memory import is_out_of_memory, too_little_memory
+from .memory import is_out_of_memory, may_be_out_of_memory, too_little_memory
 from .results import Fit
 
 MOST = 16
 """Trainings side by side at most."""
+
+ATTEMPTS, PAUSE_SECONDS = 3, 10.0
+"""How often a run is tried that finds too little memory though alone, and how long it waits."""
 
 
 def train_together(
@@ -22,7 +26,8 @@ def train_together(
 
     On CUDA each has a stream of its own, so that their kernels overlap; on a CPU one waits for
     the other. The first shows what memory a training takes, and others join it while that much is
-    free. One that runs out of memory starts anew later, with half as many beside it.
+    free. One that runs out of memory starts anew later, with half as many beside it. The seconds of
+    a fit are those of its own turns, which add up to the time that all took.
 
     Args:
         starts: each makes the training of one run, such as by `fitting.prepare`.
@@ -54,14 +59,22 @@ def train_together(
             if ended is None:
                 continue
             running.remove(run)
-            if is_out_of_memory(ended):
+            if is_out_of_memory(ended) or (running and may_be_out_of_memory(ended)):
                 # Not kept: an exception holds the tensors of the calls that it came through.
-                ended = None if running else too_little_memory(device)
+                ended = None
+                if not running:
+                    run.alone += 1
+                    # Another process may have filled the device for a while.
+                    if run.alone < ATTEMPTS:
+                        time.sleep(PAUSE_SECONDS)
+                    else:
+                        ended = too_little_memory(device)
             room.release()
             if ended is not None:
                 yield run.place, ended
                 continue
-            most = (len(running) + 1) // 2
+            run.seconds = 0.0
+            most = max(1, (len(running) + 1) // 2)
             waiting.appendleft(run)
 
 
@@ -72,9 +85,12 @@ class _Run:
     place: int
     start: Callable[[], Training]
     training: Training | None = None
+    seconds: float = 0.0
+    alone: int = 0
 
     def take_turn(self) -> Fit | Exception | None:
         """Go on for some iterations; what came of the run, once it has ended."""
+        begin = time.perf_counter()
         try:
             if self.training is None:
                 self.training = self.start()
@@ -86,5 +102,7 @@ class _Run:
         except Exception as error:
             self.training = None
             return error
+        finally:
+            self.seconds += time.perf_counter() - begin
         self.training = None
-        return made
+        return replace(made, seconds=self.seconds)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from ..errors import GenotypeError, unknown
 from .families import concat_bicubic, conv_decoder, deep_decoder, dip, nas_dip, two_upsamplers
 from .named import NamedNetwork, Settings, Shape
 from .space import Genotype
+from .upsample import codes_by_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -175,3 +177,23 @@ def reference_for(name: str, task_kind: str) -> NamedNetwork:
     if task_kind not in variants:
         raise GenotypeError(unknown(f"kind of task for {name}", task_kind, variants))
     return REFERENCE[variants[task_kind]]
+
+
+def is_a_name(text: str) -> bool:
+    """Whether a text that is no model is more like the name of a network than like a genotype.
+
+    >>> is_a_name("unet"), is_a_name("dipp"), is_a_name("bilinear-conv-3x3"), is_a_name("0,1")
+    (True, True, False, False)
+    """
+    if "/" in text or not text[:1].isalpha():
+        return False
+    return bool(get_close_matches(text, _names())) or not get_close_matches(text, codes_by_name())
+
+
+def unknown_name(text: str) -> str:
+    """Say that a text names no network, and list those there are."""
+    return f"{unknown('model', text, _names(), limit=len(_names()))}; or give a genotype"
+
+
+def _names() -> list[str]:
+    return list(dict.fromkeys([*BY_TASK, *REFERENCE]))

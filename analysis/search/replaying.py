@@ -169,19 +169,21 @@ def regret_by_cost(replayed: pd.DataFrame, *, level: float = 0.95, seed: int = 0
         seed: of the resampling.
 
     Returns:
-        Rows: algorithm, cost (in the unit of the frame), regret, low, high (dB), searches.
+        Rows: algorithm, cost (in the unit of the frame), regret, low, high (dB), searches. In
+        `.attrs["left_out"]` the algorithms of which not every search chose a model within the
+        budget.
 
     Raises:
-        QueryError: no search has chosen a model.
+        QueryError: of no algorithm every search has chosen a model.
     """
     unit, budget = replayed.attrs["unit"], replayed.attrs["budget"]
-    rows = []
+    rows, left_out = [], []
     for name, own in replayed.groupby("algorithm", sort=False):
         known = [search.dropna(subset=["chosen"]) for _, search in own.groupby("seed")]
-        if any(search.empty for search in known):
-            continue
-        first = max(float(search[unit].iloc[0]) for search in known)
-        if first > budget:
+        if any(search.empty for search in known) or budget < (
+            first := max(float(search[unit].iloc[0]) for search in known)
+        ):
+            left_out.append(name)
             continue
         grid = np.linspace(first, budget, GRID)
         table = np.stack([_at(search, unit, grid) for search in known])
@@ -202,7 +204,7 @@ def regret_by_cost(replayed: pd.DataFrame, *, level: float = 0.95, seed: int = 0
     if not rows:
         raise QueryError(f"within {budget:g} {unit} not every search chose a model: give more")
     found = pd.concat(rows, ignore_index=True)
-    found.attrs = {**replayed.attrs, "level": level}
+    found.attrs = {**replayed.attrs, "level": level, "left_out": left_out}
     return found
 
 

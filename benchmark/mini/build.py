@@ -47,7 +47,7 @@ MODELS = "isnas522"
 SAMPLES = ("stratified:64", "stratified:128", "stratified:256")
 """Of the models, what is trained first."""
 PILOT_MODELS = "stratified:32"
-PILOT_PROTOCOL = PROTOCOL.replace(stop=None)
+PILOT_PROTOCOL = PROTOCOL.replace(name="mini64-pilot", stop=None)
 """Full curves: they show how long the others have to be."""
 PILOT = "pilot"
 """The folder of the pilots within that of the parts."""
@@ -130,11 +130,15 @@ def pilot(work: Path, kept: Path, shipped: Path, executor: Executor) -> None:
         keep(folder, kept)
 
 
-def keep_all(work: Path, kept: Path, shipped: Path) -> int:
+def keep_all(work: Path, kept: Path, piloted: Path, shipped: Path) -> int:
     """Keep the runs of every part that is not shipped; return how many were added."""
-    places = [place for place, _ in stages(work)]
-    folders = [folder_of(place, part) for part in missing_parts(shipped) for place in places]
-    return sum(keep(folder, kept) for folder in folders if (folder / PLAN).is_file())
+    places = {place: kept for place, _ in stages(work)} | {work / PILOT: piloted}
+    return sum(
+        keep(folder, target)
+        for part in missing_parts(shipped)
+        for place, target in places.items()
+        if ((folder := folder_of(place, part)) / PLAN).is_file()
+    )
 
 
 def ship(work: Path, kept: Path, shipped: Path, card: Path) -> None:
@@ -154,6 +158,9 @@ def publish(work: Path, shipped: Path, card: Path) -> None:
     Raises:
         DipbenchError: if there is neither.
     """
+    new, old = shipped.parent / ".new" / shipped.name, shipped.parent / ".new" / "old"
+    if old.is_dir() and not shipped.is_dir():
+        old.replace(shipped)  # a publishing was killed between two renames
     complete = [folder for part in PARTS if is_complete(folder := folder_of(work, part))]
     for folder in complete:
         finish(folder)
@@ -162,7 +169,6 @@ def publish(work: Path, shipped: Path, card: Path) -> None:
     if not sources:
         raise DipbenchError(f"{work} holds no complete part: train one first")
     # Beside the old one until it is whole, under the name that it is to bear.
-    new = shipped.parent / ".new" / shipped.name
     shutil.rmtree(new.parent, ignore_errors=True)
     new.parent.mkdir(parents=True)
     try:
@@ -174,8 +180,14 @@ def publish(work: Path, shipped: Path, card: Path) -> None:
             card=read_sections(card),
             initialisations=INITIALISATIONS,
         )
-        shutil.rmtree(shipped, ignore_errors=True)
-        new.replace(shipped)
+        if shipped.is_dir():
+            shipped.replace(old)
+        try:
+            new.replace(shipped)
+        except BaseException:
+            if old.is_dir():
+                old.replace(shipped)
+            raise
     finally:
         shutil.rmtree(new.parent, ignore_errors=True)
     print(f"{shipped}: {done.runs} runs in {done.size:,} bytes")
@@ -199,11 +211,12 @@ def status(work: Path, kept: Path, shipped: Path) -> None:
     """Print how far each part is."""
     there = shipped_parts(shipped)
     for part in PARTS:
-        folder = folder_of(work, part)
         state = "shipped" if part in there else "not begun here"
-        if part not in there and (folder / PLAN).is_file():
-            progress = read_progress(folder)
-            state = f"{progress.done} of {progress.planned} trained, {progress.failed} failed"
+        for place, models in stages(work):
+            folder = folder_of(place, part)
+            if part not in there and (folder / PLAN).is_file():
+                progress = read_progress(folder)
+                state = f"{progress.done} of {models} trained, {progress.failed} failed"
         size = sum(path.stat().st_size for path in kept_of(kept, part).glob("*"))
         print(f"{' '.join(map(str, part))}: {state}; {size:,} bytes kept")
 
@@ -228,7 +241,7 @@ def main() -> None:
             case "train":
                 train(asked.work, KEPT, KEPT_PILOT, SHIPPED, executor)
             case "keep":
-                print(f"{keep_all(asked.work, KEPT, SHIPPED)} runs added to {KEPT}")
+                print(f"{keep_all(asked.work, KEPT, KEPT_PILOT, SHIPPED)} runs added")
             case "ship":
                 ship(asked.work, KEPT, SHIPPED, HERE / "card.md")
             case "ship-pilot":

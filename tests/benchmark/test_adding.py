@@ -117,6 +117,13 @@ def test_a_failed_run_gives_way_to_one_that_succeeded(
     assert Benchmark(mine).best("camera", TASK).psnr == 20.0
     backwards = make_store("backwards", models[:1], status="failed")
     assert add(mine, backwards).runs == 0
+    for store in (backwards, make_store("alone", models[1:2], status="failed")):
+        # A divergence is a result: what failed gives way to it.
+        name = "diverged-" + store.name
+        diverged = make_store(
+            name, models[:1] if store == backwards else models[1:2], status="diverged"
+        )
+        assert add(store, diverged).runs == 1
 
 
 @pytest.mark.parametrize(

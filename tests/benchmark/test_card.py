@@ -121,7 +121,7 @@ def test_a_compact_copy_has_the_sections_that_a_dataset_needs(sound: Path, tmp_p
     heads = re.findall(r"^## (.+)$", text, re.M)
     assert heads == [
         "Files", "How it was made", "Columns of the runs", "Curves", "Images",
-        "Environment of the newest runs", "Known limits", "Licence",
+        "Environment that all runs have in common", "Known limits", "Licence",
     ]  # fmt: skip
     assert "Of every 4 iterations the last is kept" in text
     assert "\n\nSmall | one.\n\n" in text

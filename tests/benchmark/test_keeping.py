@@ -155,7 +155,10 @@ def read_plan_keys(kept: Path) -> list[RunKey]:
 
 @pytest.mark.parametrize(
     ("changes", "named"),
-    [({"iterations": 3}, "protocol"), ({"observation_seed": 1}, "observation_seed")],
+    [
+        ({"iterations": 3}, r"protocol \(iterations\)"),
+        ({"observation_seed": 1}, "observation_seed"),
+    ],
 )
 def test_runs_of_another_protocol_are_not_mixed(
     tmp_path: Path, frozen_plan: Freeze, changes: dict, named: str

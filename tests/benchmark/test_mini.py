@@ -91,7 +91,7 @@ def test_it_is_built_in_sittings_of_which_each_begins_with_nothing(
         executor = Executor(runs)
         with suppress(KeyboardInterrupt):
             driver.train(work, kept, piloted, shipped, executor)
-        driver.keep_all(work, kept, shipped)
+        driver.keep_all(work, kept, piloted, shipped)
         return executor
 
     with suppress(KeyboardInterrupt):
@@ -106,7 +106,7 @@ def test_it_is_built_in_sittings_of_which_each_begins_with_nothing(
     driver.ship(work, kept, shipped, card)
     assert driver.shipped_parts(shipped) == {driver.PARTS[0]}
     assert not (kept / "camera" / "denoising-25" / "seed-0").exists()
-    assert driver.keep_all(work, kept, shipped) == 0
+    assert driver.keep_all(work, kept, piloted, shipped) == 0
     rmtree(work)
     assert sitting(1000).made == 4
     driver.ship(work, kept, shipped, card)
@@ -161,6 +161,48 @@ def test_a_shipped_pilot_grows_by_parts_and_by_scores(driver: ModuleType, tmp_pa
     assert driver.shipped_parts(shipped) == set(driver.PARTS)
     assert set(dipbench.load(shipped).scores()["score"]) == {"parameters_used", "macs"}
     assert len(list(kept.rglob("seed-*"))) == len(driver.PARTS)
+
+
+def test_a_pilot_that_is_interrupted_is_kept(driver: ModuleType, tmp_path: Path) -> None:
+    driver.PILOT_MODELS, driver.SAMPLES = "stratified:3", ()
+    work, kept, piloted, shipped = (tmp_path / name for name in ("work", "kept", "piloted", "mini"))
+    with suppress(KeyboardInterrupt):
+        driver.pilot(work, piloted, shipped, Executor(2))
+    assert driver.keep_all(work, kept, piloted, shipped) == 2
+    rmtree(work)
+    with suppress(KeyboardInterrupt):
+        driver.train(work, kept, piloted, shipped, Executor(0))
+    folder = driver.folder_of(work, driver.PARTS[0])
+    assert read_progress(folder).done == 2
+    driver.status(work, kept, shipped)
+
+
+def test_a_publishing_that_ends_between_two_renames_loses_nothing(
+    driver: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, shipped = tmp_path / "work", tmp_path / "shipped" / "mini"
+    card = DRIVER.with_name("card.md")
+    with suppress(KeyboardInterrupt):
+        driver.train(work, tmp_path / "k", tmp_path / "p", shipped, Executor(3))
+    driver.publish(work, shipped, card)
+    first = read_manifest(shipped).content_sha256
+    replace = Path.replace
+
+    def ended(self: Path, target: Path) -> Path:
+        if target == shipped and self.name == "mini":
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", ended)
+    with pytest.raises(KeyboardInterrupt):
+        driver.publish(work, shipped, card)
+    monkeypatch.undo()
+    assert read_manifest(shipped).content_sha256 == first
+    # Killed there, it can put nothing back; the next one does.
+    (shipped.parent / ".new").mkdir()
+    shipped.replace(shipped.parent / ".new" / "old")
+    driver.publish(tmp_path / "nothing", shipped, card)
+    assert read_manifest(shipped).content_sha256 == first
 
 
 def test_what_is_shipped_says_how_it_was_made(driver: ModuleType, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from dipbench.benchmark.values import stop_of
 from dipbench.errors import ProtocolError, QueryError
 from dipbench.evaluate.protocol import PeakStop, get_protocol
 from dipbench.evaluate.stopping import STOPPING, scaled_patience
+from dipbench.genotypes import Genotype
 
 Make = Callable[..., Benchmark]
 ASKED = ("camera", "denoising-25")
@@ -185,6 +186,30 @@ def test_a_condition_takes_numbers_of_any_size_as_they_are() -> None:
         "parameters / 2 > 1.4 and text != 'c'": [True, True, False, False],
     }.items():
         assert matching(table, condition).to_pylist() == wanted
+
+
+def test_a_condition_may_name_what_a_genotype_is_made_of(runs: list[Run], make_bench: Make) -> None:
+    bench = make_bench(runs)
+
+    def kept(where: str) -> set[str]:
+        return {result.model for result in bench.top(*ASKED, k=100, where=where)}
+
+    genotypes = {model: Genotype.parse(model) for model in bench.models}
+    assert kept("kernel >= 3 and operation != 'conv'") == {
+        model
+        for model, genotype in genotypes.items()
+        if (genotype.kernel or 0) >= 3 and genotype.operation not in (None, "conv")
+    }
+    for name in ("primitive", "activation", "order"):
+        value = getattr(next(iter(genotypes.values())), name)
+        assert kept(f"{name} == '{value}'") == {
+            model for model, genotype in genotypes.items() if getattr(genotype, name) == value
+        }
+    counts = {model: genotype.skip.count("1") for model, genotype in genotypes.items()}
+    middle = sorted(counts.values())[len(counts) // 2]
+    assert kept(f"connections >= {middle}") == {m for m, n in counts.items() if n >= middle}
+    with pytest.raises(QueryError, match="unknown limit 'budget': did you mean"):
+        bench.best(*ASKED, budget=40)  # type: ignore[call-arg]
 
 
 def test_a_condition_takes_models_all_of_whose_runs_fulfil_it(

@@ -7,7 +7,10 @@ from shutil import copytree
 from typing import Any
 
 import h5py
+import numpy as np
 import pytest
+
+from dipbench.data import save_image
 
 Call = Callable[..., Any]
 
@@ -34,6 +37,37 @@ def test_runs_of_another_kind_are_not_mixed_with_those_that_are_there(
     answer = dipbench("train", *PLAN, "--observation-seed", 3, "--out", copy, *more)
     refused(answer, "holds runs of another protocol (iterations), observation seed (0 and")
     assert sorted(copy.rglob("*")) == before
+
+
+@pytest.mark.parametrize("more", [["--seeds", 1], ["--tasks", "sr-4", "--dry-run"]])
+def test_what_a_plan_that_is_there_would_pass_over_is_refused(
+    dipbench: Call, copy: Path, more: list[Any]
+) -> None:
+    answer = dipbench("train", "--out", copy, *more)
+    refused(answer, f"is planned already, and {more[0]} would be passed over")
+    assert f"`dipbench add {copy} OTHER`" in answer.err
+    assert dipbench("train", "--out", copy, "--workers", 1).status == 0
+
+
+def test_no_images_are_no_pictures_of_the_folder(
+    dipbench: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_image(tmp_path / "private.png", np.full((64, 64), 0.5))
+    refused(dipbench("train", "--images", "", "--out", tmp_path / "s"), "no images given")
+
+
+@pytest.mark.parametrize("command", ["score", "finish", "status"])
+def test_a_benchmark_of_the_package_is_not_changed_by_its_name(
+    dipbench: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused(dipbench(command, "pilot"), "stays as it is: give a copy of its folder, /")
+
+
+def test_a_store_in_the_wrong_place_is_explained(dipbench: Call) -> None:
+    assert "named by --store, as in: dipbench stopping --store" in dipbench("stopping", "x").err
+    assert "without --store, as in: dipbench report" in dipbench("report", "--store", "x").err
 
 
 def test_a_compact_benchmark_takes_no_runs(dipbench: Call, store: Path, tmp_path: Path) -> None:

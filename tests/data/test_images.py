@@ -267,6 +267,10 @@ def test_bad_sources_are_refused(tmp_path: Path) -> None:
         load_images(",".join(["camera"] * 100 + ["camra"]), size=64)
     with pytest.raises(ImageError, match="no images given"):
         load_images(" , ")
+    with pytest.raises(ImageError, match="no images given"):
+        load_images("")
+    with pytest.raises(ImageError, match="no such image file: camera"):
+        load_image(Path("camera"))
     with pytest.raises(ImageError, match="size 32 is too small"):
         load_image("camera", size=32)
 
@@ -278,6 +282,12 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content[: len(content) // 2])
         with pytest.raises(ImageError, match=name):
             load_image(tmp_path / name)
+    save_image(tmp_path / "16.tif", expected(COLOUR_16), bits=16)
+    content = (tmp_path / "16.tif").read_bytes()
+    for damaged in (content[:-40], content[:200] + b"damaged!" + content[208:]):
+        (tmp_path / "16.tif").write_bytes(damaged)
+        with pytest.raises(ImageError, match=r"16\.tif"):
+            load_image(tmp_path / "16.tif")
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(ImageError, match="cannot be read as a PNG, JPEG or TIFF"):
         load_image(tmp_path / "text.png")

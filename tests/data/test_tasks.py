@@ -36,10 +36,10 @@ COLOUR = load_image("astronaut", size=96)
 @given(
     st.one_of(
         st.builds(Denoising, st.floats(1e-3, 255)),
-        st.builds(Inpainting, st.floats(1e-3, 0.999)),
+        st.builds(Inpainting, st.floats(0.01, 0.999)),
         st.builds(SuperResolution, st.sampled_from([2, 3, 4, 8])),
         st.builds(PoissonDenoising, st.floats(1e-3, 65535)),
-        st.builds(HoleInpainting, st.floats(1e-3, 1)),
+        st.builds(HoleInpainting, st.floats(0.01, 1)),
         st.builds(TextInpainting),
     )
 )
@@ -248,3 +248,9 @@ def test_degraded_images_that_are_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         load_observation(array, task, mask)
+
+
+@pytest.mark.parametrize("text", ["inpainting-0.5", "inpainting-hole-0.25"])
+def test_a_share_where_percent_are_meant_is_refused(text: str) -> None:
+    with pytest.raises(TaskError, match="its text form is in percent, as in inpainting-50"):
+        parse_task(text)

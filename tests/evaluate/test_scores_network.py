@@ -13,6 +13,7 @@ from dipbench.evaluate import SCORES
 from dipbench.evaluate import scores_network_training as training
 from dipbench.evaluate.protocol import get_protocol
 from dipbench.evaluate.scores import names_for
+from dipbench.evaluate.scores_network import _before_sigmoid
 from dipbench.evaluate.scores_network_baselines import KERNELS, attenuation_of
 from dipbench.evaluate.scores_network_probe import Probe
 from dipbench.genotypes import Genotype
@@ -86,10 +87,11 @@ def test_gradients_of_a_scalar_network():
     class Scale(nn.Module):
         def __init__(self):
             super().__init__()
-            self.weight = nn.Parameter(torch.tensor(0.7))
+            self.weight = nn.Parameter(torch.full((1, 1, 1, 1), 0.7))
+            self.bias = nn.Parameter(torch.zeros(1))
 
         def forward(self, z):
-            return self.weight * z
+            return self.weight * z + self.bias
 
     probe = probe_of(Scale())
     z, y = probe.z.double(), probe.observed.double()
@@ -118,6 +120,24 @@ def test_synflow_of_a_chain_is_known():
 def test_epsilon_of_a_linear_network_is_zero_and_of_a_deep_one_is_not():
     assert value("epsilon", probe_of(nn.Conv2d(1, 1, 3, padding=1))) == pytest.approx(0, abs=1e-9)
     assert value("epsilon", probe_of(Genotype.parse(0))) > 0.1
+
+
+@pytest.mark.parametrize("model", ["dip-transposed", "dip-pixel-shuffle", "deep-decoder"])
+def test_what_is_read_before_the_sigmoid_is_the_whole_output(model):
+    probe = probe_of(model, "inpainting-50", image=load_image("camera", size=128))
+    network = probe.network()
+    raw, output = _before_sigmoid(network, probe.z), torch.logit(network(probe.z))
+    assert raw.shape == output.shape
+    # Some normalise it before the sigmoid.
+    pair = torch.stack([raw.flatten(), output.flatten()]).detach()
+    assert torch.corrcoef(pair)[0, 1].abs() > 0.999
+
+
+def test_gradients_are_summed_over_the_convolutions_by_their_norms():
+    probe = probe_of(nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 1, 1)))
+    slopes = [slope for weight, slope in probe.gradients if weight.dim() == 4]
+    assert len(slopes) == 2
+    assert value("grad_norm", probe) == pytest.approx(sum(float(s.norm()) for s in slopes))
 
 
 def test_epsilon_of_a_constant_output_is_refused():

@@ -1,6 +1,7 @@
 """Trainings in turns: each gives what it gives alone, whatever happens to the others."""
 
 import gc
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -13,11 +14,12 @@ from torch import Tensor, nn
 
 from dipbench.errors import DeviceError
 from dipbench.evaluate import fit, fitting
+from dipbench.evaluate import together as together_module
 from dipbench.evaluate.fitting import Training, prepare
 from dipbench.evaluate.memory import TooLittleMemoryError
 from dipbench.evaluate.protocol import StopRule, get_protocol
 from dipbench.evaluate.results import Fit
-from dipbench.evaluate.together import train_together
+from dipbench.evaluate.together import ATTEMPTS, PAUSE_SECONDS, train_together
 
 PROTOCOL = get_protocol("quick").with_iterations(12)
 alive: "WeakSet[nn.Module]" = WeakSet()
@@ -175,12 +177,56 @@ def test_out_of_memory_halves_the_number_and_loses_no_run(room_for: int) -> None
     assert len(alive) == 0
 
 
-def test_one_that_does_not_fit_alone_is_told_and_the_others_go_on() -> None:
+def test_one_that_does_not_fit_alone_is_told_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(together_module, "PAUSE_SECONDS", 0.0)
     found = together([partial(start, 0), partial(start, 1, greedy(0)), partial(start, 2)])
     assert isinstance(found[1], TooLittleMemoryError)
     assert "too little memory on cpu for one run: choose a smaller size" in str(found[1])
     assert same(found[0], start(0).run())
     assert same(found[2], start(2).run())
+
+
+def test_a_device_that_others_have_filled_for_a_while_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(together_module.time, "sleep", waited.append)
+    full = iter([RuntimeError("CUDA out of memory.")] * (ATTEMPTS - 1))
+
+    def meddle(call: int, output: Tensor) -> Tensor:
+        for error in full:
+            raise error
+        return output
+
+    found = together([partial(start, 1, lambda: Small(meddle))])
+    assert same(found[0], start(1).run())
+    assert waited == [PAUSE_SECONDS] * (ATTEMPTS - 1)
+
+
+def test_what_may_be_too_little_memory_is_that_beside_others_and_else_an_error() -> None:
+    words = "GET was unable to find an engine to execute this computation"
+
+    def meddle(call: int, output: Tensor) -> Tensor:
+        if len(alive) > 1:
+            raise RuntimeError(words)
+        return output
+
+    starts = [partial(start, seed, lambda: Small(meddle)) for seed in range(3)]
+    for one, seed in zip(together(starts), range(3), strict=True):
+        assert same(one, start(seed).run())
+    [alone] = together([partial(start, 0, raising(RuntimeError(words)))])
+    assert str(alone) == words
+
+
+def test_seconds_are_those_of_a_runs_own_turns() -> None:
+    begin = time.perf_counter()
+    found = together([partial(start, seed) for seed in range(4)])
+    took = time.perf_counter() - begin
+    seconds = [each.seconds for each in found if isinstance(each, Fit)]
+    assert len(seconds) == 4
+    assert 0 < sum(seconds) <= took
 
 
 def test_nothing_to_train_is_nothing() -> None:
