@@ -165,4 +165,4 @@ def _merged(kept: Path, plan: Plan) -> dict[str, Any]:
         raise StoreError(
             f"{kept} holds runs of another {', '.join(differing)}: choose another folder for these"
         )
-    return {**own, "images": images}
+    return {**own, "images": dict(sorted(images.items()))}
