@@ -1,7 +1,7 @@
 """Commands that ask a benchmark."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -146,7 +146,7 @@ def info(store: options.Store = options.SHIPPED, as_json: options.Json = False) 
     """
     bench = load(store)
     manifest = bench.manifest
-    facts = {
+    facts: dict[str, Any] = {
         "name": manifest.name,
         "folder": str(bench.folder),
         "generation": manifest.generation,
@@ -154,6 +154,7 @@ def info(store: options.Store = options.SHIPPED, as_json: options.Json = False) 
         "models": len(bench.models),
         "images": list(bench.images),
         "tasks": list(bench.tasks),
+        "scores": sorted(set(bench.scores()["score"])) if "scores" in manifest.files else [],
         "protocol": dict(manifest.protocol),
         "environment": dict(manifest.environment),
         "content_sha256": manifest.content_sha256,
@@ -169,6 +170,7 @@ def info(store: options.Store = options.SHIPPED, as_json: options.Json = False) 
         **facts,
         "images": ", ".join(bench.images),
         "tasks": ", ".join(bench.tasks),
+        "scores": ", ".join(facts["scores"]) or "none",
         "protocol": f"{protocol.name}: {iterations} iterations, {protocol.precision}, "
         f"smoothing {', '.join(map(str, protocol.ema))}, stop rule: {protocol.stop or 'none'}, "
         f"threads a run: {protocol.threads}",

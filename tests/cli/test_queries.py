@@ -80,7 +80,11 @@ def test_info_names_protocol_and_content(dipbench, store):
     assert facts["runs"] == 32
     assert facts["protocol"]["name"] == "quick"
     assert len(facts["content_sha256"]) == 64
-    assert "quick" in dipbench("info", "--store", store).out
+    assert facts["scores"] == sorted(set(package.load(store).scores()["score"]))
+    shown = dipbench("info", "--store", store).out
+    assert "quick" in shown
+    assert all(name in shown for name in facts["scores"])
+    assert "stop rule: none" in shown
 
 
 def test_coverage_counts_runs(dipbench, store):
