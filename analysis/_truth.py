@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from ..benchmark.question import is_whole
 from ..benchmark.schema import SUMMARIES, USABLE, is_summary
 from ..errors import QueryError, unknown
-from ..evaluate.protocol import OF_THE_TRUTH
 from ..evaluate.stopping import STOPPING
 
 UNKNOWN_SEED = -1
@@ -80,7 +79,7 @@ def psnr_by_seed(
             mine = runs[runs["seed"] == seeds[column]]
             if len(mine) and (isinstance(by, str) or by < mine["length"].max()):
                 psnr[:, column] = _replayed(bench, image, task, seed, by, models)
-    if isinstance(bench.protocol.stop, OF_THE_TRUTH) and not str(by).startswith("best"):
+    if bench.protocol.stops_by_truth and not str(by).startswith("best"):
         cut = wide(runs.assign(cut=runs["status"] == "stopped"), models, "seed", "cut", seeds) == 1
         untold = cut if str(by).startswith("final") else cut & np.isnan(psnr)
         if untold.any():

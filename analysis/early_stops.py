@@ -8,7 +8,6 @@ import pandas as pd
 
 from ..benchmark.schema import USABLE
 from ..errors import DipbenchError
-from ..evaluate.protocol import OF_THE_TRUTH
 from ..evaluate.stopping import STOPPING, get_criterion
 from ._cells import Cell, finite_mean, read_cells, runs_of
 from ._columns import describe
@@ -75,7 +74,7 @@ def _row(bench: Any, cell: Cell, runs: pd.DataFrame, name: str) -> dict[str, obj
             reason = str(error)
     used = sum(int(np.isfinite(at).sum()) for _, at, _ in replayed)
     left_out = len(runs) - used
-    if left_out and isinstance(bench.protocol.stop, OF_THE_TRUTH):
+    if left_out and bench.protocol.stops_by_truth:
         # Those that are left out would have stopped later: the others are no fair sample.
         reason = f"{left_out} of {len(runs)} runs end before, by a rule that knows the truth"
         return row | {"left_out": left_out, "reason": reason}

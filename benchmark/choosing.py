@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..errors import GenotypeError
 from ..genotypes import ISNAS522, Genotype, sample, stratified
-from ..genotypes.reference import BY_TASK, REFERENCE, is_a_name, unknown_name
+from ..genotypes.reference import BY_TASK, REFERENCE, parse_genotype
 
 CHOICES = {"random": sample, "stratified": stratified}
 """What chooses a number of models by a seed: a longer choice begins with the shorter one."""
@@ -98,9 +98,4 @@ def model_text(model: str | Genotype | int) -> str:
     """
     if isinstance(model, str) and (model in REFERENCE or model in BY_TASK):
         return model
-    try:
-        return str(Genotype.parse(model))
-    except GenotypeError as error:
-        if isinstance(model, str) and is_a_name(model):
-            raise GenotypeError(unknown_name(model)) from error
-        raise
+    return str(parse_genotype(model))

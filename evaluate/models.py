@@ -5,12 +5,11 @@ from typing import Any
 
 from torch import nn
 
-from ..errors import GenotypeError
 from ..genotypes import Genotype
 from ..genotypes.initialisation import initialise
 from ..genotypes.named import NamedNetwork
 from ..genotypes.network import MULTIPLE, build_network
-from ..genotypes.reference import BY_TASK, REFERENCE, is_a_name, reference_for, unknown_name
+from ..genotypes.reference import BY_TASK, REFERENCE, parse_genotype, reference_for
 from .protocol import Protocol
 
 Model = Any
@@ -42,12 +41,7 @@ def parse_model(model: Model, task_kind: str) -> Genotype | NamedNetwork:
     """
     if isinstance(model, str) and (model in REFERENCE or model in BY_TASK):
         return reference_for(model, task_kind)
-    try:
-        return Genotype.parse(model)
-    except GenotypeError as error:
-        if isinstance(model, str) and is_a_name(model):
-            raise GenotypeError(unknown_name(model)) from error
-        raise
+    return parse_genotype(model)
 
 
 def model_name(model: Model, task_kind: str) -> str:

@@ -220,8 +220,17 @@ class Protocol:
         >>> mini.replace(stop=VarianceStop()).planned_length("denoising", "stopped", 700)
         700
         """
-        cut = status == "stopped" and isinstance(self.stop, OF_THE_TRUTH)
+        cut = status == "stopped" and self.stops_by_truth
         return self.iterations_for(kind) if cut else length
+
+    @property
+    def stops_by_truth(self) -> bool:
+        """Whether its stop rule needs the ground truth.
+
+        >>> get_protocol("mini64").stops_by_truth, get_protocol("quick").stops_by_truth
+        (True, False)
+        """
+        return isinstance(self.stop, OF_THE_TRUTH)
 
     def input_channels_for(self, image_channels: int) -> int:
         """Channels of the network input for an image of so many channels.

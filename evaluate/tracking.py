@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ProtocolError
-from .protocol import OF_THE_TRUTH, DiscrepancyStop, PeakStop, Protocol, VarianceStop
+from .protocol import DiscrepancyStop, PeakStop, Protocol, VarianceStop
 from .stopping import NOISE_UNKNOWN, variance_warmup
 
 
@@ -41,7 +41,7 @@ class Tracker:
     ) -> None:
         self.shape = shape
         self._truth = truth
-        blind = isinstance(protocol.stop, OF_THE_TRUTH) and truth is None
+        blind = protocol.stops_by_truth and truth is None
         self._stop = None if blind else protocol.stop
         if isinstance(protocol.stop, DiscrepancyStop) and noise is None:
             raise ProtocolError(NOISE_UNKNOWN)

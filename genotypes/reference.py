@@ -179,6 +179,24 @@ def reference_for(name: str, task_kind: str) -> NamedNetwork:
     return REFERENCE[variants[task_kind]]
 
 
+def parse_genotype(model: object) -> Genotype:
+    """`Genotype.parse`, whose error lists the named networks where the text is more like a name.
+
+    Raises:
+        GenotypeError: it names no genotype.
+
+    >>> parse_genotype(0).upsample
+    172
+    """
+    try:
+        return Genotype.parse(model)
+    except GenotypeError as error:
+        if isinstance(model, str) and is_a_name(model):
+            listed = unknown("model", model, _names(), limit=len(_names()))
+            raise GenotypeError(f"{listed}; or give a genotype") from error
+        raise
+
+
 def is_a_name(text: str) -> bool:
     """Whether a text that is no model is more like the name of a network than like a genotype.
 
@@ -188,11 +206,6 @@ def is_a_name(text: str) -> bool:
     if "/" in text or not text[:1].isalpha():
         return False
     return bool(get_close_matches(text, _names())) or not get_close_matches(text, codes_by_name())
-
-
-def unknown_name(text: str) -> str:
-    """Say that a text names no network, and list those there are."""
-    return f"{unknown('model', text, _names(), limit=len(_names()))}; or give a genotype"
 
 
 def _names() -> list[str]:

@@ -2,7 +2,7 @@
 
 from ...data import Image, Observation, Task, parse_task
 from ...errors import MissingExtraError, QueryError
-from ...evaluate.protocol import OF_THE_TRUTH, Protocol, get_protocol
+from ...evaluate.protocol import Protocol, get_protocol
 from .interface import Cost, Objective, Outcome, Trial
 from .signals import DEFAULT_SIGNAL, signal_of_curves
 
@@ -37,7 +37,7 @@ class LiveObjective(Objective):
         self._image, self._task = image, parse_task(task)
         self._signal, self._observation = signal, observation
         self._protocol, self._seed, self._device = get_protocol(protocol), seed, device
-        if signal != "truth" and isinstance(self._protocol.stop, OF_THE_TRUTH):
+        if signal != "truth" and self._protocol.stops_by_truth:
             # What the searcher sees must not end where only the truth can tell.
             self._protocol = self._protocol.replace(stop=None)
 

@@ -10,7 +10,6 @@ from ...benchmark import Benchmark
 from ...benchmark.question import By
 from ...benchmark.schema import USABLE
 from ...errors import QueryError
-from ...evaluate.protocol import OF_THE_TRUTH
 from ...evaluate.registry import canonical
 from .._cells import read_cell
 from .._directions import declared_sign
@@ -144,7 +143,7 @@ class TableObjective(Objective):
     def _cut(self, trial: Trial, image: str) -> bool:
         """Whether a rule that needs the truth ended the trainings before they came so far."""
         cut_at = self._facts[image][trial.model]["cut_at"]
-        if cut_at is None or not isinstance(self._bench.protocol.stop, OF_THE_TRUTH):
+        if cut_at is None or not self._bench.protocol.stops_by_truth:
             return False
         return trial.iterations is None or trial.iterations > cut_at
 
