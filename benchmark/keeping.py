@@ -8,14 +8,13 @@ has been shipped can be removed.
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ..errors import StoreError, one_line
-from ..evaluate.protocol import PeakStop
+from ..errors import ProtocolError, StoreError, one_line
+from ..evaluate.protocol import PeakStop, Protocol
 from ..files import published
 from .building import recorded
 from .cutting import cut
@@ -72,7 +71,8 @@ def restore(kept: Path, folder: Path) -> int:
     """Give a planned benchmark those of the kept runs that it lacks; it can be repeated.
 
     Where the plan's protocol stops at the peak and that of the kept runs is the same without a
-    stop rule, they are cut where it would have ended them.
+    stop rule, they are cut where it would have ended them. They may have had fewer iterations: of
+    such runs those that the rule would not have ended are left out.
 
     Args:
         kept: what `keep` filled.
@@ -88,9 +88,7 @@ def restore(kept: Path, folder: Path) -> int:
     if not (kept / RECORD).is_file():
         raise StoreError(f"{kept} holds no kept runs: `keep` makes it")
     plan = read_plan(folder)
-    rule = plan.protocol.stop
-    whole = replace(plan, protocol=plan.protocol.replace(stop=None))
-    ends = partial(cut, rule=rule) if isinstance(rule, PeakStop) and _agrees(kept, whole) else None
+    ends = _cutting(kept, plan)
     if ends is None:
         _merged(kept, plan)
     there, _ = recorded(folder, plan)
@@ -105,18 +103,19 @@ def _add(
     keys: Sequence[RunKey],
     sources: Mapping[RunKey, Source],
     there: Mapping[RunKey, str],
-    change: Callable[[Run], Run] | None = None,
+    change: Callable[[Run], Run | None] | None = None,
 ) -> int:
     """Write the runs that are worth it as parts of their own."""
     try:
         loaded = load_runs(keys, sources)
     except FileNotFoundError as error:
         raise StoreError("the benchmark was merged meanwhile: run it again") from error
-    runs = [
-        run if change is None else change(run)
+    worth = [
+        run
         for run in loaded
         if run.status != "failed" and supersedes(run.status, there.get(run.key))
     ]
+    runs = worth if change is None else [new for run in worth if (new := change(run))]
     for start in range(0, len(runs), RUNS_PER_PART):
         write_part(place, runs[start : start + RUNS_PER_PART])
     return len(runs)
@@ -128,13 +127,28 @@ def _entries(kept: Path) -> dict[Path, list[tuple[RunKey, str]]]:
     return {part: [(run.key, run.status) for run in read_part(part)] for part in parts}
 
 
-def _agrees(kept: Path, plan: Plan) -> bool:
-    """Whether the kept runs are of the plan's protocol, observations and images."""
-    try:
-        _merged(kept, plan)
-    except StoreError:
-        return False
-    return True
+def _cutting(kept: Path, plan: Plan) -> Callable[[Run], Run | None] | None:
+    """How runs kept without the plan's stop rule become its own; None if they are not such runs.
+
+    A run of fewer iterations that the rule would not have ended becomes none.
+    """
+    rule = plan.protocol.stop
+    if not isinstance(rule, PeakStop):
+        return None
+    held = Protocol.from_record(_read_record(kept)["protocol"])
+    whole = plan.protocol.replace(stop=None, iterations=held.iterations)
+    counts = asdict(held.iterations).items()
+    longer = any(count > plan.protocol.iterations_for(kind) for kind, count in counts)
+    if longer or held.replace(name=whole.name) != whole:
+        return None
+    _merged(kept, replace(plan, protocol=whole))
+    as_long = held.iterations == plan.protocol.iterations
+
+    def change(run: Run) -> Run | None:
+        new = cut(run, rule)
+        return new if as_long or new.status != "finished" else None
+
+    return change
 
 
 def _merged(kept: Path, plan: Plan) -> dict[str, Any]:
@@ -150,19 +164,26 @@ def _merged(kept: Path, plan: Plan) -> dict[str, Any]:
     }
     if not (kept / RECORD).is_file():
         return own
-    try:
-        held = json.loads((kept / RECORD).read_text(encoding="utf-8"))
-        images = {**own["images"], **held["images"]}
-        names = differing_settings(own["protocol"], held["protocol"])
-        differing = [f"protocol ({', '.join(names)})"] if names else []
-        differing += ["observation_seed"] * (own["observation_seed"] != held["observation_seed"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(
-            f"{kept / RECORD} is damaged ({one_line(error)}): restore it from a copy"
-        ) from error
+    held = _read_record(kept)
+    images = {**own["images"], **held["images"]}
+    names = differing_settings(own["protocol"], held["protocol"])
+    differing = [f"protocol ({', '.join(names)})"] if names else []
+    differing += ["observation_seed"] * (own["observation_seed"] != held["observation_seed"])
     differing += [f"image {name}" for name in own["images"] if own["images"][name] != images[name]]
     if differing:
         raise StoreError(
             f"{kept} holds runs of another {', '.join(differing)}: choose another folder for these"
         )
     return {**own, "images": dict(sorted(images.items()))}
+
+
+def _read_record(kept: Path) -> dict[str, Any]:
+    """The protocol, observation seed and images of kept runs."""
+    try:
+        held = json.loads((kept / RECORD).read_text(encoding="utf-8"))
+        Protocol.from_record(held["protocol"])
+        return {**held, "images": dict(held["images"]), "observation_seed": held["observation_seed"]}
+    except (OSError, ValueError, KeyError, TypeError, ProtocolError) as error:
+        raise StoreError(
+            f"{kept / RECORD} is damaged ({one_line(error)}): restore it from a copy"
+        ) from error

@@ -47,7 +47,7 @@ MODELS = "isnas522"
 SAMPLES = ("stratified:64", "stratified:128", "stratified:256")
 """Of the models, what is trained first."""
 PILOT_MODELS = "stratified:32"
-PILOT_PROTOCOL = PROTOCOL.replace(name="mini64-pilot", stop=None)
+PILOT_PROTOCOL = PROTOCOL.replace(name="mini64-pilot", stop=None).with_iterations(1600)
 """Full curves: they show how long the others have to be."""
 PILOT = "pilot"
 """The folder of the pilots within that of the parts."""
