@@ -182,7 +182,11 @@ def _read_record(kept: Path) -> dict[str, Any]:
     try:
         held = json.loads((kept / RECORD).read_text(encoding="utf-8"))
         Protocol.from_record(held["protocol"])
-        return {**held, "images": dict(held["images"]), "observation_seed": held["observation_seed"]}
+        return {
+            **held,
+            "images": dict(held["images"]),
+            "observation_seed": held["observation_seed"],
+        }
     except (OSError, ValueError, KeyError, TypeError, ProtocolError) as error:
         raise StoreError(
             f"{kept / RECORD} is damaged ({one_line(error)}): restore it from a copy"

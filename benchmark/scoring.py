@@ -9,10 +9,12 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ..data import PACKAGED, Image, Observation, load_image, parse_task
 from ..errors import StoreError
 from ..evaluate.registry import get_score
 from ..evaluate.scoring import How, initialisations_of, score_models
@@ -21,6 +23,7 @@ from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .parts import list_parts, remove_parts, set_aside
 from .pictures import StoredObservations, read_images
 from .query import Benchmark
+from .schema import Pair
 from .scorefiles import SCORE_KEYS, SCORES_SCHEMA, commit_scores, committed_scores
 from .store import Manifest, file_of, read_manifest, write_table, writing
 
@@ -47,6 +50,7 @@ def score_store(
     seed: int = 0,
     device: str = "auto",
     sample: int | None = None,
+    size: int | None = None,
     on_start: Callable[[int], None] = lambda count: None,
     on_model: Callable[[], None] = lambda: None,
 ) -> Scored:
@@ -67,18 +71,22 @@ def score_store(
         seed: of the initialisations that are made.
         device: where networks are run.
         sample: score so many of the models alone, drawn by `seed`.
+        size: side in pixels of outputs and pictures, instead of that of the benchmark: the packaged
+            pictures of the same names are taken in this size and observed anew. The values are
+            kept as made in a way of their own, such as `table-512`.
         on_start: told how many (image, task, model) there are to score.
         on_model: called after each of them.
 
     Raises:
-        StoreError: if there is no benchmark, it lacks pictures, another process scores it, or the
-            disk is full.
+        StoreError: if there is no benchmark, it lacks pictures, another process scores it, the
+            disk is full, or another size is asked for of a picture that is no packaged one.
         ScoreError: if a score is unknown.
     """
     names = [get_score(name).name for name in names]
     bench = Benchmark(folder)
     pictures = file_of(folder, bench.manifest, "images")
-    images, observations = read_images(pictures), StoredObservations(pictures)
+    images: Mapping[str, Image] = read_images(pictures)
+    observations: Mapping[Pair, Observation] = StoredObservations(pictures)
     bare = [pair for pair in bench.pairs if pair[0] not in images or pair not in observations]
     if bare:
         listed = ", ".join(map(" ".join, bare))
@@ -86,10 +94,13 @@ def score_store(
             f"{folder} lacks the picture or the observation of {listed}: import it again with its "
             "images, or score a benchmark that has them"
         )
+    if size is not None:
+        images, observations = _in_size(bench, images, size)
+    suffix = "" if size is None else f"-{size}"
     with writing(folder, "score"), builder_lock(folder, "scoring"):
         models = _sampled(bench.models, sample, seed)
         least = 1 if bench.manifest.is_imported else initialisations
-        work = _work(folder, bench.pairs, models, names, how, least)
+        work = _work(folder, bench.pairs, models, names, how, suffix, least)
         on_start(sum(len(models) for _, _, _, models in work))
         for image, task, missing, models in work:
             records = score_models(
@@ -104,11 +115,41 @@ def score_store(
                 observation=observations[image, task],
                 device=device,
             )
-            for part in _parts(records):
+            for part in _parts(row | {"how": row["how"] + suffix} for row in records):
                 _write_part(folder / SCORE_PARTS, list(chain.from_iterable(part)))
                 for _ in part:
                     on_model()
         return _merge(folder)
+
+
+def _in_size(
+    bench: Benchmark, images: Mapping[str, Image], size: int
+) -> tuple[dict[str, Image], dict[Pair, Observation]]:
+    """The benchmark's packaged pictures with another side, and their observations.
+
+    Raises:
+        StoreError: if a picture is no packaged one, or the observations came from elsewhere.
+    """
+    seed, side = bench.manifest.observation_seed, bench.protocol.size
+    colours = {name: image.channels == 3 for name, image in images.items()}
+    packaged = {name: load_image(name, side, colours[name]) for name in images if name in PACKAGED}
+    foreign = [
+        name for name in images if name not in packaged or not _alike(images[name], packaged[name])
+    ]
+    if seed is None or foreign:
+        raise StoreError(
+            f"{', '.join(foreign or images)} of {bench.folder}: only packaged pictures are known "
+            "in another size; score it in its own, without --size"
+        )
+    others = {name: load_image(name, size, colour) for name, colour in colours.items()}
+    return others, {
+        (name, task): parse_task(task).observe(others[name], seed) for name, task in bench.pairs
+    }
+
+
+def _alike(one: Image, other: Image) -> bool:
+    """Whether two pictures differ by rounding at most, as those of two versions of Pillow may."""
+    return one.shape == other.shape and bool(np.allclose(one.array, other.array, atol=1e-3))
 
 
 def _sampled(models: Sequence[str], count: int | None, seed: int) -> list[str]:
@@ -124,11 +165,12 @@ def _work(
     models: Sequence[str],
     names: Sequence[str],
     how: How,
+    suffix: str,
     initialisations: int,
 ) -> list[tuple[str, str, tuple[str, ...], list[str]]]:
     """What is to be done: image, task, scores, and the models that lack just these scores."""
     held = pa.concat_tables(_tables(folder))
-    complete = {name: _complete(held, name, how, initialisations) for name in names}
+    complete = {name: _complete(held, name, how, suffix, initialisations) for name in names}
     lacking: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for image, task in pairs:
         for model in models:
@@ -139,12 +181,12 @@ def _work(
 
 
 def _complete(
-    held: pa.Table, name: str, how: How, initialisations: int
+    held: pa.Table, name: str, how: How, suffix: str, initialisations: int
 ) -> set[tuple[str, str, str]]:
     """Image, task and model of all that have every initialisation asked for of a score."""
     score = get_score(name)
     # Scores of the network itself are made in one way alone.
-    way = "search" if score.inputs == "network" else how
+    way = ("search" if score.inputs == "network" else how) + suffix
     count = initialisations_of(score, initialisations)
     asked = (pc.field("score") == name) & (pc.field("how") == way)
     own = held.filter(asked & (pc.field("initialisation") < count))

@@ -36,6 +36,12 @@ def score(
         int | None,
         typer.Option(min=1, help="Score so many models, drawn by the seed; all without."),
     ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=64, help="Side in pixels that outputs and packaged pictures are scored at instead."
+        ),
+    ] = None,
     seed: Annotated[
         int,
         typer.Option(help="Of what is made; values that are there stay, whatever their seed."),
@@ -50,7 +56,7 @@ def score(
     """
     added = load_plugin(plugin) if plugin is not None else []
     scored = run_scoring(
-        folder, [*_names(names), *added], how, initialisations, seed, device, sample
+        folder, [*_names(names), *added], how, initialisations, seed, device, sample, size
     )
     if as_json:
         print_json({"store": str(folder), "values": scored.values, "missing": scored.missing})
@@ -64,6 +70,7 @@ def run_scoring(
     seed: int = 0,
     device: str = "auto",
     sample: int | None = None,
+    size: int | None = None,
 ) -> "Scored":
     """Score with a progress bar, say at the end what is there, and return it."""
     if how not in ("table", "search"):
@@ -80,6 +87,7 @@ def run_scoring(
             seed,
             device,
             sample,
+            size,
             on_start=lambda count: bar.update(task, total=count),
             on_model=lambda: bar.advance(task),
         )

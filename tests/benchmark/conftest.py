@@ -14,7 +14,7 @@ from dipbench.benchmark.plan import Plan, freeze_plan, make_plan
 from dipbench.benchmark.schema import Run, RunKey
 from dipbench.benchmark.store import MANIFEST, PARTS, Manifest, read_manifest
 from dipbench.data import Image, load_image
-from dipbench.evaluate.protocol import get_protocol
+from dipbench.evaluate.protocol import Rule, get_protocol
 from dipbench.genotypes import ISNAS522
 
 CHEAP = (49, 273, 124)
@@ -102,9 +102,10 @@ def frozen_plan(camera: Image) -> Callable[..., Plan]:
         tasks: Sequence[str] = ("denoising-25",),
         seeds: Sequence[int] = (0,),
         iterations: int = 2,
+        stop: Rule | None = None,
         **more: Any,
     ) -> Plan:
-        protocol = get_protocol("quick").with_iterations(iterations)
+        protocol = get_protocol("quick").with_iterations(iterations).replace(stop=stop)
         names = [str(ISNAS522[model]) if isinstance(model, int) else model for model in models]
         plan = make_plan("small", names, [camera], tasks, seeds, protocol, **more)
         folder.mkdir(exist_ok=True)

@@ -17,6 +17,7 @@ from dipbench.benchmark.plan import Plan
 from dipbench.benchmark.schema import Run, RunKey
 from dipbench.benchmark.store import PARTS, file_of, read_manifest
 from dipbench.errors import StoreError
+from dipbench.evaluate.protocol import PeakStop
 from dipbench.files import file_sha256
 from dipbench.seeds import generator
 
@@ -207,6 +208,46 @@ def test_outputs_are_not_dropped_silently(tmp_path: Path, frozen_plan: Freeze) -
     frozen_plan(tmp_path / "work", MODELS, outputs=True)
     with pytest.raises(StoreError, match="smoothed outputs"):
         keep(tmp_path / "work", tmp_path / "kept")
+
+
+@pytest.fixture
+def whole_runs(tmp_path: Path, frozen_plan: Freeze) -> Path:
+    """Three kept runs of 30 iterations without a stop rule, with peaks at 3, 24 and 25."""
+    plan = frozen_plan(tmp_path / "pilot", MODELS, iterations=30)
+    for key, peak in zip(plan.run_keys(), (3, 24, 25), strict=True):
+        smooth = -np.abs(np.arange(30, dtype=np.float32) - peak)
+        run = Run(key, "finished", "", {"psnr_smooth": smooth, "psnr": smooth})
+        write_part(tmp_path / "pilot" / PARTS, [run])
+    keep(tmp_path / "pilot", tmp_path / "kept")
+    return tmp_path / "kept"
+
+
+@pytest.mark.parametrize(
+    ("iterations", "expected"),
+    [
+        (30, {("stopped", 9), ("stopped", 30), ("finished", 30)}),
+        (40, {("stopped", 9), ("stopped", 30)}),
+    ],
+)
+def test_whole_runs_are_cut_and_what_would_have_gone_on_is_left_out(
+    whole_runs: Path,
+    tmp_path: Path,
+    frozen_plan: Freeze,
+    iterations: int,
+    expected: set[tuple[str, int]],
+) -> None:
+    frozen_plan(tmp_path / "work", MODELS, iterations=iterations, stop=PeakStop(5))
+    assert restore(whole_runs, tmp_path / "work") == len(expected)
+    runs = [run for part in list_parts(tmp_path / "work" / PARTS) for run in read_part(part)]
+    assert {(run.status, len(run.curves["psnr"])) for run in runs} == expected
+
+
+def test_runs_longer_than_the_protocol_are_refused(
+    whole_runs: Path, tmp_path: Path, frozen_plan: Freeze
+) -> None:
+    frozen_plan(tmp_path / "work", MODELS, iterations=20, stop=PeakStop(5))
+    with pytest.raises(StoreError, match=r"another protocol \(iterations, stop\)"):
+        restore(whole_runs, tmp_path / "work")
 
 
 @pytest.mark.slow

@@ -16,8 +16,10 @@ from dipbench.benchmark.building import finish
 from dipbench.benchmark.locking import COMMITTING, builder_lock
 from dipbench.benchmark.scoring import score_store
 from dipbench.benchmark.store import commit, file_of, read_manifest
+from dipbench.data import load_image
 from dipbench.errors import QueryError, StoreError
 from dipbench.evaluate import SCORES, register_score
+from dipbench.evaluate.scoring import score_models
 
 FIXTURES = Path(__file__).parents[1] / "analysis/reporting/conftest.py"
 PLACE = ["model", "image", "task", "score", "initialisation"]
@@ -103,6 +105,31 @@ def test_two_ways_of_making_outputs_are_kept_apart(make_store):
     assert bench.score(*asked, "psd_99_per_bw:search") == pytest.approx(own.mean())
     with pytest.raises(QueryError, match="psd_99_per_bw:search, psd_99_per_bw:table"):
         bench.score(*asked, "psd_99_per_bw")
+
+
+def test_scores_in_another_size_are_a_way_of_their_own(make_store):
+    folder = make_store("store")
+    score_store(folder, ["psd_db_mse"], initialisations=1)
+    score_store(folder, ["psd_db_mse", "macs"], initialisations=1, size=96)
+    left = []
+    score_store(folder, ["psd_db_mse", "macs"], initialisations=1, size=96, on_start=left.append)
+    assert left == [0]
+    frame = values(folder)
+    assert frame["how"].value_counts().to_dict() == {"search-96": 10, "table": 10, "table-96": 10}
+    expected = score_models(
+        frame["model"].unique()[:1], "camera", "denoising-25", ["psd_db_mse"], "table",
+        initialisations=1, size=96, protocol=load(folder).protocol,
+    )  # fmt: skip
+    (first,) = frame[frame["how"] == "table-96"]["value"].iloc[:1]
+    assert first == next(expected)["value"]
+
+
+def test_another_size_of_a_picture_that_is_not_packaged_is_refused(make_store, monkeypatch):
+    folder = make_store("store")
+    other = load_image("coins", size=64)
+    monkeypatch.setattr(scoring, "load_image", lambda *_: other)
+    with pytest.raises(StoreError, match=r"^camera of .*only packaged pictures are known"):
+        score_store(folder, ["psd_db_mse"], size=96)
 
 
 def test_a_sample_of_the_models_can_be_scored(make_store):
