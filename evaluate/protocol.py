@@ -216,7 +216,7 @@ class Protocol:
 
         >>> mini = get_protocol("mini64")
         >>> mini.planned_length("denoising", "stopped", 700)
-        2400
+        4000
         >>> mini.replace(stop=VarianceStop()).planned_length("denoising", "stopped", 700)
         700
         """
@@ -301,7 +301,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "quick": Protocol(name="quick", iterations=Iterations(300, 300, 300), size=64, ema=(0.95,)),
     "mini64": Protocol(
         name="mini64",
-        iterations=Iterations(2400, 2400, 2400),
+        iterations=Iterations(4000, 4000, 4000),
         size=64,
         ema=(0.95, 0.9, 0.99),
         stop=PeakStop(250),

@@ -48,6 +48,17 @@ def conv_norm_act(
     )
 
 
+def to_levels(x: Tensor) -> Tensor:
+    """The levels of a picture: the sigmoid of x, in no less than float32.
+
+    bfloat16, which x has under autocast, knows a level near 1 to a 256th alone.
+
+    >>> to_levels(torch.tensor([0.0, 4.0], dtype=torch.bfloat16))
+    tensor([0.5000, 0.9820])
+    """
+    return torch.sigmoid(x.to(torch.promote_types(x.dtype, torch.float32)))
+
+
 def activation(word: str) -> nn.Module:
     """The module of an activation word of the search space: none, relu, leaky_relu (slope 0.2).
 

@@ -2,11 +2,10 @@
 
 from math import ceil
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .blocks import WIDTH, Resize, batch_norm
+from .blocks import WIDTH, Resize, batch_norm, to_levels
 
 
 class DeepDecoder(nn.Module):
@@ -15,6 +14,7 @@ class DeepDecoder(nn.Module):
     Five layers of 128 channels, each but the first resized bilinearly by 2, then a 1x1
     convolution, ReLU and BatchNorm; without any bias.
 
+    >>> import torch
     >>> DeepDecoder(16, 3)(torch.zeros(1, 16, 4, 4)).shape
     torch.Size([1, 3, 64, 64])
     """
@@ -34,7 +34,7 @@ class DeepDecoder(nn.Module):
         x = self.layers[0](z)
         for layer in list(self.layers)[1:]:
             x = layer(self.resize(x))
-        return torch.sigmoid(self.head(x))
+        return to_levels(self.head(x))
 
 
 class ConvDecoder(nn.Module):

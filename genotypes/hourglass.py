@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from .blocks import WIDTH, Resize, batch_norm, conv, conv_norm_act
+from .blocks import WIDTH, Resize, batch_norm, conv, conv_norm_act, to_levels
 
 SKIP_CHANNELS = 4
 
@@ -75,7 +75,7 @@ class Hourglass(nn.Module):
             if self.skips[level]:
                 x = torch.cat([self.side[level](entered[level]), x], dim=1)
             x = self.up[level](x)
-        return torch.sigmoid(self.head(x))
+        return to_levels(self.head(x))
 
 
 class ConcatBicubic(nn.Module):
@@ -118,7 +118,7 @@ class ConcatBicubic(nn.Module):
         x = self.resize(self.up[-1](sides[-1]))
         for level in reversed(range(len(sides) - 1)):
             x = self.resize(self.up[level](torch.cat([x, sides[level]], dim=1)))
-        return torch.sigmoid(self.head(x))
+        return to_levels(self.head(x))
 
 
 class DeepHourglass(nn.Module):
@@ -172,7 +172,7 @@ class DeepHourglass(nn.Module):
             if level < len(sides):
                 x = torch.cat([x, sides[level]], dim=1)
             x = up(x)
-        return torch.sigmoid(x)
+        return to_levels(x)
 
 
 def _merge(in_channels: int, out_channels: int, slope: float, mixing: bool) -> nn.Sequential:

@@ -17,6 +17,7 @@ from dipbench.genotypes.network_fast import accelerate
 from dipbench.genotypes.network_fast_convolve import convolve, depth_wise, suits_winograd
 from dipbench.genotypes.network_fast_layers import conv_after_nearest
 from dipbench.genotypes.network_fast_upsample import apply_block
+from dipbench.genotypes.reference import REFERENCE
 from dipbench.genotypes.upsample import VALID_UPSAMPLE_CODES, decode
 
 AGREEMENT = 1e-9
@@ -213,3 +214,12 @@ def test_a_gpu_gives_the_outputs_of_the_cpu(dtype):
     output = accelerate(network.cuda(), dtype)(z.cuda())
     output.sum().backward()
     assert np.abs(output.detach().cpu().numpy() - expected).max() < 0.1
+
+
+@pytest.mark.parametrize("name", ["dip-jpeg", "deep-decoder", "dip-transposed"])
+def test_levels_of_named_networks_are_float32_in_bf16(name: str) -> None:
+    named = REFERENCE[name]
+    network = accelerate(named.build((1, 128, 128)), torch.bfloat16)
+    output = network(torch.rand(1, *named.input_shape((1, 128, 128))))
+    assert output.dtype == torch.float32
+    assert not torch.equal(output, output.bfloat16().float())
