@@ -12,7 +12,7 @@ from .locking import COMMITTING, builder_lock
 from .merging import Generation, merge, refuse_compact, run_sha256
 from .pictures import StoredObservations, read_images
 from .schema import USABLE, supersedes
-from .scorefiles import SCORE_KEYS, commit_scores, committed_scores
+from .scorefiles import SCORE_KEYS, commit_scores, committed_scores, first_values
 from .store import Manifest, check_writable, file_of, read_manifest, writing
 from .verifying import verify
 
@@ -126,21 +126,21 @@ def _compare(mine: Generation, theirs: Generation) -> tuple[int, int]:
 
 
 def _scores(folder: Path, other: Path) -> tuple[pa.Table, int]:
-    """The scores of both, and how many of them are new."""
+    """The scores of both, and how many of them are new; a value goes before a failure."""
     mine, theirs = committed_scores(folder), committed_scores(other)
     held = {_key(row): row["value"] for row in mine.to_pylist()}
     fresh, conflicts = [], []
     for place, row in enumerate(theirs.to_pylist()):
-        key = _key(row)
-        if key not in held:
+        key, value = _key(row), row["value"]
+        if key not in held or (held[key] is None and value is not None):
             fresh.append(place)
-        elif held[key] != row["value"] and row["value"] is not None and held[key] is not None:
+        elif value not in (held[key], None):
             conflicts.append(" ".join(map(str, key)))
     _refuse("scores that both hold, and differ", conflicts)
     if not fresh:
         return mine, 0
     rows = theirs.take(pa.array(fresh))
-    return pa.concat_tables([mine, rows], promote_options="default"), len(fresh)
+    return first_values(pa.concat_tables([mine, rows], promote_options="default")), len(fresh)
 
 
 def _key(row: dict[str, object]) -> tuple[object, ...]:

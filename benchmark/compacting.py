@@ -253,7 +253,8 @@ def _stops(run: Run, noise: float | None, protocol: Protocol) -> dict[str, Any]:
     planned = protocol.planned_length(parse_task(run.key.task).kind, run.status, length)
     found: dict[str, Any] = {}
     for name in STOPPING if run.status in USABLE and "psnr_smooth" in run.curves else ():
-        psnr, at = stop_of(run.curves, name, noise, planned) or (None, None)
+        stop = stop_of(run.curves, name, noise, planned, protocol.variance_alpha)
+        psnr, at = stop or (None, None)
         found |= {f"{STOP_COLUMN}{name}": psnr, f"{STOP_COLUMN}{name}_iteration": at}
     return found
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .store import Manifest, commit, file_of, read_manifest, read_table, write_table
 
@@ -61,6 +62,20 @@ def commit_scores(folder: Path, table: pa.Table) -> Manifest:
         {**roles, "scores": path},
         after=manifest.generation,
     )
+
+
+def first_values(scores: pa.Table) -> pa.Table:
+    """Of several rows of one identity the first that has a value, else the first.
+
+    >>> rows = [{"score": "x", "value": value} for value in (None, 2.0, 3.0)]
+    >>> first_values(pa.Table.from_pylist(rows, schema=SCORES_SCHEMA))["value"].to_pylist()
+    [2.0]
+    """
+    order = pc.sort_indices(pc.is_null(scores["value"]))  # which is stable
+    ordered = scores.take(order)
+    placed = ordered.append_column("place", pa.array(range(ordered.num_rows), pa.int64()))
+    first = placed.group_by(SCORE_KEYS, use_threads=False).aggregate([("place", "min")])
+    return ordered.take(first["place_min"])
 
 
 def names_by_way(scores: "pd.DataFrame") -> "pd.Series[str]":

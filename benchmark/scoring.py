@@ -24,7 +24,7 @@ from .parts import list_parts, remove_parts, set_aside
 from .pictures import StoredObservations, read_images
 from .query import Benchmark
 from .schema import Pair
-from .scorefiles import SCORE_KEYS, SCORES_SCHEMA, commit_scores, committed_scores
+from .scorefiles import SCORES_SCHEMA, commit_scores, committed_scores, first_values
 from .store import Manifest, file_of, read_manifest, write_table, writing
 
 SCORE_PARTS = "score-parts"
@@ -51,6 +51,7 @@ def score_store(
     device: str = "auto",
     sample: int | None = None,
     size: int | None = None,
+    retry_failed: bool = False,
     on_start: Callable[[int], None] = lambda count: None,
     on_model: Callable[[], None] = lambda: None,
 ) -> Scored:
@@ -74,6 +75,7 @@ def score_store(
         size: side in pixels of outputs and pictures, instead of that of the benchmark: the packaged
             pictures of the same names are taken in this size and observed anew. The values are
             kept as made in a way of their own, such as `table-512`.
+        retry_failed: try those again that have no value because the score failed.
         on_start: told how many (image, task, model) there are to score.
         on_model: called after each of them.
 
@@ -100,7 +102,11 @@ def score_store(
     with writing(folder, "score"), builder_lock(folder, "scoring"):
         models = _sampled(bench.models, sample, seed)
         least = 1 if bench.manifest.is_imported else initialisations
-        work = _work(folder, bench.pairs, models, names, how, suffix, least)
+        held = pa.concat_tables(_tables(folder))
+        if retry_failed:
+            held = held.filter(pc.field("value").is_valid())
+        complete = {name: _complete(held, name, how, suffix, least) for name in names}
+        work = _work(bench.pairs, models, complete)
         on_start(sum(len(models) for _, _, _, models in work))
         for image, task, missing, models in work:
             records = score_models(
@@ -160,21 +166,19 @@ def _sampled(models: Sequence[str], count: int | None, seed: int) -> list[str]:
 
 
 def _work(
-    folder: Path,
-    pairs: Iterable[tuple[str, str]],
-    models: Sequence[str],
-    names: Sequence[str],
-    how: How,
-    suffix: str,
-    initialisations: int,
+    pairs: Iterable[Pair], models: Sequence[str], complete: Mapping[str, set[tuple[str, str, str]]]
 ) -> list[tuple[str, str, tuple[str, ...], list[str]]]:
-    """What is to be done: image, task, scores, and the models that lack just these scores."""
-    held = pa.concat_tables(_tables(folder))
-    complete = {name: _complete(held, name, how, suffix, initialisations) for name in names}
+    """What is to be done: image, task, scores, and the models that lack just these scores.
+
+    Args:
+        pairs: image and task.
+        models: to be scored on each.
+        complete: by score, the images, tasks and models that lack nothing.
+    """
     lacking: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for image, task in pairs:
         for model in models:
-            missing = tuple(name for name in names if (image, task, model) not in complete[name])
+            missing = tuple(name for name in complete if (image, task, model) not in complete[name])
             if missing:
                 lacking.setdefault((image, task, missing), []).append(model)
     return [(*key, models) for key, models in lacking.items()]
@@ -233,14 +237,7 @@ def _merge(folder: Path) -> Scored:
     """Commit the scores of all parts."""
     with builder_lock(folder, COMMITTING, PATIENCE_SECONDS):
         parts = list_parts(folder / SCORE_PARTS)
-        scores = _first_values(pa.concat_tables(_tables(folder)))
+        scores = first_values(pa.concat_tables(_tables(folder)))
         manifest = commit_scores(folder, scores) if parts else read_manifest(folder)
         remove_parts(parts)
     return Scored(manifest, scores.num_rows, scores["value"].null_count)
-
-
-def _first_values(scores: pa.Table) -> pa.Table:
-    """The first of several values of one model, image, task, score, way and initialisation."""
-    placed = scores.append_column("place", pa.array(range(scores.num_rows), pa.int64()))
-    first = placed.group_by(SCORE_KEYS, use_threads=False).aggregate([("place", "min")])
-    return scores.take(first["place_min"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..data import parse_task
 from ..errors import ProtocolError, QueryError
 from ..evaluate.protocol import Protocol
-from ..evaluate.stopping import STOPPING
+from ..evaluate.stopping import PUBLISHED_ALPHA, STOPPING
 from ..genotypes import Genotype
 from .conditions import matching
 from .curves import CurvesReader
@@ -129,7 +129,9 @@ def _replayed(
                 runs.statuses(part), lengths.astype(int).tolist(), afforded.tolist(), strict=True
             )
         ]
-        return _stopped(curves, pair, rows, ends, planned, question.stopping, known, left_out)
+        name = question.stopping
+        stop = partial(stop_of, name=name, noise=known, alpha=protocol.variance_alpha)
+        return _stopped(curves, pair, rows, ends, planned, name, stop, left_out)
     by = question.by
     kind = by.split("_", 1)[1] if isinstance(by, str) else "psnr_smooth"
     iterations = curves.iterations(*pair)
@@ -216,7 +218,7 @@ def _stopped(
     ends: NDArray[np.int64],
     planned: list[int],
     name: str,
-    noise: float | None,
+    stop_at: Callable[..., tuple[float, int] | None],
     left_out: dict[str, NDArray[np.bool_]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The smoothed PSNR where a criterion stops each run."""
@@ -229,7 +231,7 @@ def _stopped(
         if end < 1:
             continue
         own = {kind: read[row, :end], "psnr_smooth": smooth[row, :end]}
-        stop = stop_of(own, name, noise, planned[place])
+        stop = stop_at(own, planned=planned[place])
         if stop is None:
             refused[place] = True
         else:
@@ -243,6 +245,7 @@ def stop_of(
     name: str,
     noise: float | None = None,
     planned: int | None = None,
+    alpha: float = PUBLISHED_ALPHA,
 ) -> tuple[float, int] | None:
     """Smoothed PSNR and iteration where a criterion stops a run, the last where it never fires.
 
@@ -254,7 +257,7 @@ def stop_of(
     ((21.0, 1), None)
     """
     try:
-        kept = STOPPING[name](curves, noise, planned)
+        kept = STOPPING[name](curves, noise, planned, alpha)
     except ProtocolError:
         return None
     smooth = curves["psnr_smooth"]

@@ -24,7 +24,8 @@ def register(app: typer.Typer) -> None:
 def score(
     folder: options.StoreFolder,
     names: Annotated[
-        str, typer.Option(help="Comma list of scores, `published` for the 13, or `all`.")
+        str,
+        typer.Option(help="Comma list of scores; `published` are the 13. A plugin's are added."),
     ] = "published",
     how: Annotated[
         str, typer.Option(help="table: one channel, as published; search: as a restoration.")
@@ -42,6 +43,9 @@ def score(
             min=64, help="Side in pixels that outputs and packaged pictures are scored at instead."
         ),
     ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what failed before.")
+    ] = False,
     seed: Annotated[
         int,
         typer.Option(help="Of what is made; values that are there stay, whatever their seed."),
@@ -56,7 +60,15 @@ def score(
     """
     added = load_plugin(plugin) if plugin is not None else []
     scored = run_scoring(
-        folder, [*_names(names), *added], how, initialisations, seed, device, sample, size
+        folder,
+        [*_names(names), *added],
+        how,
+        initialisations,
+        seed,
+        device,
+        sample,
+        size,
+        retry_failed,
     )
     if as_json:
         print_json({"store": str(folder), "values": scored.values, "missing": scored.missing})
@@ -71,6 +83,7 @@ def run_scoring(
     device: str = "auto",
     sample: int | None = None,
     size: int | None = None,
+    retry_failed: bool = False,
 ) -> "Scored":
     """Score with a progress bar, say at the end what is there, and return it."""
     if how not in ("table", "search"):
@@ -88,6 +101,7 @@ def run_scoring(
             device,
             sample,
             size,
+            retry_failed,
             on_start=lambda count: bar.update(task, total=count),
             on_model=lambda: bar.advance(task),
         )
@@ -97,6 +111,6 @@ def run_scoring(
 
 
 def _names(text: str) -> list[str]:
-    if text == "published":
-        return list(PUBLISHED)
-    return list(SCORES) if text == "all" else [name.strip() for name in text.split(",")]
+    groups = {"published": list(PUBLISHED), "all": list(SCORES)}
+    words = [word.strip() for word in text.split(",")]
+    return list(dict.fromkeys(name for word in words for name in groups.get(word, [word])))

@@ -126,7 +126,9 @@ def variance_stop(
     return _replay(variance, FirstLastingMinimum(patience, warmup))
 
 
-def scaled_variance_stop(variance: np.ndarray, planned: int | None = None) -> int | None:
+def scaled_variance_stop(
+    variance: np.ndarray, planned: int | None = None, alpha: float = PUBLISHED_ALPHA
+) -> int | None:
     """`variance_stop` with the published share of the iterations, 1000 of 5000, as its patience.
 
     For trainings shorter than those of the publication; not a published setting.
@@ -134,13 +136,14 @@ def scaled_variance_stop(variance: np.ndarray, planned: int | None = None) -> in
     Args:
         variance: (iterations,), as a training records it.
         planned: iterations of the training, where the curve ends before.
+        alpha: weight of a new output in the moving variance, as it was recorded.
 
     >>> import numpy as np
     >>> from dipbench.evaluate.stopping import scaled_variance_stop
     >>> scaled_variance_stop((np.arange(300) - 150.0) ** 2)
     150
     """
-    return variance_stop(variance, scaled_patience(planned or len(variance)))
+    return variance_stop(variance, scaled_patience(planned or len(variance)), alpha)
 
 
 def scaled_patience(iterations: int) -> int:
@@ -250,11 +253,11 @@ class Criterion:
 
     Attributes:
         curve: the kind of curve, such as `variance`.
-        rule: from that curve, (iterations,), and the noise or the planned iterations where it is
-            of them, to an iteration or None.
+        rule: from that curve, (iterations,), and by name what it is of, to an iteration or None.
         summary: what it does, in a few words.
-        of_noise: whether it needs the mean squared noise of the observation.
-        of_plan: whether it needs to know how long the training was planned to be.
+        of_noise: whether it needs the mean squared `noise` of the observation.
+        of_plan: whether it needs to know how long the training was `planned` to be.
+        of_alpha: whether it needs the weight `alpha` of a new output in the moving variance.
     """
 
     curve: str
@@ -262,12 +265,14 @@ class Criterion:
     summary: str
     of_noise: bool = False
     of_plan: bool = False
+    of_alpha: bool = False
 
     def __call__(
         self,
         curves: Mapping[str, np.ndarray],
         noise: float | None = None,
         planned: int | None = None,
+        alpha: float = PUBLISHED_ALPHA,
     ) -> int | None:
         """The iteration whose output is kept, or None where the criterion never fires.
 
@@ -276,6 +281,7 @@ class Criterion:
             noise: what `Task.mean_squared_noise` says of the observation.
             planned: iterations of the training, where the curves end before; they may not reach
                 the one that is kept then.
+            alpha: the protocol's `variance_alpha`.
 
         Raises:
             ProtocolError: The curve was not recorded, the noise is not known to a criterion of
@@ -286,23 +292,25 @@ class Criterion:
                 f"this criterion reads the curve {self.curve!r}; recorded are {', '.join(curves)}"
             )
         curve = np.asarray(curves[self.curve])
-        if self.of_plan:
-            return self.rule(curve, len(curve) if planned is None else planned)
-        if not self.of_noise:
-            return self.rule(curve)
-        if noise is None:
+        if self.of_noise and noise is None:
             raise ProtocolError(NOISE_UNKNOWN)
-        return self.rule(curve, noise)
+        known = {
+            "noise": (self.of_noise, noise),
+            "planned": (self.of_plan, len(curve) if planned is None else planned),
+            "alpha": (self.of_alpha, alpha),
+        }
+        return self.rule(curve, **{name: value for name, (asked, value) in known.items() if asked})
 
 
 STOPPING: dict[str, Criterion] = {
     "oracle": Criterion("psnr_smooth", oracle_stop, "highest smoothed PSNR; needs the truth"),
-    "variance": Criterion("variance", variance_stop, "Wang et al., patience 1000"),
+    "variance": Criterion("variance", variance_stop, "Wang et al., patience 1000", of_alpha=True),
     "variance_scaled": Criterion(
         "variance",
         scaled_variance_stop,
         "Wang et al., patience a fifth of the iterations",
         of_plan=True,
+        of_alpha=True,
     ),
     "discrepancy": Criterion(
         "psnr_observed",

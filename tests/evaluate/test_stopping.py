@@ -54,6 +54,13 @@ def test_published_patience_is_refused_on_short_curves_and_scaled_by_another_nam
     assert scaled_variance_stop(valley(1500)) == variance_stop(valley(1500))
 
 
+def test_criteria_of_the_variance_wait_as_long_as_its_weight_asks():
+    early = np.arange(2000.0)  # at its lowest where the moving variance still holds its start
+    for name in ("variance", "variance_scaled"):
+        stops = [STOPPING[name]({"variance": early}, alpha=alpha) for alpha in (0.1, 0.01)]
+        assert stops == [variance_warmup(0.1), variance_warmup(0.01)]
+
+
 def test_a_falling_curve_never_fires() -> None:
     assert variance_stop(-ITERATIONS.astype(float)) is None
     assert patience_stop(-ITERATIONS.astype(float), 10) is None
