@@ -100,6 +100,7 @@ def read_cells(
     if not isinstance(by, str) and len(asked) and by >= asked["length"].max():
         raise QueryError(f"iteration {by} is outside the curves' 0..{asked['length'].max() - 1}")
     scores = bench.scores() if scored else pd.DataFrame(columns=list(SCORE_COLUMNS))
+    scores = scores.assign(score=names_by_way(scores))
     genotypes = {str(genotype): genotype for genotype in bench.genotypes}
     for name in images if image is None else [image]:
         for text in wanted:
@@ -216,7 +217,7 @@ def _cell(
             str(name): wide(
                 rows, models, "initialisation", "value", sorted(rows["initialisation"].unique())
             )
-            for name, rows in scores.groupby(names_by_way(scores), sort=False)
+            for name, rows in scores.groupby("score", sort=False)
         },
     )
 

@@ -51,7 +51,7 @@ UNITS = {
     "random_precision": "the same for k random picks, exact expectation",
     "best_psnr": "dB, best of the k picks",
     "random_best_psnr": "dB, best of k random picks, exact expectation",
-    "oracle_psnr": "dB, best of all models",
+    "oracle_psnr": "dB, best of the models that have the score",
     "regret": "dB, oracle_psnr - best_psnr",
     "random_regret": "dB, oracle_psnr - random_best_psnr",
     "regret_crossfit": "dB, chosen on one seed, paid on the others",
@@ -60,7 +60,8 @@ UNITS = {
     "second_tau_directed": f"Kendall's tau-b, {DIRECTED}",
     "own_tau_directed": f"mean over images, score and PSNR of the same image, {DIRECTED}",
     "other_tau_directed": f"mean over pairs of images, {DIRECTED}",
-    "own_tau": "Kendall's tau-b between two seeds of one image, mean over the images that have two",
+    "own_tau": "what other_tau would be if two images had one order: geometric mean of Kendall's "
+    "tau-b between two seeds of each, mean over the pairs of images",
     "other_tau": "Kendall's tau-b between seeds of two images, mean over the pairs of images",
     "advantage": "tau on the same image less that on others",
     "difference": "first_tau_directed - second_tau_directed",

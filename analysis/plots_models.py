@@ -85,7 +85,7 @@ def iteration_plot(bench: Any, task: object, by: str | int = "best_psnr_smooth")
         axes.set_ylim(-0.6, len(table) - 0.4)
         axes.set_xlim(left=0)
         axes.set_xlabel("iteration of the best PSNR")
-        heading(figure, f"{table['task'].iloc[0]} (right: runs best at their end)")
+        heading(figure, f"{table['task'].iloc[0]} (right: best in their last 5 %)")
     return figure
 
 

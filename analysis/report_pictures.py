@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..benchmark.pictures import read_images, read_observation
+from ..benchmark.pictures import StoredObservations, read_images
 from ..benchmark.store import file_of
-from ..errors import StoreError
 
 SIDE = 128
 MOST = 60
@@ -20,17 +19,17 @@ MOST = 60
 def pictures(bench: Any) -> dict[str, Any]:
     """Data URLs: `images` by name and `observed` as [image, task, URL]; empty where not kept."""
     found: dict[str, Any] = {"images": {}, "observed": []}
-    try:
-        path = file_of(bench.folder, bench.manifest, "images")
-        for name, image in read_images(path).items():
-            if name in bench.images and len(found["images"]) < MOST:
-                found["images"][name] = data_url(image.array)
-        for image_name, task in bench.pairs[: max(0, MOST - len(found["images"]))]:
-            observed = read_observation(path, (image_name, task)).observed
-            found["observed"].append([image_name, task, data_url(observed)])
-    except StoreError:
-        # Benchmarks imported from published files hold no pictures.
+    if "images" not in bench.manifest.files:
         return found
+    path = file_of(bench.folder, bench.manifest, "images")
+    for name, image in read_images(path).items():
+        if name in bench.images and len(found["images"]) < MOST:
+            found["images"][name] = data_url(image.array)
+    observations = StoredObservations(path)
+    kept = [pair for pair in bench.pairs if pair in observations]
+    for image_name, task in kept[: max(0, MOST - len(found["images"]))]:
+        observed = observations[image_name, task].observed
+        found["observed"].append([image_name, task, data_url(observed)])
     return found
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DipbenchError
+from ..errors import DipbenchError, QueryError
 from ._cells import Cell
 from .baselines import DIRECTIONS, judged_cells
 from .picking import sure_picks
@@ -59,9 +59,11 @@ def score_tables(bench: Any, by: str | int) -> list[dict[str, Any]]:
     by score is `[k, places in bench.models]` of the most picks first, see `picking.sure_picks`.
     The baselines computed from the benchmark are among the values and the picks.
     """
+    if "scores" not in bench.manifest.files:
+        return []
     try:
         cells = judged_cells(bench, by=by)
-    except DipbenchError:
+    except QueryError:
         return []
     room = sum(len(cell.scores) for cell in cells) * len(bench.models) * 2 * 4 / 3
     index = {model: at for at, model in enumerate(bench.models)}

@@ -197,7 +197,6 @@ SHOWN: dict[str, Shown] = {
             "low": ("low", "signed"),
             "high": ("high", "signed"),
             "images": ("images", "count"),
-            "images_with_seeds": ("with two seeds", "count"),
             "n": ("n", "count"),
             "reason": ("remark", "text"),
         },

@@ -1,6 +1,6 @@
 """What is image-specific: the order of the models, and a score, is it better on its own image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations, permutations, product
@@ -37,7 +37,9 @@ def truth_specificity(
     """Is the best model image-specific: do two seeds of one image agree better than two images?
 
     Both are taus between the orders of two single seeds, so that the noise of a seed is in both: a
-    mean over seeds would agree better with anything. Images of one seed are only set beside others.
+    mean over seeds would agree better with anything. Two images are held against how well each
+    agrees with itself, so that only images with two seeds count. All seeds of an image share its
+    observation: what is specific is the image together with its noise or mask.
 
     Args:
         bench: A benchmark.
@@ -48,35 +50,32 @@ def truth_specificity(
         seed: Of the resampling.
 
     Returns:
-        One row: `own_tau` between two seeds of an image, mean over the images with two seeds or
-        more; `other_tau` between seeds of two images, mean over the pairs of images; `advantage`,
-        the first less the second, about 0 where the order is no image's own, with its interval.
+        One row: `other_tau` between seeds of two images, mean over the pairs of images; `own_tau`,
+        what it would be if both images had one order: the geometric mean of the taus between two
+        seeds of each; `advantage`, the second less the first, with its interval.
 
     Raises:
-        QueryError: Fewer than two images, none with two seeds, or fewer than 5 complete models.
+        QueryError: Fewer than two images with two seeds, or fewer than 5 complete models.
     """
-    cells = task_cells(bench, task, by)
+    cells = [cell for cell in task_cells(bench, task, by) if cell.psnr.shape[1] > 1]
+    if len(cells) < 2:
+        raise QueryError(f"fewer than two images of {task} have two seeds: train those missing")
     models = union(cells)
     truth = [aligned(cell, cell.psnr, models) for cell in cells]
     known = np.asarray(np.isfinite(np.concatenate(truth, axis=1)).all(axis=1))
-    runs = [table[known].T for table in truth]
-    own = [list(combinations(mine, 2)) for mine in runs if len(mine) > 1]
-    if not own:
-        raise QueryError(f"no image of {task} has two seeds: train another of one of them")
-    other = [list(product(*pair)) for pair in combinations(runs, 2)]
+    runs = [list(table[known].T) for table in truth]
     weights, reason = _weights_over(cells, models, known, resamples, seed)
-    same, between = (float(_mean(_tau, groups)) for groups in (own, other))
-    drawn = partial(resampled_tau, weights=weights)
-    ends = interval(_mean(drawn, own) - _mean(drawn, other), level)
+    same, between = _own_and_other(_tau, runs)
+    own, other = _own_and_other(partial(resampled_tau, weights=weights), runs)
+    ends = interval(own - other, level)
     row = {
         "task": cells[0].task,
-        "own_tau": same,
-        "other_tau": between,
-        "advantage": same - between,
+        "own_tau": float(same),
+        "other_tau": float(between),
+        "advantage": float(same - between),
         "low": ends.low,
         "high": ends.high,
         "images": len(cells),
-        "images_with_seeds": len(own),
         "n": int(known.sum()),
         "missing": int((~known).sum()),
         "reason": reason,
@@ -118,7 +117,8 @@ def score_transfer(
 ) -> ScoreTransfer:
     """Is a score image-specific? Tau of each image's score against each image's PSNR.
 
-    All entries are over the models complete on every image, and over the same resamples.
+    All entries are over the images that have the score and the models complete on each of them,
+    and over the same resamples. An image is one observation of it, as in `truth_specificity`.
 
     Args:
         bench: A benchmark.
@@ -161,8 +161,11 @@ def all_score_transfers(
 def _transfer(
     cells: list[Cell], score: str, resamples: int, level: float, seed: int
 ) -> ScoreTransfer:
-    name = score_names(cells[:1], [score])[0]
+    name = score_names(cells, [score])[0]
     sign = declared_sign(name)
+    cells = [cell for cell in cells if name in cell.scores]
+    if len(cells) < 2:
+        raise QueryError(f"{name} of {cells[0].task} is known on one image: score another")
     models = union(cells)
     scores = np.stack([aligned(cell, cell.score(name), models) for cell in cells])
     truth = np.stack([aligned(cell, cell.truth, models) for cell in cells])
@@ -223,12 +226,23 @@ def _tau(one: Floats, other: Floats) -> Floats:
     return np.asarray(kendall_tau(one, other).value)
 
 
-def _mean(
-    tau: Callable[[Floats, Floats], Floats], groups: list[list[tuple[Floats, Floats]]]
-) -> Floats:
-    """The tau of every two orders, or one of every resample: the mean of each group's mean."""
-    means = [np.mean([tau(*pair) for pair in group], axis=0) for group in groups]
-    return np.asarray(np.mean(means, axis=0))
+def _own_and_other(
+    tau: Callable[[Floats, Floats], Floats], images: Sequence[Sequence[Floats]]
+) -> tuple[Floats, Floats]:
+    """Over pairs of images, what their agreement could be and is; one each, or one a resample.
+
+    Args:
+        tau: of two orders.
+        images: the PSNRs (models,) of each seed of each image.
+    """
+    own = [_mean(tau, combinations(seeds, 2)) for seeds in images]
+    could = [np.sqrt(np.maximum(a, 0) * np.maximum(b, 0)) for a, b in combinations(own, 2)]
+    does = [_mean(tau, product(*pair)) for pair in combinations(images, 2)]
+    return np.mean(could, axis=0), np.mean(does, axis=0)
+
+
+def _mean(tau: Callable[[Floats, Floats], Floats], pairs: Iterable[tuple[Floats, ...]]) -> Floats:
+    return np.asarray(np.mean([tau(*pair) for pair in pairs], axis=0))
 
 
 def _weights_over(

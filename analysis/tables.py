@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from ..benchmark.schema import USABLE
+from ..benchmark.schema import USABLE, peak_censored
 from ..errors import QueryError
 from . import association
 from ._cells import read_cell, read_cells, runs_of
@@ -103,11 +103,11 @@ def best_iterations(
 ) -> pd.DataFrame:
     """When usable runs are at their best: quantiles of the best iteration over those of an image.
 
-    `share_at_end` is the share of runs whose best iteration is their last: longer training may
-    have raised their PSNR.
+    `share_at_end` is the share of runs whose best iteration lies in their last 5 %
+    (`peak_censored`): longer training may have raised their PSNR.
 
     Raises:
-        QueryError: `by` is no best PSNR.
+        QueryError: `by` is no best PSNR, or no run is usable.
     """
     if by not in ("best_psnr_smooth", "best_psnr"):
         raise QueryError(f"by {by!r} has no best iteration: take best_psnr_smooth or best_psnr")
@@ -133,9 +133,11 @@ def best_iterations(
                 "median": middle,
                 "quartile_3": third,
                 "latest": high,
-                "share_at_end": float((at[known] >= length[known] - 1).mean()),
+                "share_at_end": float(np.mean(list(map(peak_censored, at[known], length[known])))),
             }
         )
+    if not rows:
+        raise QueryError(f"no run of {task or 'any task'} is usable: all diverged or failed")
     return describe(pd.DataFrame(rows), by=by, iterations="counted from 0")
 
 

@@ -1,6 +1,6 @@
 """Importing a published tree: its files become the runs, scores and pictures of a benchmark."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -94,7 +94,8 @@ def _import(
         committed = _committed(folder)
         by_part, _ = finished_keys(list_parts(folder / PARTS))
         written = {key for keys in by_part.values() for key, _ in keys}
-        intake = Intake(folder / PARTS, staging, outputs, committed, written)
+        stored = _stored_observations(folder)
+        intake = Intake(folder / PARTS, staging, outputs, committed, written, stored)
         for source in sources:
             for member in walk(source, intake.refused.add):
                 on_file(member.name)
@@ -138,7 +139,7 @@ def _finish(
 ) -> Report:
     hashes, chosen = _observations(staging)
     _complete_parts(folder, intake, hashes)
-    if _is_new(folder, staging):
+    if _is_new(folder, staging, chosen):
         _merge(folder, staging, chosen, [Path(source).name for source in sources])
     if (folder / MANIFEST).is_file():
         _merge_scores(folder, intake)
@@ -179,13 +180,22 @@ def _complete_parts(folder: Path, intake: Intake, hashes: Mapping[tuple[Pair, st
         remove_parts([part])
 
 
-def _is_new(folder: Path, staging: Staging) -> bool:
+def _stored_observations(folder: Path) -> Set[Pair]:
+    if not (folder / MANIFEST).is_file():
+        return set()
+    return StoredObservations(file_of(folder, read_manifest(folder), "images")).keys()
+
+
+def _is_new(folder: Path, staging: Staging, chosen: Mapping[Pair, str]) -> bool:
+    """Whether there are runs to commit, or pictures or observations of those committed."""
     if list_parts(folder / PARTS):
         return True
-    if not (folder / MANIFEST).is_file():
+    pairs = {(key.image, key.task) for key in _committed(folder)}
+    images = {image for image, _ in pairs}
+    if not images:
         return False
-    images = {key.image for key in _committed(folder)}
-    return bool(staging.image_names & images - set(read_manifest(folder).images))
+    pictures = staging.image_names & images - set(read_manifest(folder).images)
+    return bool(pictures or (chosen.keys() & pairs) - _stored_observations(folder))
 
 
 def _merge(
@@ -196,7 +206,7 @@ def _merge(
     keys = _committed(folder) | {key for entries in by_part.values() for key, _ in entries}
     stored_in = file_of(folder, before, "images") if before else Path()
     held = read_images(stored_in) if before else {}
-    stored = set(StoredObservations(stored_in)) if before else set()
+    stored = _stored_observations(folder)
     fresh = sorted(staging.image_names & {key.image for key in keys} - set(held))
     makers: dict[Pair, Callable[[], Observation]] = {}
     for pair in sorted({(key.image, key.task) for key in keys}):

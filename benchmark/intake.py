@@ -1,7 +1,7 @@
 """Taking in the files of a published tree, one after the other and in any order."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ..data.refusal import RefusedError
 from ..errors import DipbenchError
 from ..genotypes import Genotype
 from .parts import write_part
-from .schema import Run, RunKey
+from .schema import Pair, Run, RunKey
 from .staging import Staging
 
 RUNS_PER_PART = 16
@@ -60,6 +60,7 @@ class Intake:
         outputs: Whether the smoothed outputs are kept.
         committed: Runs that the benchmark holds already.
         written: Runs that an earlier import left in parts.
+        stored: Images with tasks of which the benchmark holds an observation.
     """
 
     def __init__(
@@ -69,9 +70,10 @@ class Intake:
         outputs: bool,
         committed: set[RunKey],
         written: set[RunKey],
+        stored: Set[Pair],
     ) -> None:
         self._folder, self._staging, self._outputs = folder, staging, outputs
-        self._committed, self._written = committed, written
+        self._committed, self._written, self._stored = committed, written, stored
         self._batch: list[Run] = []
         self._digests: dict[RunKey, str] = {}
         self.imported = 0
@@ -128,8 +130,8 @@ class Intake:
 
     def _observation(self, place: Place, member: Member) -> None:
         key = _key(place, place.model)
-        if key not in self._committed:
-            pair = key.image, key.task
+        pair = key.image, key.task
+        if key not in self._committed or pair not in self._stored:
             self.observed[key] = self._staging.add_observed(pair, read_array(member.read()))
 
     def _input(self, place: Place, member: Member) -> None:

@@ -49,7 +49,9 @@ def find_model(model: Any, places: Mapping[str, int]) -> int:
     try:
         text = str(Genotype.parse(model))
     except GenotypeError as error:
-        raise QueryError(f"{error} (or a named network of this benchmark)") from error
+        named = ", ".join(name for name in places if "/" not in name)
+        more = f"; named networks here: {named}" if named else ""
+        raise QueryError(f"{error}{more}") from error
     if text not in places:
         raise QueryError(
             f"{model} is a genotype but has no run here: bench.models lists the "

@@ -13,6 +13,7 @@ from ..evaluate.protocol import Protocol
 from ..files import published
 from .choosing import model_text
 from .joining import check_joins
+from .locking import PATIENCE_SECONDS, builder_lock
 from .pictures import Pair, read_images, write_pictures
 from .schema import RunKey, row_order
 from .store import writing
@@ -20,8 +21,8 @@ from .store import writing
 PLAN = "plan.json"
 PLAN_PICTURES = "plan-images.h5"
 
-MOST_SEED = 2**63 - 1
-"""The largest run seed that a file of runs holds."""
+MOST_SEED = 2**53
+"""The largest run seed: up to here whole numbers are exact as float64, which queries go by."""
 
 _KINDS: Mapping[str, Any] = {
     "name": str,
@@ -141,6 +142,16 @@ def freeze_plan(
     check_plan(folder, plan, observations)
     if (folder / PLAN).is_file():
         return
+    with writing(folder), builder_lock(folder, "plan", PATIENCE_SECONDS):
+        # Again: another builder may have frozen one meanwhile.
+        check_plan(folder, plan, observations)
+        if not (folder / PLAN).is_file():
+            _write_plan(folder, plan, images, observations)
+
+
+def _write_plan(
+    folder: Path, plan: Plan, images: Sequence[Image], observations: Mapping[Pair, Observation]
+) -> None:
     if plan.observation_seed is not None:
         observations = {
             (image.name, task): parse_task(task).observe(image, plan.observation_seed)
@@ -149,10 +160,9 @@ def freeze_plan(
         }
     else:
         observations = _planned(plan, observations)
-    with writing(folder):
-        write_pictures(folder / PLAN_PICTURES, images, observations)
-        with published(folder / PLAN) as temporary:
-            temporary.write_text(json.dumps(plan.to_record(), indent=2) + "\n", encoding="utf-8")
+    write_pictures(folder / PLAN_PICTURES, images, observations)
+    with published(folder / PLAN) as temporary:
+        temporary.write_text(json.dumps(plan.to_record(), indent=2) + "\n", encoding="utf-8")
 
 
 def check_plan(

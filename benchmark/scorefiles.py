@@ -81,15 +81,15 @@ def first_values(scores: pa.Table) -> pa.Table:
 def names_by_way(scores: "pd.DataFrame") -> "pd.Series[str]":
     """What each row's score is called: its name, or `name:way` where it was made in two ways.
 
-    Values made in two ways for one image and task are never mixed.
+    Values made in two ways are never mixed, and have one name on every image and task.
 
     Args:
-        scores: rows with the columns image, task, score and how.
+        scores: all rows of a benchmark, with the columns score and how.
 
     >>> import pandas as pd
     >>> rows = pd.DataFrame({"score": ["x", "x", "y"], "how": ["table", "search", "table"]})
-    >>> names_by_way(rows.assign(image="camera", task="denoising-25")).tolist()
+    >>> names_by_way(rows).tolist()
     ['x:table', 'x:search', 'y']
     """
-    ways = scores.groupby(["image", "task", "score"])["how"].transform("nunique")
+    ways = scores.groupby("score")["how"].transform("nunique")
     return scores["score"].where(ways <= 1, scores["score"] + ":" + scores["how"])

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -34,6 +35,7 @@ GENERATION_FILES = (
     "outputs-[0-9]*.h5",
 )
 LEFTOVER_SECONDS = 3600
+LEFTOVERS = (".*.tmp", "*/.*.tmp", ".probe-*", "*/.probe-*", ".beacon-*")
 
 
 @dataclass(frozen=True)
@@ -298,7 +300,7 @@ def writing(folder: Path, resume: str = "train --out") -> Iterator[None]:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files of writers that died, once they are an hour old."""
-    for path in [*folder.glob(".*.tmp"), *(folder / PARTS).glob(".*.tmp")]:
+    for path in chain(*(folder.glob(pattern) for pattern in LEFTOVERS)):
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
                 path.unlink()

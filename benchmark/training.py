@@ -183,13 +183,25 @@ def _observation(folder: Path, image: str, task: str) -> Observation:
 
 @cache
 def _commit() -> str | None:
-    """The commit of the checkout that this package runs from; None for an installed one."""
+    """The commit of the checkout that this package runs from; None for an installed one.
+
+    `-dirty` follows it where files that are committed have been changed since.
+    """
     root = Path(__file__).parent.parent
     if not (root / ".git").exists():
         return None
-    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    asked = ("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no")
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+        commit, changed = (
+            subprocess.run(
+                ["git", "-C", str(root), *words],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=10,
+            ).stdout.strip()
+            for words in asked
+        )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return commit + "-dirty" * bool(changed)

@@ -97,7 +97,7 @@ def search_replay(
     judged, searches = options.read_by(by), range(seeds)
     if surrogate:
         found = replay_surrogate(
-            bench, image, task, names, int(budget or 500), by=judged, seeds=searches
+            bench, image, task, names, _questions(budget), by=judged, seeds=searches
         )
     else:
         unit = unit or "iterations"
@@ -141,3 +141,12 @@ def search_replay(
     ]
     columns = ["algorithm", f">{found.attrs['unit']}", ">regret dB", ">95 % interval"]
     console.print(table(columns, rows, found.attrs["label"]))
+
+
+def _questions(budget: float | None) -> int:
+    """How many models a search asks the surrogate for."""
+    if budget is None:
+        return 500
+    if budget < 1 or budget != int(budget):
+        raise QueryError(f"a surrogate is asked for models: give a whole --budget, not {budget:g}")
+    return int(budget)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVELS = 64
-"""Clean values, evenly over [0, 1], that a picture is taken to be made of."""
+"""Steps over [0, 1] between the clean values that a picture is taken to be made of."""
 
 
 def clipped_mean_square(observed: np.ndarray, sigma: float) -> float:
@@ -35,8 +35,7 @@ def clipped_mean_square(observed: np.ndarray, sigma: float) -> float:
     from scipy.special import ndtr
 
     deviation = sigma / 255
-    clean = (np.arange(LEVELS) + 0.5) / LEVELS
-    edges = np.linspace(0, 1, LEVELS + 1)
+    edges = clean = np.linspace(0, 1, LEVELS + 1)  # black and white among them
     below = ndtr((edges[1:-1, None] - clean) / deviation)
     likelihood = np.diff(below, axis=0, prepend=0, append=1)
     seen, _ = np.histogram(observed, edges)

@@ -294,8 +294,9 @@ class Training:
     def _backtracked(self) -> bool:
         """Whether the last good weights replace those that just let the observed PSNR fall.
 
-        Ulyanov et al.'s rule: looked at every 100 iterations; weights that pass become the good
-        ones, before the step that they have not been judged by.
+        After Ulyanov et al., whose code looks at every iteration but each hundredth. Here it is
+        each hundredth alone: weights that pass become the good ones, before the step that they
+        have not been judged by.
         """
         limit = self.protocol.backtracking_db
         if limit is None or not self._looks_back():

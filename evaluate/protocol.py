@@ -56,6 +56,10 @@ class StopRule:
     drop_db: float = 3.0
     start: int = 500
 
+    def __post_init__(self) -> None:
+        _require(self.drop_db > 0, "drop_db", self.drop_db, "above 0")
+        _require(self.start >= 0, "start", self.start, "0 or more")
+
 
 @dataclass(frozen=True)
 class VarianceStop:
@@ -113,7 +117,8 @@ class Protocol:
     Attributes:
         name: the protocol's name; a changed one is named by its maker.
         iterations: iterations by the kind of task.
-        size: side in pixels that packaged images are resized to; None keeps their own.
+        size: side in pixels of the square that is cut out of every image and resized; None keeps
+            images as they are.
         input_kind: the network input z: `uniform` on [0, 1), `normal`, a `meshgrid` of the two
             coordinates in [0, 1], or `drifting` (normal, and walking by `input_noise` each step).
         input_channels: channels of z; None takes the image's own number, or a meshgrid's two.
@@ -125,8 +130,8 @@ class Protocol:
         ema: weights of the moving averages of the output; the first is `psnr_smooth`.
         variance_alpha: weight of a new output in the moving variance.
         stop: the rule that ends a run early, or None.
-        backtracking_db: restore earlier weights when the observed PSNR falls by more than this
-            within 100 iterations; None never does.
+        backtracking_db: restore the weights of 100 iterations before when the observed PSNR has
+            fallen by more than this since; None never does.
         weight_noise: relative deviation of the noise added to each convolution weight in each
             iteration.
         precision: of the network's arithmetic; master weights, loss and curves are float32.
@@ -175,7 +180,9 @@ class Protocol:
         )
         _require_one_of("precision", self.precision, ("float32", "bf16"))
         _require_one_of("loss_reduction", self.loss_reduction, ("mean", "sum"))
-        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
+        rate, scale = self.learning_rate, self.input_scale
+        _require(0 < rate < inf, "learning_rate", rate, "above 0, finite")
+        _require(0 < scale < inf, "input_scale", scale, "above 0, finite")
         _require(0 <= self.input_noise < inf, "input_noise", self.input_noise, "0 or more, finite")
         _require(
             0 < self.input_noise_decay <= 1,

@@ -81,7 +81,7 @@ def score_models(
         costly_initialisations: for each score that needs backward passes. A score that needs no
             pass at all is taken once.
         seed: of all initialisations.
-        size: side that packaged images are resized to, as in `load_image`.
+        size: side that the image is resized to, as in `load_image`.
         channels: of the output, instead of those that `how` says.
         protocol: input of the network, and training for the scores that take some steps of it.
         observation_seed: of the draw of the observation.

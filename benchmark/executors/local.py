@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from ...errors import DipbenchError
+from ...errors import DipbenchError, StoreError
 from ..logs import unit_log
 from ..plan import Plan
 from ..roster import Roster
@@ -36,6 +36,10 @@ class LocalExecutor:
 
     workers: int | None = None
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise StoreError(f"{self.workers} workers train nothing: give 1 or more")
 
     def run(self, folder: Path, plan: Plan, units: Sequence[Unit]) -> Iterator[Outcome]:
         """Train the runs of the units; those of a worker that dies are tried again, then failed.

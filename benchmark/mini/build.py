@@ -158,7 +158,8 @@ def publish(work: Path, shipped: Path, card: Path) -> None:
     Raises:
         DipbenchError: if there is neither.
     """
-    new, old = shipped.parent / ".new" / shipped.name, shipped.parent / ".new" / "old"
+    place = shipped.parent / f".new-{shipped.name}"
+    new, old = place / shipped.name, place / "old"
     if old.is_dir() and not shipped.is_dir():
         old.replace(shipped)  # a publishing was killed between two renames
     complete = [folder for part in PARTS if is_complete(folder := folder_of(work, part))]
@@ -169,8 +170,8 @@ def publish(work: Path, shipped: Path, card: Path) -> None:
     if not sources:
         raise DipbenchError(f"{work} holds no complete part: train one first")
     # Beside the old one until it is whole, under the name that it is to bear.
-    shutil.rmtree(new.parent, ignore_errors=True)
-    new.parent.mkdir(parents=True)
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
     try:
         done = compact(
             sources,
@@ -189,7 +190,7 @@ def publish(work: Path, shipped: Path, card: Path) -> None:
                 old.replace(shipped)
             raise
     finally:
-        shutil.rmtree(new.parent, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
     print(f"{shipped}: {done.runs} runs in {done.size:,} bytes")
 
 

@@ -17,7 +17,12 @@ import pytest
 import dipbench
 from dipbench.analysis import kendall
 from dipbench.benchmark.importing import Report, import_published
-from dipbench.benchmark.pictures import read_images, read_observation, read_outputs
+from dipbench.benchmark.pictures import (
+    StoredObservations,
+    read_images,
+    read_observation,
+    read_outputs,
+)
 from dipbench.benchmark.store import file_of, read_manifest
 from dipbench.data.refusal import RefusedError
 from dipbench.errors import StoreError
@@ -279,7 +284,9 @@ def test_a_table_that_contradicts_its_runs_is_warned_of(tree: Path, tmp_path: Pa
     assert any("best_psnr_smooth 19.5 and not 12.8257" in line for line in report.warnings)
 
 
-def test_missing_pictures_are_warned_of_and_runs_imported(tree: Path, tmp_path: Path) -> None:
+def test_missing_pictures_are_warned_of_runs_imported_and_taken_in_later(
+    tree: Path, store: Path, tmp_path: Path
+) -> None:
     shutil.rmtree(tree / "images")
     report = import_published([tree], tmp_path / "store")
     assert report.runs == 12
@@ -288,6 +295,11 @@ def test_missing_pictures_are_warned_of_and_runs_imported(tree: Path, tmp_path: 
     report = import_published([TREE], tmp_path / "store")
     assert (report.runs, report.imported) == (12, 0)
     assert not any("true picture" in line for line in report.warnings)
+    assert not any("no observation is kept" in line for line in report.warnings)
+    folders = tmp_path / "store", store
+    found = [StoredObservations(file_of(each, read_manifest(each), "images")) for each in folders]
+    later, first = ({pair: each[pair].sha256 for pair in each} for each in found)
+    assert later == first
 
 
 def test_a_run_twice_is_a_duplicate_and_another_one_of_its_name_is_refused(

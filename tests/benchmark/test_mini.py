@@ -199,8 +199,8 @@ def test_a_publishing_that_ends_between_two_renames_loses_nothing(
     monkeypatch.undo()
     assert read_manifest(shipped).content_sha256 == first
     # Killed there, it can put nothing back; the next one does.
-    (shipped.parent / ".new").mkdir()
-    shipped.replace(shipped.parent / ".new" / "old")
+    (shipped.parent / ".new-mini").mkdir()
+    shipped.replace(shipped.parent / ".new-mini" / "old")
     driver.publish(tmp_path / "nothing", shipped, card)
     assert read_manifest(shipped).content_sha256 == first
 
