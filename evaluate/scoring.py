@@ -63,10 +63,13 @@ def score_models(
 
     How the untrained output of an array score is made:
 
-    - `table`: one channel whatever the image, and no operator of the task, as the published
-      table's outputs were (those were 512x512: pass `size=512`).
-    - `search`: the image's channels; for super-resolution the output passes the operator first;
-      for inpainting the masked image is compared with the unmasked output.
+    - `table`: one channel whatever the image, as the published table's outputs were (those were
+      512x512: pass `size=512`).
+    - `search`: the image's channels; for super-resolution every score is of what would be observed
+      of the output.
+
+    In both, an output is compared with a small image through the operator of super-resolution, and
+    unmasked with a masked one.
 
     Every initialisation draws weights and input z afresh and without jitter; z is shared by all
     models. Scores of the network are always made as in `search` and recorded so.
@@ -146,7 +149,7 @@ class _Maker:
             probe = self._probe(model, index)
             name = probe.name
             wanted = [one for one in self.scores if index < self.count[one.name]]
-            output = cache(partial(self._output, probe))
+            output: Callable[[bool], Spectra] = cache(partial(self._output, probe))
             for one in wanted:
                 value, reason = self._value(one, probe, output)
                 yield {
@@ -161,13 +164,14 @@ class _Maker:
                 }
 
     def _value(
-        self, one: Score, probe: Probe, output: Callable[[], Spectra]
+        self, one: Score, probe: Probe, output: Callable[[bool], Spectra]
     ) -> tuple[float | None, str]:
         """A score's value, or None and why there is none: one bad score must not end the stream."""
         try:
             if one.inputs == "network":
                 return checked_value(one, one.function(probe)), ""
-            return compute(one, output(), self.image), ""
+            observed = self.how == "search" or one.inputs == "output+image"
+            return compute(one, output(observed and self.observation.zoom > 1), self.image), ""
         except Exception as error:
             return None, f"{type(error).__name__}: {error}"
 
@@ -182,9 +186,7 @@ class _Maker:
             device=self.device,
         )
 
-    def _output(self, probe: Probe) -> Spectra:
-        """The untrained output, with the channels and through the operator that `how` says."""
+    def _output(self, probe: Probe, observed: bool) -> Spectra:
+        """The untrained output, or what would be observed of it."""
         output = probe.output(self.channels)
-        if self.how == "search" and self.observation.zoom > 1:
-            output = probe.operator(output)
-        return Spectra(output[0].cpu().numpy())
+        return Spectra((probe.operator(output) if observed else output)[0].cpu().numpy())

@@ -91,7 +91,7 @@ def seen_by(own_score, **settings):
         ("search", "inpainting-50", {((3, 64, 64), (3, 64, 64))}),
         ("search", "sr-4", {((3, 16, 16), (3, 16, 16))}),
         ("table", "denoising-25", {((1, 64, 64), (3, 64, 64))}),
-        ("table", "sr-4", set()),
+        ("table", "sr-4", {((1, 16, 16), (3, 16, 16))}),
     ],
 )
 def test_how_outputs_are_made(own_score, how, task, expected):
