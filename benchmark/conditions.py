@@ -24,6 +24,9 @@ _ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
+SHOWN = 12
+"""Texts of a column that a message lists."""
+
 _GRAMMAR = "compare columns with numbers or texts, joined by and, or, not: parameters < 4e6"
 
 
@@ -63,6 +66,27 @@ def matching(table: pa.Table, condition: str) -> pa.ChunkedArray:
     return pc.fill_null(fulfils, False)
 
 
+def known_texts(table: pa.Table, condition: str) -> str:
+    """What the columns hold that a readable condition compares with texts, to end a message with.
+
+    >>> known_texts(pa.table({"order": ["op_first", "up_first"]}), "order == 'op-first'")
+    '; order is one of op_first, up_first'
+    """
+    compared = {
+        side.id
+        for node in ast.walk(ast.parse(condition.strip(), mode="eval"))
+        if isinstance(node, ast.Compare)
+        for side in (node.left, *node.comparators)
+        if isinstance(side, ast.Name) and pa.types.is_string(table.schema.field(side.id).type)
+    }
+    listed = ""
+    for name in sorted(compared):
+        texts = sorted(map(str, pc.unique(table[name]).drop_null().to_pylist()))
+        more = f", … ({len(texts)} in all)" if len(texts) > SHOWN else ""
+        listed += f"; {name} is one of {', '.join(texts[:SHOWN])}{more}"
+    return listed
+
+
 def _evaluate(table: pa.Table, expression: pc.Expression) -> pa.ChunkedArray:
     from pyarrow import acero  # it loads pandas where that is installed
 
@@ -81,7 +105,8 @@ def _expression(node: ast.expr, table: pa.Table) -> Any:
             return pc.scalar(node.value)
         case ast.Name(id=name):
             if name not in table.column_names:
-                raise QueryError(unknown("column", name, table.column_names, limit=60))
+                told = unknown("column", name, table.column_names, limit=60)
+                raise QueryError(f"{told}; a text stands in quotes, such as {name!r}")
             field = pc.field(name)
             # Beside a number with a point, Arrow would take whole numbers to 24 bits.
             return field.cast(pa.float64()) if _is_number(table.schema.field(name).type) else field

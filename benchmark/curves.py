@@ -177,6 +177,8 @@ class CurvesReader:
 
     def _dataset(self, image: str, task: str, kind: str) -> h5py.Dataset:
         name = image, task, kind
+        if not isinstance(kind, str):
+            raise QueryError(unknown("kind of curve", kind, self.kinds(image, task)))
         if name not in self._datasets:
             group = self._group(image, task)
             held = dataset_name(kind) if dataset_name(kind) in group else kind

@@ -31,6 +31,26 @@ def find_task(text: str, tasks: Sequence[str]) -> str:
     return canonical
 
 
+def text_of(model: Any, places: Mapping[str, int]) -> str:
+    """The text form of a genotype in any of its forms, or of a named network that has runs.
+
+    Args:
+        model: a text form, a genotype, an index of the 522, …
+        places: by text form.
+
+    Raises:
+        QueryError: if it is neither.
+    """
+    if isinstance(model, str) and model in places:
+        return model
+    try:
+        return str(Genotype.parse(model))
+    except GenotypeError as error:
+        named = ", ".join(name for name in places if "/" not in name)
+        more = f"; named networks here: {named}" if named else ""
+        raise QueryError(f"{error}{more}") from error
+
+
 def find_model(model: Any, places: Mapping[str, int]) -> int:
     """Where a model, in any of its forms, stands.
 
@@ -44,17 +64,10 @@ def find_model(model: Any, places: Mapping[str, int]) -> int:
     >>> find_model((4, "1" * 25), {"bilinear-conv-3x3-relu/" + "1" * 25: 7})
     7
     """
-    if isinstance(model, str) and model in places:
-        return places[model]
-    try:
-        text = str(Genotype.parse(model))
-    except GenotypeError as error:
-        named = ", ".join(name for name in places if "/" not in name)
-        more = f"; named networks here: {named}" if named else ""
-        raise QueryError(f"{error}{more}") from error
+    text = text_of(model, places)
     if text not in places:
         raise QueryError(
-            f"{model} is a genotype but has no run here: bench.models lists the "
-            f"{len(places)} that have"
+            f"{model} is a genotype but has no run here: `models` of the benchmark lists "
+            f"the {len(places)} that have"
         )
     return places[text]

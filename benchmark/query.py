@@ -14,7 +14,7 @@ from ..evaluate.protocol import Protocol
 from ..evaluate.registry import canonical
 from ..genotypes import Genotype
 from .curves import CurvesReader
-from .names import find_model, find_task
+from .names import find_model, find_task, text_of
 from .pictures import stored_noise
 from .question import DEFAULT_BY, By, Limits, Question, asked, is_whole
 from .ranking import Ranking, Result, rank
@@ -198,21 +198,17 @@ class Benchmark:
 
         Returns:
             A row a model, in the order given: model, psnr, psnr_std (dB), n, iteration, rank,
-            regret (dB); missing where it has no usable run, with n = 0.
+            regret (dB); missing where a genotype has no usable run here, with n = 0.
 
         Raises:
-            QueryError: if something is unknown; a model that is known but has no run is missing.
+            QueryError: if something is unknown, or one of `models` is no model.
         """
-        if isinstance(models, str):
+        if isinstance(models, str) or not isinstance(models, Iterable | None):
             raise QueryError(f"give a list of models, [{models!r}], or ask `query` for one")
         ranking = self._ranking(image, task, asked(by, seed, limits))
         places = self._runs.model_index
-        indices = (
-            np.arange(len(self.models))
-            if models is None
-            else np.array([find_model(model, places) for model in models], np.int64)
-        )
-        return ranking.frame(self.models, indices)
+        names = self.models if models is None else [text_of(model, places) for model in models]
+        return ranking.frame(names, np.array([places.get(name, -1) for name in names], np.int64))
 
     def left_out(
         self,

@@ -67,15 +67,15 @@ class Ranking:
     seeds: tuple[int | None, ...]
     left_out: dict[str, int]
 
-    def frame(self, models: Sequence[str], indices: np.ndarray) -> "pd.DataFrame":
-        """A row for each of `indices` into `models`; missing where there is no usable run."""
+    def frame(self, names: Sequence[str], indices: np.ndarray) -> "pd.DataFrame":
+        """A row for each of the models at `indices`, -1 for none; missing without a usable run."""
         import pandas as pd
 
-        values = self.values[indices]
+        values = np.where(indices[:, None] < 0, np.nan, self.values[indices])
         used = ~np.isnan(values)
         counts = used.sum(axis=1)
         held = counts > 0
-        means = self.means[indices]
+        means = np.where(held, self.means[indices], np.nan)
         with np.errstate(invalid="ignore", divide="ignore"):
             squares = np.where(used, (values - means[:, None]) ** 2, 0).sum(axis=1)
             spread = np.where(counts > 1, np.sqrt(squares / (counts - 1)), np.nan)
@@ -85,7 +85,7 @@ class Ranking:
         middle = iterations[np.arange(len(indices)), np.maximum(counts - 1, 0) // 2]
         return pd.DataFrame(
             {
-                "model": [models[index] for index in indices.tolist()],
+                "model": list(names),
                 "psnr": means,
                 "psnr_std": spread,
                 "n": counts,

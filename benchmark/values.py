@@ -10,11 +10,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..data import parse_task
-from ..errors import ProtocolError, QueryError
+from ..errors import ProtocolError, QueryError, unknown
 from ..evaluate.protocol import Protocol
 from ..evaluate.stopping import PUBLISHED_ALPHA, STOPPING
 from ..genotypes import Genotype
-from .conditions import matching
+from .conditions import known_texts, matching
 from .curves import CurvesReader
 from .question import Question
 from .runs import Pair, Runs
@@ -287,11 +287,18 @@ def _fulfils(
     runs: Runs, part: slice, where: "str | Callable[[pd.DataFrame], Any]"
 ) -> NDArray[np.bool_]:
     """Rows of the models all of whose runs in this part fulfil the condition."""
-    table = runs.plain(part)
+    table = _with_attributes(runs.plain(part))
     if isinstance(where, str):
-        found = matching(_with_attributes(table), where).to_numpy()
+        found = matching(table, where).to_numpy()
+        if not found.any():
+            raise QueryError(f"no run fulfils {where!r}{known_texts(table, where)}")
     else:
-        answer = np.asarray(where(table.to_pandas()))
+        try:
+            answer = np.asarray(where(table.to_pandas()))
+        except KeyError as error:
+            raise QueryError(
+                unknown("column in where=", error.args[0], table.column_names)
+            ) from error
         if answer.shape != (table.num_rows,) or answer.dtype != bool:
             raise QueryError(
                 f"where= must return a boolean for each of the {table.num_rows} runs, got "

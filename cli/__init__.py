@@ -14,6 +14,7 @@ from . import (
     cluster,
     datasets,
     demonstration,
+    listing,
     queries,
     replaying,
     reporting,
@@ -35,6 +36,7 @@ app = typer.Typer(
 for module in (
     demonstration,
     queries,
+    listing,
     analysing,
     reporting,
     scoring,

@@ -22,7 +22,9 @@ def kendall(
     task: options.Task,
     scores: Annotated[
         list[str] | None,
-        typer.Argument(help="Names of scores; all without any.", show_default=False),
+        typer.Argument(
+            help="Names of scores, or `published`; all without any.", show_default=False
+        ),
     ] = None,
     store: options.Store = options.SHIPPED,
     by: options.Judged = "best_psnr_smooth",
@@ -33,7 +35,8 @@ def kendall(
 
     `tau` is raw; `directed` is positive where the score works in its declared direction. Beside
     the stored scores there is `mean_rank_elsewhere`, a baseline that any score must beat: the
-    model's mean rank on the other images of the task, where there are any.
+    model's mean rank on the other images of the task, where there are any. `p` takes every model
+    as independent, which makes it too small: `correlate` has better ones.
 
     Example: `dipbench kendall camera denoising psd_db_strip_mse --store demo-store`
     """
@@ -41,7 +44,8 @@ def kendall(
 
     if plugin is not None:
         load_plugin(plugin)
-    found = kendalls(load(store), image, task, scores or None, options.read_by(by))
+    names = options.read_scores(scores) if scores else None
+    found = kendalls(load(store), image, task, names, options.read_by(by))
     judged = {name: one for name, one in found.items() if not isinstance(one, str)}
     refused = [one for one in found.values() if isinstance(one, str)]
     if not judged:

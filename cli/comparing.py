@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ImageError
+from ..errors import ImageError, TaskError
 from . import degraded, options
 from .output import console, print_json, progress_bar, table
 from .targets import FIGURES, check_apart, check_target
@@ -29,7 +29,12 @@ def compare(
             "(which need the extra compare)."
         ),
     ] = "dip,deep-decoder,conv-decoder",
-    task: Annotated[str, typer.Option(help="What is done to the picture.")] = "denoising-25",
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="What is done to the picture (denoising-25 without it), or was to a degraded one."
+        ),
+    ] = None,
     size: Annotated[
         int | None, typer.Option(min=64, help="Cut out a square and resize it to this side.")
     ] = None,
@@ -66,12 +71,14 @@ def compare(
     if is_degraded:
         if size is not None:
             raise ImageError("--size is for a true picture: a degraded one is taken as it is")
+        if task is None:
+            raise TaskError("--degraded needs --task: say what was done, such as denoising-25")
         observation, wanted = degraded.read_degraded(image, task, mask)
         known = degraded.read_truth(truth)
     else:
         if truth is not None:
             raise ImageError(f"{image} is taken for the truth: --truth needs --degraded beside it")
-        observation, wanted, known = _degrade(image, task, mask, size, seed)
+        observation, wanted, known = _degrade(image, task or "denoising-25", mask, size, seed)
     with degraded.told_if_interrupted("nothing is kept"), progress_bar() as bar:
         line = bar.add_task("comparing", total=None)
         rows = run(

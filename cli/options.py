@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from ..benchmark.loading import find, known_names
 from ..benchmark.question import By, Limits
 from ..benchmark.schema import SUMMARIES
 from ..errors import StoreError
+from ..evaluate.scores import PUBLISHED, SCORES
 from ..evaluate.stopping import STOPPING
 
 SHIPPED = "pilot"
@@ -24,7 +26,8 @@ def _own_folder(given: Path) -> Path:
     """Refuse the name of a benchmark that is not the user's to change."""
     if not given.exists() and str(given) in known_names():
         raise StoreError(
-            f"{given} is a benchmark that stays as it is: give a copy of its folder, {find(given)}"
+            f"{given} is finished and stays as it is; to add scores to it, give a copy of its "
+            f"folder, {find(given)}"
         )
     return given
 
@@ -83,6 +86,17 @@ Precision = Annotated[
     str, typer.Option(help="float32, bf16, or auto: bf16 where it is known to change nothing.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+
+
+def read_scores(words: Iterable[str]) -> list[str]:
+    """Names of scores, `published` for the 13 and `all` for all, each name once.
+
+    >>> len(read_scores(["published", "macs"])), read_scores(["macs", "macs"])
+    (14, ['macs'])
+    """
+    groups = {"published": PUBLISHED, "all": tuple(SCORES)}
+    names = (name for word in words for name in groups.get(word, (word,)))
+    return list(dict.fromkeys(names))
 
 
 def read_by(text: str) -> By:

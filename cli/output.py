@@ -14,7 +14,7 @@ from rich.table import Table
 from ..benchmark import Result
 from ..genotypes import ISNAS522, Genotype
 
-WIDEST_BLOCK = 36
+WIDEST_BLOCK = 34
 """Characters of an upsample block that stand on one line: what 80 columns leave."""
 
 console = Console(highlight=False, markup=False)
@@ -59,7 +59,7 @@ def facts_table(facts: Mapping[str, object]) -> Table:
 
 
 def results_table(results: Sequence[Result], title: str, first: int = 1) -> Table:
-    """Results best first: place, index among the 522, model, PSNR and its iteration.
+    """Results best first: place, index among the 522, model, PSNR ± its deviation over n seeds.
 
     Args:
         results: that follow each other.
@@ -72,11 +72,12 @@ def results_table(results: Sequence[Result], title: str, first: int = 1) -> Tabl
             _index_of_522(result.model),
             _on_lines(result.model),
             _psnr(result),
+            result.n,
             result.iteration,
         ]
         for place, result in enumerate(results, start=first)
     ]
-    return table([">#", ">of 522", "model", ">PSNR dB", ">iteration"], rows, title)
+    return table([">#", ">index", "model", ">PSNR dB", ">n", ">iteration"], rows, title)
 
 
 def progress_bar() -> Progress:

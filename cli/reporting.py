@@ -34,7 +34,8 @@ def correlate(
     image: Annotated[str | None, typer.Option("--image", help="One image; all without.")] = None,
     task: Annotated[str | None, typer.Option("--task", help="One task; all without.")] = None,
     score: Annotated[
-        list[str] | None, typer.Option("--score", help="One score; may be repeated.")
+        list[str] | None,
+        typer.Option("--score", help="One score, or `published`; may be repeated."),
     ] = None,
     by: options.Judged = "best_psnr_smooth",
     k: Annotated[int, typer.Option("--picks", min=1, help="Picks of a score that count.")] = 15,
@@ -61,7 +62,8 @@ def correlate(
     if plugin is not None:
         load_plugin(plugin)
     asked = options.read_by(by)
-    found = correlations(load(store), image, task, score or None, asked, k=k, resamples=resamples)
+    wanted = options.read_scores(score) if score else None
+    found = correlations(load(store), image, task, wanted, asked, k=k, resamples=resamples)
     if as_csv:
         found.to_csv(sys.stdout, index=False)
     elif as_json:

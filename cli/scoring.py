@@ -8,7 +8,6 @@ import typer
 
 from ..errors import ScoreError, unknown
 from ..evaluate.plugins import load_plugin
-from ..evaluate.scores import PUBLISHED, SCORES
 from . import options
 from .output import notes, print_json, progress_bar
 
@@ -61,7 +60,7 @@ def score(
     added = load_plugin(plugin) if plugin is not None else []
     scored = run_scoring(
         folder,
-        [*_names(names), *added],
+        [*options.read_scores(word.strip() for word in names.split(",")), *added],
         how,
         initialisations,
         seed,
@@ -108,9 +107,3 @@ def run_scoring(
     missing = f", {scored.missing} of them missing" if scored.missing else ""
     notes.print(f"{folder}: {scored.values} values of scores{missing}")
     return scored
-
-
-def _names(text: str) -> list[str]:
-    groups = {"published": list(PUBLISHED), "all": list(SCORES)}
-    words = [word.strip() for word in text.split(",")]
-    return list(dict.fromkeys(name for word in words for name in groups.get(word, [word])))

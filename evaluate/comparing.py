@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data import Image, Observation, Task, parse_task
 from ..errors import GenotypeError
+from ..genotypes.named import NamedNetwork
 from .baselines import BASELINES, check_baseline
 from .devices import resolve_device, resolve_precision
 from .models import parse_model
@@ -79,8 +80,8 @@ def compare(
         progress: called with a model, the iterations done and their number.
 
     Raises:
-        DipbenchError: a model is unknown, not installed, or not for the task; all are looked up
-            before the first is trained.
+        DipbenchError: a model is unknown, not installed, not for the task or not for pictures so
+            small; all are looked at before the first is trained.
 
     >>> from dipbench.data import load_image, parse_task
     >>> from dipbench.evaluate.comparing import compare
@@ -99,7 +100,7 @@ def compare(
         if model in BASELINES:
             check_baseline(model, task)
         else:
-            parse_model(variant_for(model, task), task.kind)
+            _check_model(model, task, observation)
     rows = []
     for model in dict.fromkeys(models):
         if model in BASELINES:
@@ -141,6 +142,16 @@ def _reporter(
     if progress is None:
         return None
     return lambda done, training: progress(model, done, training.iterations)
+
+
+def _check_model(model: str, task: Task, observation: Observation) -> None:
+    """See that a model is one, and makes pictures of the observation's size."""
+    variant = variant_for(model, task)
+    found = parse_model(variant, task.kind)
+    if isinstance(found, NamedNetwork):
+        channels, *sides = observation.restored_shape
+        height, width = (-(-side // found.multiple) * found.multiple for side in sides)
+        found.input_shape((channels, height, width))
 
 
 def _baseline(

@@ -16,7 +16,7 @@ from dipbench.benchmark.values import stop_of
 from dipbench.errors import ProtocolError, QueryError
 from dipbench.evaluate.protocol import PeakStop, get_protocol
 from dipbench.evaluate.stopping import STOPPING, scaled_patience
-from dipbench.genotypes import Genotype
+from dipbench.genotypes import ISNAS522, Genotype
 
 Make = Callable[..., Benchmark]
 ASKED = ("camera", "denoising-25")
@@ -221,6 +221,12 @@ def test_a_condition_takes_models_all_of_whose_runs_fulfil_it(
     check(bench, small, where="parameters <= 4e6")
     by_function = bench.top(*ASKED, k=9, where=lambda frame: frame["parameters"] <= 4e6)
     assert by_function == bench.top(*ASKED, k=9, where="parameters <= 4e6")
+    wide = [bench.top(*ASKED, k=9, where=one) for one in ("kernel > 1", lambda f: f["kernel"] > 1)]
+    assert wide[0] == wide[1]
+    with pytest.raises(QueryError, match="unknown column in where= 'kernels'"):
+        bench.best(*ASKED, where=lambda frame: frame["kernels"] > 1)
+    with pytest.raises(QueryError, match=r"no run fulfils .*; order is one of "):
+        bench.best(*ASKED, where="order == 'first'")
     assert bench.left_out(*ASKED, where="parameters <= 4e6")["where"] == 2 * len(models) - 8 - 1
     without = bench.top(*ASKED, k=100, where="seconds > 0")
     assert models[5] not in [result.model for result in without]
@@ -232,7 +238,7 @@ def test_a_condition_takes_models_all_of_whose_runs_fulfil_it(
         ({"where": "parametres < 4"}, "did you mean 'parameters'"),
         ({"where": "__import__('os').system('true')"}, "cannot hold"),
         ({"where": "parameters"}, "no condition"),
-        ({"where": "parameters < 0"}, "where: "),
+        ({"where": "parameters < 0"}, "no run fulfils 'parameters < 0'"),
         ({"where": 3}, "takes a condition"),
         ({"where": lambda frame: frame["parameters"]}, "boolean"),
         ({"budget_iterations": 0}, "buys nothing"),
@@ -311,7 +317,13 @@ def test_many_models_at_once_are_as_one_by_one(
             assert row["regret"] == bench.regret(model, *ASKED, **asked)
     some = bench.query_many([models[3], models[1]], *ASKED)
     assert some["model"].tolist() == [models[3], models[1]]
-    with pytest.raises(QueryError):
+    elsewhere = next(str(one) for one in ISNAS522 if str(one) not in bench.models)
+    row = bench.query_many([elsewhere, ISNAS522.index(Genotype.parse(elsewhere))], *ASKED).iloc[1]
+    assert (row["model"], row["n"]) == (elsewhere, 0)
+    assert row[["psnr", "psnr_std", "iteration", "rank", "regret"]].isna().all()
+    with pytest.raises(QueryError, match="no such"):
         bench.query_many(["no such"], *ASKED)
+    with pytest.raises(QueryError, match="give a list"):
+        bench.query_many(3, *ASKED)
     with pytest.raises(QueryError, match="give a list"):
         bench.query_many(models[0], *ASKED)

@@ -224,7 +224,7 @@ def test_compare_draws_a_table_and_a_sheet(dipbench, files):
 def test_compare_a_picture_whose_truth_is_not_known(dipbench, files):
     answer = dipbench(
         "compare", files / "noisy.png", "--degraded", "--models", "dip-jpeg", "--iterations", 2,
-        "--json", "--threads", 1,
+        "--json", "--threads", 1, "--task", "denoising-25",
     )  # fmt: skip
     assert answer.status == 0, answer.err
     assert json.loads(answer.out)[0]["quality"] == {}
@@ -262,7 +262,8 @@ def test_compare_inpaints_by_a_mask_file_with_and_without_the_degraded_picture(d
         (("--mask", "white.png"), "takes no mask"),
         (("--mask", "white.png", "--task", "inpainting"), "hides nothing"),
         (("--degraded", "--mask", "white.png", "--task", "inpainting"), "no pixel of"),
-        (("--degraded", "--truth", "large.png"), "the truth has shape"),
+        (("--degraded",), "--degraded needs --task"),
+        (("--degraded", "--task", "sr-4", "--truth", "large.png"), "the truth has shape"),
         (("--models", ""), "no model"),
     ],
 )

@@ -70,6 +70,7 @@ def test_an_interrupt_of_the_user_is_one():
         ([], TASK, GenotypeError),
         (["deep-decoder", "dipp"], TASK, GenotypeError),
         (["bm3d"], parse_task("sr-4"), TaskError),
+        (["deep-decoder", "dip-pixel-shuffle"], TASK, ImageError),  # 128 pixels at least
     ],
 )
 def test_mistakes_are_told_before_the_first_training(models, task, error):
