@@ -17,6 +17,7 @@ By = str | int
 """A summary's name, or an iteration: the smoothed PSNR there."""
 
 DEFAULT_BY = "best_psnr_smooth"
+NUMBERS = (int, float, np.number)
 
 
 class Limits(TypedDict, total=False):
@@ -93,16 +94,17 @@ class Question:
                 f"where= takes a condition such as 'parameters < 4e6' or a function, "
                 f"got {self.where!r}"
             )
-        for name in ("budget_iterations", "budget_seconds"):
-            amount = getattr(self, name)
-            if amount is not None and not amount > 0:
-                raise QueryError(f"a {name} of {amount} buys nothing: give more")
+        iterations, seconds = self.budget_iterations, self.budget_seconds
+        if iterations is not None and not (is_whole(iterations) and iterations > 0):
+            raise QueryError(f"a budget of {iterations!r} iterations is none: give a whole number")
+        if seconds is not None and not (isinstance(seconds, NUMBERS) and seconds > 0):
+            raise QueryError(f"a budget of {seconds!r} seconds is none: give a number above 0")
         if self.stopping is not None:
-            if self.stopping not in STOPPING:
+            if not isinstance(self.stopping, str) or self.stopping not in STOPPING:
                 raise QueryError(unknown("stopping criterion", self.stopping, STOPPING))
             if self.by != DEFAULT_BY:
                 raise QueryError(
-                    f"stopping={self.stopping!r} says which iteration counts: leave out by="
+                    f"the criterion {self.stopping} says which iteration counts: leave out by"
                 )
 
     @property

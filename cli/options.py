@@ -43,7 +43,7 @@ Task = Annotated[
 ]
 Model = Annotated[
     str,
-    typer.Argument(help="A genotype, or an index of the 522.", show_default=False),
+    typer.Argument(help="A genotype, an index of the 522, or a named network.", show_default=False),
 ]
 Summary = Annotated[
     str, typer.Option("--by", help=f"One of {', '.join(SUMMARIES)}, or an iteration.")
@@ -74,7 +74,7 @@ BudgetIterations = Annotated[
     int | None, typer.Option(min=1, help="As if every training had ended after so many.")
 ]
 BudgetSeconds = Annotated[
-    float | None, typer.Option(help="As if every training had ended after so long.")
+    float | None, typer.Option(help="As if every training had ended after so many seconds.")
 ]
 Stopping = Annotated[
     str | None,

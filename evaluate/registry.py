@@ -103,10 +103,15 @@ def register_score(
 def canonical(name: str) -> str:
     """The name with underscores of a score's published spelling with spaces.
 
+    Raises:
+        ScoreError: if it is no text.
+
     >>> from dipbench.evaluate.registry import canonical
     >>> canonical("psd db strip mse")
     'psd_db_strip_mse'
     """
+    if not isinstance(name, str):
+        raise ScoreError(f"a score is asked for by its name, not by {name!r}")
     return "_".join(name.split())
 
 

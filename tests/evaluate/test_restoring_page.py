@@ -21,4 +21,3 @@ def test_the_code_of_the_page_runs(monkeypatch):
     assert {"psnr", "ssim"} <= set(names["restored"].quality)
     assert names["found"].restoration.image.shape == (1, 64, 64)
     assert len(names["found"].candidates) == 1
-    assert names["stopping_losses"]
