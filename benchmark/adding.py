@@ -71,9 +71,14 @@ def add(folder: Path, other: Path) -> Added:
         if new:
             kept = read_images(file_of(folder, mine.manifest, "images"))
             manifest = merge(
-                folder, blank, {**kept, **images}.values(), observations, others=[theirs]
+                folder,
+                blank,
+                {**kept, **images}.values(),
+                observations,
+                others=[theirs],
+                scores=scores if added_scores else None,
             )
-        if added_scores:
+        elif added_scores:
             manifest = commit_scores(folder, scores)
     return Added(manifest, new, added_scores, alike)
 

@@ -24,6 +24,7 @@ from .pictures import (
     write_pictures,
 )
 from .schema import Run, RunKey, row_order, runs_schema, supersedes
+from .scorefiles import write_scores
 from .store import (
     MANIFEST,
     PARTS,
@@ -42,6 +43,7 @@ def merge(
     images: Iterable[Image],
     observations: Mapping[Pair, Observation],
     others: Sequence["Generation"] = (),
+    scores: pa.Table | None = None,
 ) -> Manifest:
     """Write the runs of all parts, and of the generation before, as a new generation.
 
@@ -57,6 +59,7 @@ def merge(
         images: the images of the runs; those of the generation before are kept.
         observations: what the runs were trained on; those of the generation before are kept.
         others: generations of other benchmarks whose runs are taken in.
+        scores: of the new generation; None keeps those of the one before.
 
     Raises:
         StoreError: if there are no runs, the generation before is damaged or compact, or another
@@ -98,7 +101,10 @@ def merge(
     if first is not None:
         paths["outputs"] = folder / f"outputs-{number}.h5"
         write_outputs(paths["outputs"], chain([first], outputs))
-    if before and "scores" in before.manifest.files:
+    if scores is not None:
+        paths["scores"] = folder / f"scores-{number}.parquet"
+        write_scores(scores, paths["scores"])
+    elif before and "scores" in before.manifest.files:
         paths["scores"] = file_of(folder, before.manifest, "scores")
     content = content_sha256(digests)
     further = {**(before.manifest.further if before else {}), **blank.further}

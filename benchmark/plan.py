@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..data import Image, Observation, parse_task
-from ..errors import DipbenchError, StoreError
+from ..errors import DipbenchError, StoreError, TaskError
 from ..evaluate.protocol import Protocol
 from ..files import published
 from .choosing import model_text
@@ -110,11 +110,18 @@ def make_plan(
     Raises:
         DipbenchError: if a model, task or seed is none.
     """
+    named = [str(task).strip() for task in tasks]
+    masked = [task for task in named if task.startswith("inpainting-mask")]
+    if masked:
+        raise TaskError(
+            f"{masked[0]} is of one picture, whose mask a benchmark has no place for: "
+            "give a task that any picture can have, such as inpainting-50 or inpainting-hole-25"
+        )
     return Plan(
         name=name,
         models=tuple(dict.fromkeys(model_text(model) for model in models)),
         images={image.name: image.sha256 for image in images},
-        tasks=tuple(dict.fromkeys(str(parse_task(task)) for task in tasks)),
+        tasks=tuple(dict.fromkeys(str(parse_task(task)) for task in named)),
         seeds=tuple(dict.fromkeys(seeds)),
         protocol=protocol,
         observation_seed=observation_seed,

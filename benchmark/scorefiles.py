@@ -54,7 +54,7 @@ def commit_scores(folder: Path, table: pa.Table) -> Manifest:
     manifest = read_manifest(folder)
     number = manifest.generation + 1
     path = folder / f"scores-{number}.parquet"
-    write_table(table.sort_by([(name, "ascending") for name in SCORE_KEYS]), path)
+    write_scores(table, path)
     roles = {role: file_of(folder, manifest, role) for role in manifest.files}
     return commit(
         folder,
@@ -62,6 +62,11 @@ def commit_scores(folder: Path, table: pa.Table) -> Manifest:
         {**roles, "scores": path},
         after=manifest.generation,
     )
+
+
+def write_scores(table: pa.Table, path: Path) -> None:
+    """Write scores in the order of their keys."""
+    write_table(table.sort_by([(name, "ascending") for name in SCORE_KEYS]), path)
 
 
 def first_values(scores: pa.Table) -> pa.Table:

@@ -35,7 +35,7 @@ def make_store(tmp_path: Path, make_run: Callable[..., Run]) -> Callable[..., Pa
         size: int = 64,
         level: float = 20.0,
         status: str = "finished",
-        score: float = 1.0,
+        score: float | None = 1.0,
         **manifest: Any,
     ) -> Path:
         folder = tmp_path / name
@@ -124,6 +124,19 @@ def test_a_failed_run_gives_way_to_one_that_succeeded(
             name, models[:1] if store == backwards else models[1:2], status="diverged"
         )
         assert add(store, diverged).runs == 1
+
+
+def test_a_failed_score_gives_way_to_a_value_in_one_commit_with_the_runs(
+    make_store: Callable[..., Path], models: list[str]
+) -> None:
+    mine = make_store("mine", models[:1], score=None)
+    theirs = make_store("theirs", models[:2], score=2.0)
+    before = read_manifest(mine).generation
+    added = add(mine, theirs)
+    assert (added.runs, added.scores) == (1, 2)
+    assert added.manifest.generation == before + 1
+    assert Benchmark(mine).scores()["value"].tolist() == [2.0, 2.0]
+    assert add(theirs, make_store("failed", models[:1], score=None)).scores == 0
 
 
 @pytest.mark.parametrize(

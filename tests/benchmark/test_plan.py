@@ -16,8 +16,8 @@ from dipbench.benchmark.plan import (
     make_plan,
     read_plan,
 )
-from dipbench.data import Image, parse_task
-from dipbench.errors import DipbenchError, GenotypeError, StoreError
+from dipbench.data import Image, MaskInpainting, parse_task
+from dipbench.errors import DipbenchError, GenotypeError, StoreError, TaskError
 from dipbench.evaluate.protocol import get_protocol
 from dipbench.genotypes import ISNAS522, sample, stratified
 
@@ -199,3 +199,9 @@ def test_damaged_pictures_are_an_error_or_as_they_were(
             assert read_observation(path, ("camera", task)) == parse_task(task).observe(camera, 3)
     except StoreError:
         pass
+
+
+@pytest.mark.parametrize("task", ["inpainting-mask", MaskInpainting(np.eye(64, dtype=bool))])
+def test_a_mask_of_one_picture_is_no_task_of_a_benchmark(task: Any, camera: Image) -> None:
+    with pytest.raises(TaskError, match="a task that any picture can have"):
+        make_plan("x", ["0"], [camera], [task], [0], QUICK)
