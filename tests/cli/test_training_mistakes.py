@@ -89,7 +89,7 @@ def test_observations_that_are_not_there_are_missed_before_a_folder_is_made(
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        (["--seeds", "9" * 23], "is out of range: choose 0 to 9223372036854775807"),
+        (["--seeds", "9" * 23], "is out of range: choose 0 to 9007199254740992"),
         (["--seeds", "²"], "are no whole numbers"),
         (["--shard", "1/²"], "is no shard"),
         (["--models", "random:²"], "is no random choice"),
