@@ -33,7 +33,7 @@ def run_cost(plan: Plan, key: RunKey, shape: tuple[int, int, int]) -> float:
     kind = parse_task(key.task).kind
     channels, height, width = shape
     inputs = plan.protocol.input_channels_for(channels)
-    macs, pixels = _reference_macs(parse_model(key.model, kind), channels, inputs)
+    macs, pixels = _reference_macs(parse_model(key.model, key.task), channels, inputs)
     return macs * (height * width / pixels) * plan.protocol.iterations_for(kind)
 
 

@@ -128,7 +128,9 @@ class Benchmark:
             QueryError: as `best`, or `k` is less than 1.
         """
         if not is_whole(k) or k < 1:
-            raise QueryError(f"the best {k} models cannot be told: give 1 or more")
+            raise QueryError(
+                f"k is how many of the best models are wanted: give 1 or more, not {k!r}"
+            )
         ranking = self._ranking(image, task, asked(by, seed, limits))
         return [ranking.result(self.models[i], i) for i in ranking.order[:k].tolist()]
 

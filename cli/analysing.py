@@ -22,9 +22,7 @@ def kendall(
     task: options.Task,
     scores: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="Names of scores, or `published`; all without any.", show_default=False
-        ),
+        typer.Argument(help="Names of scores, or `published`; by default all.", show_default=False),
     ] = None,
     store: options.Store = options.SHIPPED,
     by: options.Judged = "best_psnr_smooth",
@@ -65,8 +63,8 @@ def kendall(
 
 def stopping(
     store: options.Store = options.SHIPPED,
-    image: Annotated[str | None, typer.Option("--image", help="One image; all without.")] = None,
-    task: Annotated[str | None, typer.Option("--task", help="One task; all without.")] = None,
+    image: Annotated[str | None, typer.Option("--image", help="One image; by default all.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="One task; by default all.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """How many dB each stopping criterion leaves on the table, replayed on the recorded curves.

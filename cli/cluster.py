@@ -79,7 +79,7 @@ def _check_further(context: typer.Context, out: Path) -> None:
 def audit(
     store: options.NamedStore,
     sample: Annotated[int, typer.Option(min=1, help="Runs to train again.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of the draw of the runs.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed that the runs are drawn by.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
     as_json: options.Json = False,
 ) -> None:

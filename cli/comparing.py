@@ -54,7 +54,7 @@ def compare(
     seconds: Annotated[
         float | None, typer.Option(help="End every training after this time.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of observation and trainings.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the observation and the trainings.")] = 0,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     threads: options.Threads = None,

@@ -32,7 +32,7 @@ def download(
     name: Annotated[str, typer.Argument(help="A dataset: isnas-dip.")] = "isnas-dip",
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the files as published; the cache's without it."),
+        typer.Option(help="Folder for the files as published; by default in the cache."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List files and sizes, and fetch nothing.")

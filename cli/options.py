@@ -61,7 +61,7 @@ Plugin = Annotated[
     typer.Option(help="A Python file that registers scores of your own.", show_default=False),
 ]
 Seed = Annotated[
-    int | None, typer.Option("--seed", help="One seed; the mean over seeds without it.")
+    int | None, typer.Option("--seed", help="One seed; by default the mean over the seeds.")
 ]
 Where = Annotated[
     str | None,
@@ -71,7 +71,7 @@ Where = Annotated[
     ),
 ]
 BudgetIterations = Annotated[
-    int | None, typer.Option(min=1, help="As if every training had ended after so many.")
+    int | None, typer.Option(min=1, help="As if every training had ended after so many iterations.")
 ]
 BudgetSeconds = Annotated[
     float | None, typer.Option(help="As if every training had ended after so many seconds.")
@@ -81,7 +81,7 @@ Stopping = Annotated[
     typer.Option(help=f"Replay a stopping criterion on each run: {', '.join(STOPPING)}."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all without it.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; by default all.")]
 Precision = Annotated[
     str, typer.Option(help="float32, bf16, or auto: bf16 where it is known to change nothing.")
 ]

@@ -182,7 +182,7 @@ def info(store: options.Store = options.SHIPPED, as_json: options.Json = False) 
 
 
 def coverage(store: options.Store = options.SHIPPED, as_json: options.Json = False) -> None:
-    """What was trained, and what is missing, by image and task; statuses that no run has aside.
+    """What was trained and what is missing, by image and task.
 
     Example: `dipbench coverage --store demo-store`
     """

@@ -33,7 +33,7 @@ def search_replay(
     signal: Annotated[
         str | None,
         typer.Option(
-            help="What searchers see: observed_loss (without it), variance, other_images, or "
+            help="What searchers see: observed_loss (default), variance, other_images, or "
             "truth, which is an upper bound."
         ),
     ] = None,
@@ -41,18 +41,16 @@ def search_replay(
     budget: Annotated[
         float | None,
         typer.Option(
-            help="Of each search; without it, what 50 full trainings take, or training a quarter "
-            "of the models where those are fewer."
+            help="Budget of each search; by default what 50 full trainings take, or a quarter "
+            "of the models where that is less."
         ),
     ] = None,
-    unit: Annotated[
-        str | None, typer.Option(help="iterations (without it), macs or seconds.")
-    ] = None,
+    unit: Annotated[str | None, typer.Option(help="iterations (default), macs or seconds.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Searches of each algorithm.")] = 20,
     seed: options.Seed = None,
     score: Annotated[
         str | None,
-        typer.Option(help="What the algorithm score goes by; psd_db_strip_mse without it."),
+        typer.Option(help="What the algorithm score goes by; by default psd_db_strip_mse."),
     ] = None,
     surrogate: Annotated[
         bool,

@@ -31,8 +31,8 @@ def register(app: typer.Typer) -> None:
 
 def correlate(
     store: options.Store = options.SHIPPED,
-    image: Annotated[str | None, typer.Option("--image", help="One image; all without.")] = None,
-    task: Annotated[str | None, typer.Option("--task", help="One task; all without.")] = None,
+    image: Annotated[str | None, typer.Option("--image", help="One image; by default all.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="One task; by default all.")] = None,
     score: Annotated[
         list[str] | None,
         typer.Option("--score", help="One score, or `published`; may be repeated."),

@@ -25,8 +25,8 @@ Task = Annotated[
         help="What was done to it: denoising-25, inpainting, sr-4 and so on.", show_default=False
     ),
 ]
-Bits = Annotated[Literal["8", "16"], typer.Option(help="Of each channel of the output.")]
-Seed = Annotated[int, typer.Option(help="Of network input, weights and input noise.")]
+Bits = Annotated[Literal["8", "16"], typer.Option(help="Bits of each channel of the output.")]
+Seed = Annotated[int, typer.Option(help="Seed of the network's input, weights and input noise.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -30,11 +30,14 @@ def score(
         str, typer.Option(help="table: one channel, as published; search: as a restoration.")
     ] = "table",
     initialisations: Annotated[
-        int, typer.Option(min=1, help="Per model; those that are there are not made again.")
+        int,
+        typer.Option(
+            min=1, help="Initialisations of a model; those that are there are not made again."
+        ),
     ] = 32,
     sample: Annotated[
         int | None,
-        typer.Option(min=1, help="Score so many models, drawn by the seed; all without."),
+        typer.Option(min=1, help="Score so many models, drawn by the seed; by default all."),
     ] = None,
     size: Annotated[
         int | None,
@@ -47,7 +50,9 @@ def score(
     ] = False,
     seed: Annotated[
         int,
-        typer.Option(help="Of what is made; values that are there stay, whatever their seed."),
+        typer.Option(
+            help="Seed of new initialisations; values that are there stay, whatever theirs."
+        ),
     ] = 0,
     plugin: options.Plugin = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",

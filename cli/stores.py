@@ -56,13 +56,13 @@ def compact(
     ],
     out: Annotated[Path, typer.Option(help="The copy's folder, not there yet.")],
     stride: Annotated[
-        int, typer.Option(min=1, help="Of how many iterations the curves keep one.")
+        int, typer.Option(min=1, help="The curves keep one iteration in so many.")
     ] = 4,
     initialisations: Annotated[
         int | None, typer.Option(min=1, help="Keep the scores of so many alone.")
     ] = None,
     licence: Annotated[
-        str | None, typer.Option(help="Of the data, such as CC-BY-4.0.", show_default=False)
+        str | None, typer.Option(help="Licence of the data, such as CC-BY-4.0.", show_default=False)
     ] = None,
     card: Annotated[
         Path | None,

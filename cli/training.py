@@ -78,11 +78,12 @@ def train(
     size: Annotated[int | None, typer.Option(help="Resize images to this side.")] = None,
     iterations: Annotated[int | None, typer.Option(help="Instead of the protocol's.")] = None,
     seeds: Annotated[str, typer.Option(help="Comma list of run seeds.")] = "0",
-    observation_seed: Annotated[int, typer.Option(help="Of the noise and the masks.")] = 0,
+    observation_seed: Annotated[int, typer.Option(help="Seed of the noise and the masks.")] = 0,
     outputs: Annotated[bool, typer.Option("--outputs", help="Keep smoothed outputs.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Runs side by side; a core's worth each without it.")
+        int | None,
+        typer.Option(min=1, help="Runs side by side; by default as many as there are cores for."),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of each run.")] = 1,
     precision: Annotated[
@@ -93,7 +94,9 @@ def train(
     ] = ExecutorName.LOCAL,
     address: Annotated[
         str | None,
-        typer.Option(help="Of the Ray cluster: auto, or host and port; a Ray of its own without."),
+        typer.Option(
+            help="Address of the Ray cluster: auto, or host and port; by default a Ray of its own."
+        ),
     ] = None,
     timeout: Annotated[
         float | None,

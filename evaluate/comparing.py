@@ -12,7 +12,6 @@ from ..genotypes.named import NamedNetwork
 from .baselines import BASELINES, check_baseline
 from .devices import resolve_device, resolve_precision
 from .models import parse_model
-from .published import variant_for
 from .quality import psnr
 from .restoring import check_wishes, judge, restore
 
@@ -146,8 +145,7 @@ def _reporter(
 
 def _check_model(model: str, task: Task, observation: Observation) -> None:
     """See that a model is one, and makes pictures of the observation's size."""
-    variant = variant_for(model, task)
-    found = parse_model(variant, task.kind)
+    found = parse_model(model, str(task))
     if isinstance(found, NamedNetwork):
         channels, *sides = observation.restored_shape
         height, width = (-(-side // found.multiple) * found.multiple for side in sides)

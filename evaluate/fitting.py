@@ -17,7 +17,7 @@ from .devices import cpu_threads, described, resolve_device, torch_type
 from .graphs import WARM_UP, capture, new_stream, own_stream
 from .inputs import draw_input
 from .memory import is_out_of_memory, too_little_memory
-from .models import Model, build_model, side_multiple, task_kind
+from .models import Model, build_model, side_multiple
 from .operators import forward_operator
 from .optimising import MemoryOrderAdam
 from .protocol import DiscrepancyStop, Protocol, get_protocol
@@ -156,7 +156,7 @@ class Training:
         self._checkpoint: tuple[float, dict[str, Tensor]] | None = None
         channels, height, width = observation.restored_shape
         padded, self._area = pad_to_multiple(
-            np.zeros((height, width)), side_multiple(model, task_kind(seed_parts))
+            np.zeros((height, width)), side_multiple(model, str(seed_parts[-1]))
         )
         rows, columns = padded.shape
         built = build_model(model, (channels, rows, columns), protocol, seed_parts)

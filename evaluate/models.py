@@ -25,13 +25,13 @@ class BuiltModel:
     input_shape: tuple[int, int, int]
 
 
-def parse_model(model: Model, task_kind: str) -> Genotype | NamedNetwork:
+def parse_model(model: Model, task: str) -> Genotype | NamedNetwork:
     """The genotype or named network that a user names.
 
     Args:
         model: a genotype in any form, or a name; a family's (`dip`) means its variant for the
             task.
-        task_kind: `denoising`, `inpainting` or `sr`.
+        task: its text form, or its kind alone.
 
     Raises:
         GenotypeError: if it names neither.
@@ -40,11 +40,11 @@ def parse_model(model: Model, task_kind: str) -> Genotype | NamedNetwork:
     'dip-sr-4'
     """
     if isinstance(model, str) and (model in REFERENCE or model in BY_TASK):
-        return reference_for(model, task_kind)
+        return reference_for(model, task)
     return parse_genotype(model)
 
 
-def model_name(model: Model, task_kind: str) -> str:
+def model_name(model: Model, task: str) -> str:
     """The full text form of what a user names; `module` for a module.
 
     Raises:
@@ -55,14 +55,14 @@ def model_name(model: Model, task_kind: str) -> str:
     """
     if isinstance(model, nn.Module):
         return "module"
-    return _text(parse_model(model, task_kind))
+    return _text(parse_model(model, task))
 
 
 def _text(found: Genotype | NamedNetwork) -> str:
     return found.name if isinstance(found, NamedNetwork) else str(found)
 
 
-def side_multiple(model: Model, task_kind: str) -> int:
+def side_multiple(model: Model, task: str) -> int:
     """What both sides of a model's output must be multiples of; images are padded to it.
 
     >>> side_multiple("dip-pixel-shuffle", "inpainting"), side_multiple(0, "inpainting")
@@ -70,7 +70,7 @@ def side_multiple(model: Model, task_kind: str) -> int:
     """
     if isinstance(model, nn.Module):
         return MULTIPLE
-    found = parse_model(model, task_kind)
+    found = parse_model(model, task)
     return found.multiple if isinstance(found, NamedNetwork) else MULTIPLE
 
 
@@ -100,7 +100,7 @@ def build_model(
     input_shape = (protocol.input_channels_for(channels), height, width)
     if isinstance(model, nn.Module):
         return BuiltModel("module", model, input_shape)
-    found = parse_model(model, task_kind(seed_parts))
+    found = parse_model(model, str(seed_parts[-1]))
     if isinstance(found, NamedNetwork):
         input_shape = found.input_shape(image_shape)
         network = found.build(image_shape)
@@ -109,12 +109,3 @@ def build_model(
     name = _text(found)
     initialise(network, *seed_parts, name)
     return BuiltModel(name, network, input_shape)
-
-
-def task_kind(seed_parts: tuple[object, ...]) -> str:
-    """The kind of the task that the last of a run's seed parts names.
-
-    >>> task_kind((0, "camera", "denoising-25"))
-    'denoising'
-    """
-    return str(seed_parts[-1]).split("-")[0]

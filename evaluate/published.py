@@ -1,35 +1,9 @@
-"""Which settings a model was published with, and which variant of a family a task calls for."""
+"""Which settings a model was published with."""
 
-from ..data import Denoising, HoleInpainting, SuperResolution, Task
+from ..data import Task
 from ..genotypes.named import NamedNetwork
-from ..genotypes.reference import reference_for
 from .models import Model, parse_model
 from .protocol import PROTOCOLS, Iterations, Protocol
-
-_BETWEEN_25_AND_50 = 37.5
-
-
-def variant_for(model: Model, task: Task) -> Model:
-    """The variant that `dip` means for a task; any other model as it is.
-
-    The publication trains one network with other settings for sigma 25 and 50, and for x4 and
-    x8; it leaves the skips out for regions and widens them for scattered pixels and text. A mask
-    from a file counts as scattered: name `dip-inpainting-region` where it is not.
-
-    >>> from dipbench.data import parse_task
-    >>> from dipbench.evaluate.published import variant_for
-    >>> variant_for("dip", parse_task("sr-8")), variant_for("deep-decoder", parse_task("sr-8"))
-    ('dip-sr-8', 'deep-decoder')
-    """
-    if model != "dip":
-        return model
-    if isinstance(task, Denoising) and task.sigma > _BETWEEN_25_AND_50:
-        return "dip-denoising-50"
-    if isinstance(task, SuperResolution) and task.zoom == 8:
-        return "dip-sr-8"
-    if isinstance(task, HoleInpainting):
-        return "dip-inpainting-region"
-    return reference_for(model, task.kind).name
 
 
 def published_protocol(model: Model, task: Task) -> Protocol:
@@ -50,7 +24,7 @@ def published_protocol(model: Model, task: Task) -> Protocol:
     base = PROTOCOLS["isnas"].replace(stop=None)
     if callable(model):
         return base
-    found = parse_model(variant_for(model, task), task.kind)
+    found = parse_model(model, str(task))
     if not isinstance(found, NamedNetwork):
         return base
     settings = found.published

@@ -14,7 +14,7 @@ from .fitting import Training, fit
 from .models import Model, model_name
 from .perceptual import lpips
 from .protocol import DiscrepancyStop, Protocol, Rule, VarianceStop, get_protocol
-from .published import published_protocol, variant_for
+from .published import published_protocol
 from .quality import psnr, ssim
 from .results import Fit
 from .stopping import NOISE_UNKNOWN, scaled_patience, variance_warmup
@@ -120,16 +120,15 @@ def restore(
     """
     task = parse_task(task)
     check_wishes(observation, task, keep, truth)
-    chosen = variant_for(model, task)
-    settings = _settings(chosen, task, protocol, iterations, keep, threads)
+    settings = _settings(model, task, protocol, iterations, keep, threads)
     settings = _with_noise(settings, input_noise, input_noise_decay)
     if precision != "auto" or protocol is None:
         resolved = resolve_precision(precision, resolve_device(device))
         settings = settings.replace(precision=resolved)
     clock = _Clock(seconds, progress)
-    name = model_name(chosen, task.kind)
+    name = model_name(model, str(task))
     trained = fit(
-        chosen,
+        model,
         None if truth is None else Image(observation.sha256[:8], truth.array),
         task,
         seed=seed,

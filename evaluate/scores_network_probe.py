@@ -52,7 +52,7 @@ class Probe:
     @property
     def name(self) -> str:
         """The model's text form."""
-        return model_name(self.model, self.task.kind)
+        return model_name(self.model, str(self.task))
 
     @property
     def genotype(self) -> Genotype:
@@ -146,7 +146,7 @@ class Probe:
 
     @cached_property
     def _multiple(self) -> int:
-        return side_multiple(self.model, self.task.kind)
+        return side_multiple(self.model, str(self.task))
 
     @cached_property
     def _area(self) -> tuple[slice, slice]:

@@ -58,6 +58,8 @@ def test_a_module_is_taken_as_it_is() -> None:
 
 def test_a_family_of_named_networks_means_its_variant_for_the_task() -> None:
     assert parse_model("dip", "sr") != parse_model("dip", "denoising")
+    parts = 0, "camera", "inpainting-hole-25"
+    assert build_model("dip", (1, 64, 64), QUICK, parts).name == "dip-inpainting-region"
     assert side_multiple(49, "sr") == side_multiple(nn.Identity(), "sr") == 32
 
 

@@ -10,8 +10,9 @@ from dipbench.errors import DeviceError, DipbenchError, ImageError, ProtocolErro
 from dipbench.evaluate import psnr
 from dipbench.evaluate.devices import resolve_precision
 from dipbench.evaluate.fitting import CHUNK
+from dipbench.evaluate.models import parse_model
 from dipbench.evaluate.protocol import DiscrepancyStop, Protocol, StopRule, VarianceStop
-from dipbench.evaluate.published import published_protocol, variant_for
+from dipbench.evaluate.published import published_protocol
 from dipbench.evaluate.restoring import KEEP, restore
 from dipbench.evaluate.stopping import STOPPING, scaled_patience, variance_stop, variance_warmup
 
@@ -211,7 +212,7 @@ def test_missing_pixels_are_filled_and_odd_sizes_padded():
     ],
 )
 def test_dip_means_the_variant_for_the_task(task, name):
-    assert variant_for("dip", parse_task(task)) == name
+    assert parse_model("dip", task).name == name
     assert published_protocol("dip", parse_task(task)).name == name
 
 
