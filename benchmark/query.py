@@ -17,7 +17,7 @@ from .curves import CurvesReader
 from .names import find_model, find_task, text_of
 from .pictures import stored_noise
 from .question import DEFAULT_BY, By, Limits, Question, asked, is_whole
-from .ranking import Ranking, Result, rank
+from .ranking import Ranking, Result, rank, shared_seeds
 from .runs import Pair, Runs
 from .schema import RUNS_SCHEMA
 from .scorefiles import names_by_way
@@ -245,7 +245,7 @@ class Benchmark:
             image: an image's name.
             task: a task or its text form.
             kind: `psnr`, `psnr_smooth` (dB), `loss`, `psnr_observed` (dB), `variance`, …
-            seed: one seed; None takes all seeds of usable runs.
+            seed: one seed; None takes those that all models share, as in `best`.
 
         Raises:
             QueryError: if there is no such run or kind.
@@ -322,7 +322,7 @@ class Benchmark:
         pair = self._names(image, task)
         runs = self._runs.pair(*pair)
         index = find_model(model, self._runs.model_index)
-        columns = range(len(runs.seeds)) if seed is None else [runs.seed_index(seed)]
+        columns = shared_seeds(runs) if seed is None else [runs.seed_index(seed)]
         usable = self._runs.usable[runs.part]
         rows = [int(row) for row in runs.rows[index, list(columns)] if row >= 0 and usable[row]]
         if not rows:

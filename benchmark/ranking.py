@@ -137,7 +137,7 @@ def rank(
     """
     question.check()
     found = runs.pair(*pair)
-    columns = _shared_seeds(found) if question.seed is None else [found.seed_index(question.seed)]
+    columns = shared_seeds(found) if question.seed is None else [found.seed_index(question.seed)]
     rows = found.rows[:, columns]
     answers = run_values(runs, curves, pair, question, noise, protocol)
     values = np.where(rows >= 0, answers.psnr[rows], np.nan)
@@ -165,7 +165,7 @@ def rank(
     return Ranking(pair, order, place, means, values, iterations, seeds, left_out)
 
 
-def _shared_seeds(pair: PairRuns) -> list[int]:
+def shared_seeds(pair: PairRuns) -> list[int]:
     """Columns of the seeds that every model with any record has a record of."""
     recorded = pair.rows >= 0
     shared = recorded[recorded.any(axis=1)].all(axis=0)

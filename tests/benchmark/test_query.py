@@ -164,6 +164,8 @@ def test_curves(models: list[str], make_run: MakeRun, make_bench: Make) -> None:
     runs = [make_run(models[0], seed=0, psnr=(20.0, 30.0, 40.0))]
     runs += [make_run(models[0], seed=1, psnr=(22.0, 31.0), status="stopped")]
     runs += [make_run(models[0], seed=2, psnr=(1.0,), status="diverged")]
+    runs += [make_run(models[1], seed=seed) for seed in (0, 1, 2)]
+    runs += [make_run(models[0], seed=3, psnr=(90.0,))]  # which the other model lacks
     bench = make_bench(runs)
     one = bench.curve(models[0], "camera", "denoising", "psnr", seed=0)
     assert one.dtype == np.float32
@@ -174,7 +176,7 @@ def test_curves(models: list[str], make_run: MakeRun, make_bench: Make) -> None:
         bench.curve(models[0], "camera", "denoising", "ssim")
     with pytest.raises(QueryError, match="no usable run"):
         bench.curve(models[0], "camera", "denoising", seed=2)
-    with pytest.raises(QueryError, match=r"unknown seed '7'.*There are: 0, 1, 2"):
+    with pytest.raises(QueryError, match=r"unknown seed '7'.*There are: 0, 1, 2, 3"):
         bench.curve(models[0], "camera", "denoising", seed=7)
 
 
@@ -186,6 +188,8 @@ def test_every_form_of_model_and_task(
     for form in (models[0], genotype, genotype.short_name, (genotype.upsample, genotype.skip)):
         assert bench.query(form, "camera", Denoising(25)).model == models[0]
     assert bench.query("dip", "camera", "denoising-25.0").psnr == 9.0
+    with pytest.raises(QueryError, match="; named networks here: dip$"):
+        bench.query("dipp", "camera", "denoising")
 
 
 def test_unknown_names_list_what_there_is(
@@ -206,7 +210,7 @@ def test_unknown_names_list_what_there_is(
         bench.query(models[2], "camera", "denoising")
     with pytest.raises(QueryError, match="no usable run on camera denoising-25"):
         bench.query(models[1], "camera", "denoising")
-    with pytest.raises(QueryError, match="named network of this benchmark"):
+    with pytest.raises(QueryError, match="no-such-model"):
         bench.query("no-such-model", "camera", "denoising")
 
 
