@@ -48,7 +48,8 @@ def fit(
     Args:
         model: a genotype (any form that `Genotype.parse` takes), the name of a named network, or
             a module that maps an input of the image's size to an output of it.
-        image: the ground truth; None where only `observation` is known.
+        image: the ground truth; where the protocol has a `size`, its largest centred square is
+            resized to that. None where only `observation` is known.
         task: what was done to the image, and so how an output is compared with the observation.
         iterations: instead of the protocol's number for this kind of task.
         seed: of the run: network input, weights and input noise.
