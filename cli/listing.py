@@ -17,6 +17,10 @@ from .output import console, print_json, table
 
 Rows = list[dict[str, Any]]
 
+LEFT = ("name", "better", "passes", "size")
+RIGHT = ("formula", "summary", "source", "iterations", "smoothing", "stop_rule")
+SPEAK_FOR_THEMSELVES = ("name", "formula", "summary", "source")
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
@@ -42,21 +46,16 @@ def list_names(
     if as_json:
         print_json(rows)
         return
-    # Name and what is short of it to the left, the rest of it to the right, a line each.
-    shown = [[_lines(row, long=False), _lines(row, long=True)] for row in rows]
-    console.print(table([what, ""], shown))
+    console.print(table([what, ""], [[_beside(row, LEFT), _beside(row, RIGHT)] for row in rows]))
 
 
-def _lines(row: dict[str, Any], long: bool) -> str:
-    lines = [
-        str(value) if name in ("name", "formula", "summary", "source") else f"{name}: {value}"
-        for name, value in row.items()
-        if (name in LONG) == long
-    ]
-    return "\n".join(lines)
-
-
-LONG = ("formula", "summary", "source", "iterations", "smoothing", "stop rule")
+def _beside(row: dict[str, Any], names: tuple[str, ...]) -> str:
+    """Some of a row's values, a line each."""
+    return "\n".join(
+        str(row[name]) if name in SPEAK_FOR_THEMSELVES else f"{name.replace('_', ' ')}: {row[name]}"
+        for name in names
+        if name in row
+    )
 
 
 def _scores() -> Rows:
@@ -86,7 +85,7 @@ def _protocols() -> Rows:
             "size": protocol.size or "the image's own",
             "iterations": _words(asdict(protocol.iterations)),
             "smoothing": ", ".join(map(str, protocol.ema)),
-            "stop rule": _words(asdict(protocol.stop)) if protocol.stop else "none",
+            "stop_rule": _words(asdict(protocol.stop)) if protocol.stop else "none",
         }
         for protocol in PROTOCOLS.values()
     ]
