@@ -188,7 +188,7 @@ def test_every_form_of_model_and_task(
     for form in (models[0], genotype, genotype.short_name, (genotype.upsample, genotype.skip)):
         assert bench.query(form, "camera", Denoising(25)).model == models[0]
     assert bench.query("dip", "camera", "denoising-25.0").psnr == 9.0
-    with pytest.raises(QueryError, match="; named networks here: dip$"):
+    with pytest.raises(QueryError, match=r"; named networks here: dip$"):
         bench.query("dipp", "camera", "denoising")
 
 
