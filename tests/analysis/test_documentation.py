@@ -12,6 +12,7 @@ from dipbench import Benchmark
 from dipbench.analysis import compare_scores, correlate
 from dipbench.analysis.reliability import seed_reliability
 from dipbench.analysis.specificity import all_score_transfers, truth_specificity
+from dipbench.analysis.transfer import variance_over_images
 from dipbench.evaluate import SCORES
 from dipbench.evaluate.scores import PUBLISHED
 
@@ -41,6 +42,18 @@ def pilot() -> Benchmark:
     return dipbench.load("pilot")
 
 
+def test_the_page_on_scores_runs_on_the_pilot(
+    pilot: Benchmark, run_page: Callable[..., dict[str, Any]]
+) -> None:
+    before = dict(SCORES)
+    try:
+        scope = run_page("judging-scores.md", bench=pilot)
+    finally:
+        SCORES.clear()
+        SCORES.update(before)
+    assert scope["own"]["images"].tolist() == scope["means"]["images"].unique().tolist() == [2]
+
+
 @pytest.fixture(scope="module")
 def judged(pilot: Benchmark) -> pd.DataFrame:
     """Every score on both pictures, all taus and their intervals directed."""
@@ -55,8 +68,8 @@ def test_what_it_says_of_the_pilots_scores(judged: pd.DataFrame) -> None:
     camera, astronaut = judged.loc["camera"], judged.loc["astronaut"]
     assert camera["tau"]["psd_db_strip_mse"].round(3) == 0.476
     assert camera["regret"]["psd_70_per_bw"].round(2) == 0.66
-    assert camera["p_max"][["psd_db_strip_mse", "synflow"]].round(3).tolist() == [0.016, 0.283]
-    for table, expected in ((camera, [0.08, -0.20, 0.35]), (astronaut, [0.01, -0.22, 0.24])):
+    assert camera["p_max"][["psd_db_strip_mse", "synflow"]].round(3).tolist() == [0.018, 0.283]
+    for table, expected in ((camera, [0.08, -0.20, 0.35]), (astronaut, [0.0, -0.24, 0.26])):
         short = table.loc["loss_after_100", ["tau", "tau_low", "tau_high"]].astype(float)
         assert short.round(2).tolist() == expected
     shown = [
@@ -65,22 +78,22 @@ def test_what_it_says_of_the_pilots_scores(judged: pd.DataFrame) -> None:
     both = sorted(shown[0] & shown[1])
     assert len(both) == 6
     taus = judged.loc[pd.IndexSlice[:, both], "tau"]
-    assert [taus.min().round(2), taus.max().round(2)] == [0.41, 0.55]
+    assert [taus.min().round(2), taus.max().round(2)] == [0.41, 0.59]
     for table in (camera, astronaut):
         mine = table.loc[list(PUBLISHED)]
         assert (mine.drop(both)["p_max"] > 0.05).all()
         assert mine["tau"].max() < table["tau"]["primitive_attenuation"]
-        assert ((mine["tau_within_low"] < 0) & (mine["tau_within_high"] > 0)).all()
+        assert ((mine["tau_within_low"] < 1e-9) & (mine["tau_within_high"] > 0)).all()
     within = judged.loc[pd.IndexSlice[:, list(PUBLISHED)], :].sort_values("tau_within").iloc[-1]
     shown = within[["tau_within", "tau_within_low", "tau_within_high"]].astype(float).round(2)
-    assert shown.tolist() == [0.27, -0.10, 0.56]
+    assert shown.tolist() == [0.32, 0.0, 0.62]
 
 
 @pytest.mark.parametrize(
     ("baseline", "camera", "astronaut"),
     [
-        ("primitive_attenuation", (-0.16, -0.43, 0.06), (-0.24, -0.48, -0.04)),
-        ("mean_rank_elsewhere", (-0.27, -0.51, -0.05), (-0.24, -0.48, -0.02)),
+        ("primitive_attenuation", (-0.16, -0.43, 0.06), (-0.24, -0.46, -0.07)),
+        ("mean_rank_elsewhere", (-0.28, -0.51, -0.06), (-0.24, -0.47, -0.02)),
     ],
 )
 def test_what_it_says_of_the_pilots_baselines(
@@ -93,15 +106,20 @@ def test_what_it_says_of_the_pilots_baselines(
 
 
 def test_what_it_says_of_the_pilots_pictures(pilot: Benchmark) -> None:
-    seeds = seed_reliability(pilot).set_index("image").loc["camera"]
+    seeds = seed_reliability(pilot).set_index("image")
     names = ["reliability", "reliability_low", "reliability_high", "ceiling"]
-    assert seeds[names].astype(float).round(2).tolist() == [0.77, 0.68, 0.86, 0.87]
+    told = (("camera", [0.77, 0.68, 0.86, 0.87]), ("astronaut", [0.85, 0.72, 0.93, 0.87]))
+    for image, expected in told:
+        assert seeds.loc[image, names].astype(float).round(2).tolist() == expected
+    found = variance_over_images(pilot, "denoising")
+    whose = np.array([found.model, found.model_image, found.seed])
+    assert (whose / whose.sum()).round(2).tolist() == [0.87, 0.04, 0.09]
     [row] = truth_specificity(pilot, "denoising").to_dict("records")
     names = ["own_tau", "other_tau", "advantage", "low", "high"]
-    assert [round(row[name], 2) for name in names] == [0.77, 0.73, 0.05, -0.06, 0.18]
+    assert [round(row[name], 2) for name in names] == [0.81, 0.72, 0.09, 0.0, 0.22]
     pictures = ("camera", "astronaut")
     bests = {image: pilot.best(image, "denoising") for image in pictures}
-    for image, other, lost, average in ((*pictures, 0.21, 0.97), (*pictures[::-1], 0.11, 0.80)):
+    for image, other, lost, average in ((*pictures, 0.21, 0.97), (*pictures[::-1], 0.06, 0.75)):
         answers = pilot.query_many(None, image, "denoising")["psnr"]
         taken = pilot.query(bests[other].model, image, "denoising").psnr
         assert round(bests[image].psnr - taken, 2) == lost
@@ -110,6 +128,6 @@ def test_what_it_says_of_the_pilots_pictures(pilot: Benchmark) -> None:
     assert len(found) == 27
     for one in found.values():
         assert not isinstance(one, str)
-        assert abs(one.advantage) < 0.035
+        assert -0.035 < one.advantage < 0.045
         assert one.interval.low < 1e-9
         assert one.interval.high > -1e-9
