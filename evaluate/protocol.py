@@ -57,7 +57,7 @@ class StopRule:
     start: int = 500
 
     def __post_init__(self) -> None:
-        _require(self.drop_db > 0, "drop_db", self.drop_db, "above 0")
+        _require(0 <= self.drop_db < inf, "drop_db", self.drop_db, "0 or more, finite")
         _require(self.start >= 0, "start", self.start, "0 or more")
 
 

@@ -122,7 +122,7 @@ def test_a_builder_that_died_counts_for_nothing(tmp_path: Path, frozen_plan: Fre
         wait_for(lambda: bool(read_sheets(tmp_path)))
         seen = time.time() - SILENT_SECONDS - 1
         record = {"shard": "1of1", "host": host, "process": process, "since": seen, "seen": seen}
-        (tmp_path / "builders").mkdir()
+        (tmp_path / "builders").mkdir(exist_ok=True)
         (tmp_path / "builders" / "1of1.json").write_text(json.dumps(record))
         report = Watch(tmp_path).look()
     assert is_silent(report.builders[0])
