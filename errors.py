@@ -1,6 +1,6 @@
 """The errors of dipbench: each message says what was wrong, what was expected, what to do."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -82,6 +82,14 @@ def unknown(kind: str, name: object, known: Iterable[object], limit: int = 12) -
     names = [str(item) for item in known]
     near = [one for one in get_close_matches(str(name), names, n=2) if one != str(name)]
     hint = f": did you mean {near[0]!r}?" if near else "."
+    return f"unknown {kind} {str(name)!r}{hint} There are: {listed(names, limit)}"
+
+
+def listed(names: Sequence[str], limit: int = 12) -> str:
+    """The first names, and how many there are where that is more.
+
+    >>> listed(["camera", "coins", "page"], limit=2), listed([])
+    ('camera, coins, … (3 in all)', 'none')
+    """
     more = f", … ({len(names)} in all)" if len(names) > limit else ""
-    listed = ", ".join(names[:limit]) + more if names else "none"
-    return f"unknown {kind} {str(name)!r}{hint} There are: {listed}"
+    return ", ".join(names[:limit]) + more if names else "none"

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..errors import QueryError, unknown
+from ..errors import QueryError, listed, unknown
 
 _COMPARISONS: dict[type[ast.cmpop], Callable[..., Any]] = {
     ast.Lt: operator.lt,
@@ -24,9 +24,6 @@ _ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
-SHOWN = 12
-"""Texts of a column that a message lists."""
-
 _GRAMMAR = "compare columns with numbers or texts, joined by and, or, not: parameters < 4e6"
 
 
@@ -79,12 +76,8 @@ def known_texts(table: pa.Table, condition: str) -> str:
         for side in (node.left, *node.comparators)
         if isinstance(side, ast.Name) and pa.types.is_string(table.schema.field(side.id).type)
     }
-    listed = ""
-    for name in sorted(compared):
-        texts = sorted(map(str, pc.unique(table[name]).drop_null().to_pylist()))
-        more = f", … ({len(texts)} in all)" if len(texts) > SHOWN else ""
-        listed += f"; {name} is one of {', '.join(texts[:SHOWN])}{more}"
-    return listed
+    texts = {name: sorted(pc.unique(table[name]).drop_null().to_pylist()) for name in compared}
+    return "".join(f"; {name} is one of {listed(texts[name])}" for name in sorted(texts))
 
 
 def _evaluate(table: pa.Table, expression: pc.Expression) -> pa.ChunkedArray:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from ..data import PACKAGED, Image, Observation, load_image, parse_task
 from ..errors import StoreError
 from ..evaluate.registry import get_score
-from ..evaluate.scoring import How, initialisations_of, score_models
+from ..evaluate.scoring import How, check_way, initialisations_of, score_models
 from ..seeds import generator
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .parts import list_parts, remove_parts, set_aside
@@ -82,8 +82,9 @@ def score_store(
     Raises:
         StoreError: if there is no benchmark, it lacks pictures, another process scores it, the
             disk is full, or another size is asked for of a picture that is no packaged one.
-        ScoreError: if a score is unknown.
+        ScoreError: if a score or a way is unknown.
     """
+    check_way(how)
     names = [get_score(name).name for name in names]
     bench = Benchmark(folder)
     pictures = file_of(folder, bench.manifest, "images")

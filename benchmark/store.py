@@ -35,6 +35,8 @@ GENERATION_FILES = (
     "outputs-[0-9]*.h5",
 )
 LEFTOVER_SECONDS = 3600
+"""How old what a dead writer left must be to be removed."""
+
 LEFTOVERS = (".*.tmp", "*/.*.tmp", ".probe-*", "*/.probe-*", ".beacon-*")
 
 

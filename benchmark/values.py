@@ -121,7 +121,7 @@ def _replayed(
         return _recorded_stops(runs, part, question, ends, left_out)
     rows = runs.column("row", part).astype(int)
     if question.stopping is not None:
-        known = noise(pair) if STOPPING[question.stopping].of_noise else None
+        known = noise(pair) if "noise" in STOPPING[question.stopping].needs else None
         kind = parse_task(pair[1]).kind
         planned = [
             int(min(protocol.planned_length(kind, status, length), end))

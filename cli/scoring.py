@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ScoreError, unknown
 from ..evaluate.plugins import load_plugin
 from . import options
 from .output import notes, print_json, progress_bar
@@ -66,32 +65,26 @@ def score(
     scored = run_scoring(
         folder,
         [*options.read_scores(word.strip() for word in names.split(",")), *added],
-        how,
-        initialisations,
-        seed,
-        device,
-        sample,
-        size,
-        retry_failed,
+        how=how,
+        initialisations=initialisations,
+        seed=seed,
+        device=device,
+        sample=sample,
+        size=size,
+        retry_failed=retry_failed,
     )
     if as_json:
         print_json({"store": str(folder), "values": scored.values, "missing": scored.missing})
 
 
-def run_scoring(
-    folder: Path,
-    names: Sequence[str],
-    how: str = "table",
-    initialisations: int = 32,
-    seed: int = 0,
-    device: str = "auto",
-    sample: int | None = None,
-    size: int | None = None,
-    retry_failed: bool = False,
-) -> "Scored":
-    """Score with a progress bar, say at the end what is there, and return it."""
-    if how not in ("table", "search"):
-        raise ScoreError(unknown("way to make outputs", how, ["table", "search"]))
+def run_scoring(folder: Path, names: Sequence[str], **wishes: Any) -> "Scored":
+    """Score with a progress bar, say at the end what is there, and return it.
+
+    Args:
+        folder: of the benchmark.
+        names: of the scores.
+        wishes: what else `score_store` takes.
+    """
     from ..benchmark.scoring import score_store
 
     with progress_bar() as bar:
@@ -99,15 +92,9 @@ def run_scoring(
         scored = score_store(
             folder,
             names,
-            "search" if how == "search" else "table",
-            initialisations,
-            seed,
-            device,
-            sample,
-            size,
-            retry_failed,
             on_start=lambda count: bar.update(task, total=count),
             on_model=lambda: bar.advance(task),
+            **wishes,
         )
     missing = f", {scored.missing} of them missing" if scored.missing else ""
     notes.print(f"{folder}: {scored.values} values of scores{missing}")

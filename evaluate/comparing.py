@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..data import Image, Observation, Task, parse_task
+from ..data.resampling import pad_to_multiple
 from ..errors import GenotypeError
 from ..genotypes.named import NamedNetwork
 from .baselines import BASELINES, check_baseline
@@ -148,7 +149,7 @@ def _check_model(model: str, task: Task, observation: Observation) -> None:
     found = parse_model(model, str(task))
     if isinstance(found, NamedNetwork):
         channels, *sides = observation.restored_shape
-        height, width = (-(-side // found.multiple) * found.multiple for side in sides)
+        height, width = pad_to_multiple(np.zeros(sides), found.multiple)[0].shape
         found.input_shape((channels, height, width))
 
 

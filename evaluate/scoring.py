@@ -105,8 +105,7 @@ def score_models(
     >>> first["score"], first["initialisation"], first["how"], first["value"] > 0
     ('psd_99_per_bw', 0, 'search', True)
     """
-    if how not in get_args(How):
-        raise ScoreError(unknown("way to make outputs", how, get_args(How)))
+    check_way(how)
     chosen = list(dict.fromkeys(get_score(name) for name in names))
     protocol = get_protocol(protocol)
     task = parse_task(task)
@@ -120,6 +119,18 @@ def score_models(
         probe=(truth.name, task, protocol, seed, resolve_device(device)),
     )
     return (record for model in models for record in maker.records(model))
+
+
+def check_way(how: str) -> None:
+    """See that a way of making outputs is one.
+
+    Raises:
+        ScoreError: if it is none.
+
+    >>> check_way("table")
+    """
+    if how not in get_args(How):
+        raise ScoreError(unknown("way to make outputs", how, get_args(How)))
 
 
 class _Maker:

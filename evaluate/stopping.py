@@ -253,19 +253,16 @@ class Criterion:
 
     Attributes:
         curve: the kind of curve, such as `variance`.
-        rule: from that curve, (iterations,), and by name what it is of, to an iteration or None.
+        rule: from that curve, (iterations,), and by name what it needs, to an iteration or None.
         summary: what it does, in a few words.
-        of_noise: whether it needs the mean squared `noise` of the observation.
-        of_plan: whether it needs to know how long the training was `planned` to be.
-        of_alpha: whether it needs the weight `alpha` of a new output in the moving variance.
+        needs: of `noise` (the mean squared noise of the observation), `planned` (how long the
+            training was planned to be) and `alpha` (of the moving variance) what the rule takes.
     """
 
     curve: str
     rule: Callable[..., int | None]
     summary: str
-    of_noise: bool = False
-    of_plan: bool = False
-    of_alpha: bool = False
+    needs: tuple[str, ...] = ()
 
     def __call__(
         self,
@@ -292,45 +289,48 @@ class Criterion:
                 f"this criterion reads the curve {self.curve!r}; recorded are {', '.join(curves)}"
             )
         curve = np.asarray(curves[self.curve])
-        if self.of_noise and noise is None:
+        if "noise" in self.needs and noise is None:
             raise ProtocolError(NOISE_UNKNOWN)
         known = {
-            "noise": (self.of_noise, noise),
-            "planned": (self.of_plan, len(curve) if planned is None else planned),
-            "alpha": (self.of_alpha, alpha),
+            "noise": noise,
+            "planned": len(curve) if planned is None else planned,
+            "alpha": alpha,
         }
-        return self.rule(curve, **{name: value for name, (asked, value) in known.items() if asked})
+        return self.rule(curve, **{name: known[name] for name in self.needs})
 
 
 STOPPING: dict[str, Criterion] = {
     "oracle": Criterion("psnr_smooth", oracle_stop, "highest smoothed PSNR; needs the truth"),
-    "variance": Criterion("variance", variance_stop, "Wang et al., patience 1000", of_alpha=True),
+    "variance": Criterion(
+        "variance", variance_stop, "Wang et al., patience 1000", needs=("alpha",)
+    ),
     "variance_scaled": Criterion(
         "variance",
         scaled_variance_stop,
         "Wang et al., patience a fifth of the iterations",
-        of_plan=True,
-        of_alpha=True,
+        needs=("planned", "alpha"),
     ),
     "discrepancy": Criterion(
         "psnr_observed",
         discrepancy_stop,
         "as near to the observation as its noise is; denoising with a known sigma",
-        of_noise=True,
+        needs=("noise",),
     ),
     "loss_scaled": Criterion(
         "loss",
         lambda loss, planned: patience_stop(loss, scaled_patience(planned)),
         "lowest loss that lasts a fifth of the iterations",
-        of_plan=True,
+        needs=("planned",),
     ),
     "fixed_1200": Criterion(
         "loss",
         lambda loss, planned: fixed_stop(planned, 1200),
         "iteration 1200, as in the ISNAS search",
-        of_plan=True,
+        needs=("planned",),
     ),
-    "last": Criterion("loss", lambda loss, planned: planned - 1, "no early stop", of_plan=True),
+    "last": Criterion(
+        "loss", lambda loss, planned: planned - 1, "no early stop", needs=("planned",)
+    ),
 }
 """Every criterion by name. All but `oracle` do without a ground truth."""
 
