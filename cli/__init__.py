@@ -1,5 +1,6 @@
 """The command line: thin commands over the package, one line for every mistake."""
 
+import os
 import sys
 import warnings
 from importlib import metadata
@@ -24,6 +25,7 @@ from . import (
     training,
     watching,
 )
+from .misuse import explained, is_misuse
 from .output import notes
 
 app = typer.Typer(
@@ -87,35 +89,44 @@ def main() -> None:
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _note
-                app()
+                status = _run(sys.argv[1:])
         finally:
             sys.stdout.flush()  # here, where a full disk is still one line
-    except SystemExit as ended:
-        _explain(ended.__context__)
-        raise
+    except BrokenPipeError:
+        # Who reads has heard enough; at its exit Python would flush into the pipe once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
     except DipbenchError as error:
-        _refuse(error)
+        _refuse(str(error))
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
-        _refuse(DipbenchError(f"{where}{one_line(error.strerror or error)}"))
+        _refuse(f"{where}{one_line(error.strerror or error)}")
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
             raise
-        _refuse(MissingExtraError(EXTRAS[error.name], "this command"))
+        _refuse(str(MissingExtraError(EXTRAS[error.name], "this command")))
+    sys.exit(status)
 
 
-def _explain(cause: BaseException | None) -> None:
-    """Say what typer does not: that an interrupt loses nothing, and where a store's name goes."""
-    if isinstance(getattr(cause, "__cause__", None), KeyboardInterrupt):
+def _run(arguments: list[str]) -> int:
+    """Run a command; return its exit status."""
+    command = typer.main.get_command(app)
+    try:
+        # Not `app()`, which puts its own errors on several lines.
+        with command.make_context("dipbench", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as ended:
+        return ended.exit_code
+    except KeyboardInterrupt:
         notes.print("dipbench: interrupted; what is finished is kept")
-    command = getattr(getattr(cause, "ctx", None), "command", None)
-    if command is None:
-        return
-    named = {option for parameter in command.params for option in parameter.opts}
-    if "unexpected extra argument" in getattr(cause, "message", "") and "--store" in named:
-        notes.print(f"a benchmark is named by --store, as in: dipbench {command.name} --store NAME")
-    if getattr(cause, "option_name", None) == "--store" and named & {"store", "folder"}:
-        notes.print(f"the benchmark stands without --store, as in: dipbench {command.name} NAME")
+        return 130
+    except Exception as error:
+        if not is_misuse(error):
+            raise
+        if arguments:  # without any there is the help instead
+            _refuse(explained(error))
+        return 2
+    return 0
 
 
 def _note(
@@ -135,6 +146,6 @@ def _note(
         print(text, end="", file=file or sys.stderr)
 
 
-def _refuse(error: DipbenchError) -> NoReturn:
-    print(f"dipbench: {error}", file=sys.stderr)
+def _refuse(why: str) -> NoReturn:
+    print(f"dipbench: {why}", file=sys.stderr)
     sys.exit(2)

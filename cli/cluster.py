@@ -7,8 +7,9 @@ import typer
 
 from ..benchmark.executors.slurm import Allocation, sbatch_script
 from ..benchmark.loading import find
-from ..errors import DipbenchError, one_line
+from ..errors import DipbenchError
 from . import options
+from .misuse import explained, is_misuse
 from .output import notes, print_json, say
 
 OWN = ("shard", "executor", "address", "device")
@@ -60,12 +61,9 @@ def _check_further(context: typer.Context, out: Path) -> None:
             "train", ["--out", str(out), *context.args], parent=context.find_root()
         )
     except Exception as error:
-        if not hasattr(error, "format_message"):  # typer brings its own click, or uses the other
+        if not is_misuse(error):
             raise
-        said = one_line(error.format_message()).rstrip(".")
-        raise DipbenchError(
-            f"{said}: give options of slurm-script, or of `dipbench train`"
-        ) from error
+        raise DipbenchError(explained(error)) from error
     given = {name: train.get_parameter_source(name) for name in OWN}
     refused = [f"--{name}" for name, source in given.items() if source.name == "COMMANDLINE"]
     refused += ["--out"] if train.params["out"] != out else []

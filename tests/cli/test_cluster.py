@@ -55,9 +55,9 @@ def test_a_script_for_slurm_passes_arguments_on(dipbench: Call, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("further", "said"),
     [
-        (["--gpu", 4], "No such option: --gpu"),
-        (["--imagess", "camera"], "No such option: --imagess"),
-        (["--workers", "x"], "Invalid value for '--workers'"),
+        (["--gpu", 4], "no such option: --gpu"),
+        (["--imagess", "camera"], "no such option: --imagess"),
+        (["--workers", "x"], "invalid value for '--workers'"),
         (["--images"], "requires an argument"),
         (["camera"], "unexpected extra argument"),
         (["--device", "cuda"], "--device is given by the script itself"),

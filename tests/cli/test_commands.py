@@ -37,6 +37,40 @@ def test_help_loads_neither_torch_nor_matplotlib():
     assert done.stdout.endswith("[]\n")
 
 
+@pytest.mark.parametrize(
+    ("mistake", "says"),
+    [
+        (["bst"], "no such command 'bst'. Did you mean 'best'? See dipbench --help."),
+        (["best", "camera"], "missing argument 'task'. See dipbench best --help."),
+        (["best", "camera", "denoising", "--sed", 0], "(Possible options: --seed, --store). See"),
+        (["best", "camera", "denoising", "--seed", "x"], "invalid value for '--seed': "),
+        (["best", "camera", "denoising", "--seed"], "option '--seed' requires an argument."),
+        (["top", "camera", "denoising", "-k", 0], "invalid value for '-k': "),
+        (["best", "camera", "denoising", "demo"], "A benchmark is named by --store: dipbench best "),
+        (["report", "--store", "x"], "The benchmark stands without --store: dipbench report NAME."),
+    ],
+)
+def test_a_mistaken_command_line_is_one_line(dipbench, mistake, says):
+    answer = dipbench(*mistake)
+    assert (answer.status, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert answer.err.startswith("dipbench: ")
+    assert says in answer.err
+
+
+def test_without_arguments_there_is_the_help(dipbench):
+    answer = dipbench()
+    assert (answer.status, answer.err) == (2, "")
+    assert "Ask a benchmark" in answer.out
+
+
+def test_a_reader_who_has_heard_enough_is_no_error():
+    command = f"{sys.executable} -m dipbench curve 70 camera denoising | head -n 1"
+    script = f"set -o pipefail; {command}; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[0] == "iteration,psnr_smooth"
+
+
 def test_from_nothing_to_an_answer(dipbench, tmp_path):
     folder = tmp_path / "a-store"
     plan = ["--images", "camera", "--tasks", "denoising", "--models", "0,9,21", "--seeds", "0"]

@@ -65,11 +65,6 @@ def test_a_benchmark_of_the_package_is_not_changed_by_its_name(
     refused(dipbench(command, "pilot"), "give a copy of its folder, /")
 
 
-def test_a_store_in_the_wrong_place_is_explained(dipbench: Call) -> None:
-    assert "named by --store, as in: dipbench stopping --store" in dipbench("stopping", "x").err
-    assert "without --store, as in: dipbench report" in dipbench("report", "--store", "x").err
-
-
 def test_a_compact_benchmark_takes_no_runs(dipbench: Call, store: Path, tmp_path: Path) -> None:
     assert dipbench("compact", store, "--out", tmp_path / "small").status == 0
     refused(dipbench("train", *PLAN, "--out", tmp_path / "small"), "is a compact benchmark")
