@@ -46,7 +46,7 @@ def test_help_loads_neither_torch_nor_matplotlib():
         (["best", "camera", "denoising", "--seed", "x"], "invalid value for '--seed': "),
         (["best", "camera", "denoising", "--seed"], "option '--seed' requires an argument."),
         (["top", "camera", "denoising", "-k", 0], "invalid value for '-k': "),
-        (["best", "camera", "denoising", "demo"], "A benchmark is named by --store: dipbench best "),
+        (["best", "camera", "denoising", "demo"], "A benchmark is named by --store: dipbench best"),
         (["report", "--store", "x"], "The benchmark stands without --store: dipbench report NAME."),
     ],
 )
