@@ -74,7 +74,6 @@ def face(
 EXTRAS = {
     "torch": "train",
     "skimage": "train",
-    "PIL": "train",
     "zenodo_get": "download",
     "ray": "cluster",
 }

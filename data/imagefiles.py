@@ -2,7 +2,7 @@
 
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,7 @@ def read_file(path: Path) -> np.ndarray:
 
     Raises:
         ImageError: The file is no PNG, JPEG or TIFF, is damaged, or holds several pages.
-        MissingExtraError: Pillow or tifffile (which comes with scikit-image) is not installed.
+        MissingExtraError: it is a TIFF, and tifffile is not installed.
 
     >>> import tempfile, numpy as np
     >>> from dipbench.data.imagefiles import read_file, save_image
@@ -37,12 +37,9 @@ def read_file(path: Path) -> np.ndarray:
     >>> array.shape, str(array.dtype), int(array.max())
     ((64, 70), 'uint16', 65535)
     """
-    try:
-        import PIL.Image
-        import tifffile
-        from PIL.TiffImagePlugin import TiffImageFile
-    except ImportError as error:
-        raise MissingExtraError("train", "reading image files") from error
+    import PIL.Image
+    from PIL.TiffImagePlugin import TiffImageFile
+
     try:
         with PIL.Image.open(path, formats=("PNG", "JPEG", "TIFF")) as picture:
             orientation = picture.getexif().get(_ORIENTATION, 1)
@@ -52,7 +49,7 @@ def read_file(path: Path) -> np.ndarray:
             if is_png16_colour(path):
                 array = read_png16(path)
             elif isinstance(picture, TiffImageFile) and _has_16_bits(picture):
-                array = _interleaved(tifffile.imread(path))
+                array = _interleaved(_tifffile().imread(path))
             else:
                 array = _decode(picture)
     except DipbenchError:
@@ -75,6 +72,7 @@ def save_image(path: Path | str, array: np.ndarray, bits: int = 8) -> None:
 
     Raises:
         ImageError: Another suffix, depth or shape, values that are NaN, or an unwritable path.
+        MissingExtraError: it is to be a TIFF, and tifffile is not installed.
 
     >>> import tempfile, numpy as np
     >>> from dipbench.data import load_image, save_image
@@ -87,15 +85,13 @@ def save_image(path: Path | str, array: np.ndarray, bits: int = 8) -> None:
     suffix = path.suffix.lower()
     if suffix not in (".png", ".tif", ".tiff"):
         raise ImageError(f"cannot write {path}: the name must end in .png, .tif or .tiff")
+    import PIL.Image
+
     levels = _levels(array, bits)
-    try:
-        import PIL.Image
-        import tifffile
-    except ImportError as error:
-        raise MissingExtraError("train", "writing image files") from error
+    write_tiff = _tifffile().imwrite if suffix != ".png" else None
     with published(path, ImageError) as temporary:
-        if suffix != ".png":
-            tifffile.imwrite(
+        if write_tiff is not None:
+            write_tiff(
                 temporary,
                 levels,
                 photometric="rgb" if levels.ndim == 3 else "minisblack",
@@ -124,6 +120,14 @@ def _levels(array: np.ndarray, bits: int) -> np.ndarray:
     return np.ascontiguousarray(levels[0] if len(levels) == 1 else np.moveaxis(levels, 0, 2))
 
 
+def _tifffile() -> Any:
+    try:
+        import tifffile
+    except ImportError as error:
+        raise MissingExtraError("train", "reading and writing TIFF files") from error
+    return tifffile
+
+
 def _has_16_bits(picture: "TiffImageFile") -> bool:
     bits = picture.tag_v2.get(_BITS_PER_SAMPLE, 1)
     return set(bits if isinstance(bits, tuple) else (bits,)) == {16}
@@ -136,8 +140,8 @@ def _float_tiff(path: Path, unknown: Exception) -> tuple[np.ndarray, int]:
         ImageError: It is none, is damaged or too large, or holds several pages.
     """
     import PIL.Image
-    import tifffile
 
+    tifffile = _tifffile()
     limit = 2 * (PIL.Image.MAX_IMAGE_PIXELS or inf)  # where Pillow refuses what it reads itself
     try:
         with tifffile.TiffFile(path) as file:

@@ -110,7 +110,7 @@ def load_image(
 
     Raises:
         ImageError: The source is unknown, unreadable, under 64 pixels, NaN or outside [0, 1].
-        MissingExtraError: scikit-image or Pillow is not installed.
+        MissingExtraError: it is a packaged image or a TIFF, and scikit-image is not installed.
 
     >>> from dipbench.data import load_image
     >>> load_image("camera", size=64).shape

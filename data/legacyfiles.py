@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import MissingExtraError
 from .layouts import channels_first
 from .refusal import RefusedError
 from .unpickling import read_pickle
@@ -110,12 +109,9 @@ def read_picture(data: bytes) -> np.ndarray:
 
     Raises:
         RefusedError: It is no PNG, or has more than `MAX_PIXELS`.
-        MissingExtraError: Pillow is not installed.
     """
-    try:
-        import PIL.Image
-    except ImportError as error:
-        raise MissingExtraError("download", "reading the published pictures") from error
+    import PIL.Image
+
     try:
         with PIL.Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
             if math.prod(picture.size) > MAX_PIXELS:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import MissingExtraError
 from .layouts import channels_first, in_colour
 from .sources import read_source
 
@@ -43,19 +42,14 @@ def text_mask(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     Drawn in the bitmap font that comes with Pillow (11 pixels high), enlarged by a whole factor
     so that an image holds eight lines or more, or under 128 pixels as many as fit.
 
-    Raises:
-        MissingExtraError: Pillow is not installed.
-
     >>> import numpy as np
     >>> from dipbench.data.masks import text_mask
     >>> mask = text_mask(64, 96, np.random.default_rng(0))
     >>> mask.shape, bool(mask.any() and not mask.all())
     ((64, 96), True)
     """
-    try:
-        from PIL import Image, ImageDraw, ImageFont
-    except ImportError as error:
-        raise MissingExtraError("train", "drawing a text mask") from error
+    from PIL import Image, ImageDraw, ImageFont
+
     factor = max(1, min(height, width) // 128)
     rows, columns = -(-height // factor), -(-width // factor)
     page = Image.new("1", (columns, rows))

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..errors import MissingExtraError, TaskError
+from ..errors import TaskError
 
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 Crop = tuple[slice, slice]
@@ -90,18 +90,13 @@ def lanczos_resize(array: FloatArray, height: int, width: int) -> FloatArray:
 
     The filter rings: values of an image in [0, 1] may leave that range by a few percent.
 
-    Raises:
-        MissingExtraError: Pillow is not installed.
-
     >>> import numpy as np
     >>> from dipbench.data.resampling import lanczos_resize
     >>> lanczos_resize(np.full((1, 96, 96), 0.5), 64, 32).shape
     (1, 64, 32)
     """
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingExtraError("train", "resizing images") from error
+    from PIL import Image
+
     return np.stack(
         [
             np.asarray(

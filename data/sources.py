@@ -26,7 +26,7 @@ def read_source(source: str | Path | np.ndarray) -> tuple[np.ndarray, str | None
 
     Raises:
         ImageError: The text names nothing, or the file cannot be read.
-        MissingExtraError: scikit-image or Pillow is not installed.
+        MissingExtraError: it is a packaged image or a TIFF, and scikit-image is not installed.
 
     >>> from dipbench.data.sources import read_source
     >>> array, name = read_source("chelsea")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..data import Observation
-from ..errors import ImageError, MissingExtraError
+from ..errors import ImageError
 from ..files import published
 
 if TYPE_CHECKING:
@@ -54,10 +54,8 @@ class Frames:
         Raises:
             ImageError: the path cannot be written.
         """
-        try:
-            import PIL.Image
-        except ImportError as error:
-            raise MissingExtraError("train", "writing a GIF") from error
+        import PIL.Image
+
         pictures = [*self.pictures, _levels(last)]
         images = [PIL.Image.fromarray(levels) for levels in pictures]
         each = int(np.clip(TRAINING_MS / len(images), *FRAME_MS))

@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 
-from ..errors import MissingExtraError
 from .quality import psnr, ssim
 
 
@@ -44,10 +43,8 @@ def standard_codecs(image: np.ndarray, size: int) -> list[Coded]:
     >>> [coded.codec for coded in standard_codecs(load_image("camera", size=64).array, 2000)]
     ['JPEG', 'WebP']
     """
-    try:
-        from PIL import features
-    except ImportError as error:
-        raise MissingExtraError("train", "coding JPEG and WebP") from error
+    from PIL import features
+
     codecs = ["JPEG", "WebP"] if features.check("webp") else ["JPEG"]
     return [_fitted(codec, image, size) for codec in codecs]
 

@@ -56,7 +56,7 @@ HEAVY_PLACES = {
 
 # What `import dipbench` must not load, and what a core install does not have.
 LAZY = ("torch", "matplotlib", "pandas", "skimage", "ray")
-EXTRAS = ("torch", "skimage", "PIL", "zenodo_get", "ray")
+EXTRAS = ("torch", "skimage", "zenodo_get", "ray")
 
 
 def package_folders() -> list[Path]:

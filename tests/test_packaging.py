@@ -64,7 +64,7 @@ def test_every_requirement_is_pinned_in_the_constraints() -> None:
 
 def test_the_core_needs_no_torch() -> None:
     core = set(map(requirement_name, lines("options", "install_requires")))
-    assert core.isdisjoint({"torch", "scikit-image", "pillow", "ray", "zenodo-get"})
+    assert core.isdisjoint({"torch", "scikit-image", "ray", "zenodo-get"})
 
 
 def copy_of_checkout(to: Path) -> Path:
