@@ -1,7 +1,8 @@
 """From a benchmark's frames to arrays: the only place of `analysis` that reads their columns."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,26 @@ def read_cell(
     for cell in read_cells(bench, image, task, by, scored=scored):
         return cell
     raise QueryError(f"nothing is known of {image} under {task}: no run, no score; train it first")
+
+
+def fulfilling(bench: Any, cell: Cell, where: Any) -> Cell:
+    """The models of a cell all of whose runs fulfil a condition, as in `bench.best(where=…)`.
+
+    Raises:
+        QueryError: The condition cannot be read, or no model fulfils it.
+    """
+    if where is None:
+        return cell
+    found = bench.query_many(list(cell.models), cell.image, cell.task, where=where)
+    kept = found["n"].to_numpy() > 0
+    return replace(
+        cell,
+        models=tuple(compress(cell.models, kept)),
+        groups=cell.groups[kept],
+        primitives=cell.primitives[kept],
+        psnr=cell.psnr[kept],
+        scores={name: values[kept] for name, values in cell.scores.items()},
+    )
 
 
 def shared_weights(cells: Sequence[Cell], resamples: int, seed: int) -> list[Floats]:

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from ..errors import QueryError
 from . import association, resampling, resampling_top, selection
-from ._cells import FEW_CODES, Cell, has_enough_codes, score_names, shared_weights, weights_of
+from ._cells import (
+    FEW_CODES,
+    Cell,
+    fulfilling,
+    has_enough_codes,
+    score_names,
+    shared_weights,
+    weights_of,
+)
 from ._columns import describe
 from ._directions import declared_sign, directed, direction
 from .baselines import judged_cell, judged_cells
@@ -67,7 +75,12 @@ class KendallResult:
 
 
 def kendall(
-    bench: Any, image: str, task: object, score: str, by: str | int = "best_psnr_smooth"
+    bench: Any,
+    image: str,
+    task: object,
+    score: str,
+    by: str | int = "best_psnr_smooth",
+    where: Any = None,
 ) -> KendallResult:
     """Kendall's tau-b between a score and PSNR over the models of one (image, task).
 
@@ -78,11 +91,12 @@ def kendall(
         score: A score that the benchmark holds, or `mean_rank_elsewhere`, the model's mean rank
             on the other images of the task, see `dipbench.analysis.baselines`.
         by: The summary of a run, or an iteration of the smoothed curve.
+        where: Only models all of whose runs fulfil this, as in `bench.best`.
 
     Raises:
         QueryError: An unknown name, fewer than 5 models, or a score that is constant.
     """
-    [found] = kendalls(bench, image, task, [score], by).values()
+    [found] = kendalls(bench, image, task, [score], by, where).values()
     if isinstance(found, str):
         raise QueryError(found)
     return found
@@ -94,6 +108,7 @@ def kendalls(
     task: object,
     scores: Sequence[str] | None = None,
     by: str | int = "best_psnr_smooth",
+    where: Any = None,
 ) -> dict[str, KendallResult | str]:
     """`kendall` of several scores, all that are known where None, or why a score has none.
 
@@ -102,7 +117,7 @@ def kendalls(
     Raises:
         QueryError: An unknown name, or nothing was trained or scored there.
     """
-    cell = judged_cell(bench, image, task, scores, by)
+    cell = fulfilling(bench, judged_cell(bench, image, task, scores, by), where)
     return {name: _kendall(cell, name) for name in score_names([cell], scores)}
 
 
@@ -122,6 +137,7 @@ def correlate(
     scores: Sequence[str] | None = None,
     by: str | int = "best_psnr_smooth",
     *,
+    where: Any = None,
     k: int = 15,
     resamples: int = 1000,
     level: float = 0.95,
@@ -136,6 +152,7 @@ def correlate(
         scores: Names; all that the benchmark holds where None, and `mean_rank_elsewhere` where
             there is another image to rank the models on.
         by: The summary of a run, or an iteration of the smoothed curve.
+        where: Only models all of whose runs fulfil this, as in `bench.best`: "kernel == 3".
         k: How many picks of the score are trained (precision, best PSNR, regret).
         resamples: Bootstrap resamples.
         level: Of the intervals.
@@ -152,7 +169,9 @@ def correlate(
     if k < 1:
         raise QueryError(f"{k} picks of a score are none: give 1 or more")
     rows: list[dict[str, Any]] = []
-    cells = judged_cells(bench, image, task, scores, by)
+    cells = [
+        fulfilling(bench, cell, where) for cell in judged_cells(bench, image, task, scores, by)
+    ]
     asked = score_names(cells, scores)
     for cell in cells:
         [weights] = shared_weights([cell], resamples, seed)

@@ -26,6 +26,7 @@ def kendall(
     ] = None,
     store: options.Store = options.SHIPPED,
     by: options.Judged = "best_psnr_smooth",
+    where: options.Where = None,
     plugin: options.Plugin = None,
     as_json: options.Json = False,
 ) -> None:
@@ -43,7 +44,7 @@ def kendall(
     if plugin is not None:
         load_plugin(plugin)
     names = options.read_scores(scores) if scores else None
-    found = kendalls(load(store), image, task, names, options.read_by(by))
+    found = kendalls(load(store), image, task, names, options.read_by(by), where)
     judged = {name: one for name, one in found.items() if not isinstance(one, str)}
     refused = [one for one in found.values() if isinstance(one, str)]
     if not judged:
@@ -55,8 +56,10 @@ def kendall(
             (name, f"{r.tau:+.3f}", _signed(r.tau_directed), f"{r.p_value:.2g}", r.n, r.missing)
             for name, r in judged.items()
         ]
+        how = options.asked_words(by, {"where": where})
+        title = f"Kendall's tau on {image}, {task}, by {how}"
         columns = ["score", ">tau", ">directed", ">p", ">n", ">missing"]
-        console.print(table(columns, rows, f"Kendall's tau on {image}, {task}, by {by}"))
+        console.print(table(columns, rows, title))
     for reason in refused:
         notes.print(reason)
 

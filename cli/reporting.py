@@ -38,6 +38,7 @@ def correlate(
         typer.Option("--score", help="One score, or `published`; may be repeated."),
     ] = None,
     by: options.Judged = "best_psnr_smooth",
+    where: options.Where = None,
     k: Annotated[int, typer.Option("--picks", min=1, help="Picks of a score that count.")] = 15,
     resamples: Resamples = 1000,
     plugin: options.Plugin = None,
@@ -63,7 +64,9 @@ def correlate(
         load_plugin(plugin)
     asked = options.read_by(by)
     wanted = options.read_scores(score) if score else None
-    found = correlations(load(store), image, task, wanted, asked, k=k, resamples=resamples)
+    found = correlations(
+        load(store), image, task, wanted, asked, where=where, k=k, resamples=resamples
+    )
     if as_csv:
         found.to_csv(sys.stdout, index=False)
     elif as_json:
@@ -76,7 +79,8 @@ def correlate(
     else:
         for (image_name, task_name), rows in found.groupby(["image", "task"], sort=False):
             models = "-".join(f"{n}" for n in dict.fromkeys((rows["n"].min(), rows["n"].max())))
-            title = f"{image_name}, {task_name}, {models} models, by {by}; regret of {k} picks, dB"
+            how = options.asked_words(by, {"where": where})
+            title = f"{image_name}, {task_name}, {models} models, by {how}; regret of {k} picks, dB"
             columns = ["score", ">directed", ">95 %", ">p max", ">within", ">regret"]
             console.print(table(columns, _rows(rows), title))
             for reason in rows["reason"].dropna().unique():

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
+from dipbench import load
 from dipbench.analysis import KendallResult, compare_scores, correlate, kendall
 from dipbench.errors import QueryError
 from dipbench.evaluate.protocol import get_protocol
@@ -304,3 +305,22 @@ def test_a_bare_task_is_ambiguous_where_there_are_two(make_bench):
     with pytest.raises(QueryError, match="denoising-25, denoising-50"):
         kendall(two, "camera", "denoising", SCORE)
     assert kendall(two, "camera", "denoising-25", SCORE).n == 40
+
+
+def test_a_condition_leaves_the_models_that_fulfil_it():
+    pilot, where = load("pilot"), "activation != 'none'"
+    kept = [g for g in pilot.genotypes if g.activation != "none"]
+    psnr = [pilot.query(g, "camera", "denoising").psnr for g in kept]
+    snip = [pilot.score(g, "camera", "denoising", "snip") for g in kept]
+    found = kendall(pilot, "camera", "denoising", "snip", where=where)
+    assert found.n == len(kept) < len(pilot.genotypes)
+    assert found.tau == pytest.approx(scipy.stats.kendalltau(snip, psnr).statistic)
+    asked = {"scores": ["snip"], "resamples": 0, "k": 2}
+    [row] = correlate(pilot, "camera", where=where, **asked).to_dict("records")
+    assert (row["tau"], row["n"]) == (pytest.approx(found.tau), found.n)
+    assert row["oracle_psnr"] == pytest.approx(max(psnr))
+
+
+def test_a_condition_that_no_model_fulfils_is_refused():
+    with pytest.raises(QueryError, match="no run fulfils 'kernel > 8'"):
+        correlate(load("pilot"), where="kernel > 8")

@@ -76,6 +76,12 @@ def test_all_scores_are_read_once_and_a_constant_one_is_told(dipbench, scored, m
     assert "equal 0.5" in alone.err
 
 
+@pytest.mark.parametrize("command", [["kendall", "camera", "denoising"], ["correlate"]])
+def test_models_are_judged_that_fulfil_a_condition(dipbench, scored, command):
+    fewer = dipbench(*command, "--store", scored, "--where", "kernel == 9")
+    assert (fewer.status, fewer.err) == (2, "dipbench: no run fulfils 'kernel == 9'\n")
+
+
 def test_a_plugin_gives_its_scores_a_direction(dipbench, scored, plugin):
     asked = ("kendall", "camera", "denoising", "of_ones_own", "--store", scored, "--json")
     bare = json.loads(dipbench(*asked).out)["of_ones_own"]
