@@ -20,6 +20,8 @@ from .resampling import MINIMUM_GROUPS, group_weights
 
 SCORE_COLUMNS = ("model", "image", "task", "score", "initialisation", "value", "how")
 
+NO_SEED = "share no seed: train the missing runs"
+
 Floats = NDArray[np.float64]
 
 
@@ -34,7 +36,8 @@ class Cell:
         models: Text forms of all models that have a run or a score here.
         groups: (models,) upsample codes; a named network is a group of its own, negative.
         primitives: (models,) kinds of upsampling; a named network is of a kind of its own.
-        seeds: The seeds that all models share; None is an unknown one.
+        seeds: The seeds that all models share, none while a build is under way; None is an
+            unknown one.
         psnr: (models, seeds) dB, NaN where a run is missing, diverged or failed.
         scores: Score name to (models, initialisations) values; `name:table` and `name:search`
             where the benchmark holds a score of outputs made in both ways.
@@ -87,7 +90,8 @@ def read_cells(
         scored: Whether to read the scores too, which a benchmark need not have.
 
     Raises:
-        QueryError: An image, task or summary that the benchmark does not hold.
+        QueryError: An image, task or summary that the benchmark does not hold, or one image is
+            asked for whose models share no seed.
         StoreError: Scores are asked for and the benchmark has none.
     """
     images = [str(name) for name in bench.images]
@@ -107,8 +111,12 @@ def read_cells(
         for text in wanted:
             mine = runs[(runs["image"] == name) & (runs["task"] == text)]
             here = scores[(scores["image"] == name) & (scores["task"] == text)]
-            if len(mine) or len(here):
-                yield _cell(bench, name, text, by, mine, here, genotypes)
+            if not len(mine) and not len(here):
+                continue
+            cell = _cell(bench, name, text, by, mine, here, genotypes)
+            if len(mine) and not cell.seeds and image is not None:
+                raise QueryError(f"the models of {name} {text} {NO_SEED}")
+            yield cell
 
 
 def read_cell(
@@ -192,6 +200,28 @@ def has_enough_codes(cell: Cell, known: NDArray[np.bool_]) -> bool:
 
 
 FEW_CODES = f"no interval: fewer than {MINIMUM_GROUPS} upsample codes"
+
+
+def weights_over(
+    cells: Sequence[Cell], models: list[str], known: NDArray[np.bool_], resamples: int, seed: int
+) -> tuple[Floats, str | None]:
+    """(resamples, known models) multiplicities, one set for all images.
+
+    All 0, and the reason, where the known models have too few codes for a bootstrap.
+    """
+    whole = np.zeros((0, len(models)))
+    for cell, weights in zip(cells, shared_weights(cells, resamples, seed), strict=True):
+        if whole.shape[0] != weights.shape[0]:
+            whole = np.zeros((weights.shape[0], len(models)))
+        whole[:, [models.index(model) for model in cell.models]] = weights
+    codes = {
+        code
+        for cell in cells
+        for model, code in zip(cell.models, cell.groups.tolist(), strict=True)
+        if known[models.index(model)]
+    }
+    few = len(codes) < MINIMUM_GROUPS
+    return whole[:, known] * (not few), FEW_CODES if few else None
 
 
 def score_names(cells: Sequence[Cell], names: Sequence[str] | None) -> list[str]:

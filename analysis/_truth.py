@@ -64,12 +64,11 @@ def psnr_by_seed(
     """The shared seeds, and (models, seeds) dB: NaN where a run is missing or unusable.
 
     Raises:
-        QueryError: The models share no seed, or runs were stopped before they had such a value.
+        QueryError: Runs were stopped before they had such a value.
     """
-    # An unknown seed is one and the same seed: of it a model has one run.
-    runs = runs.assign(seed=runs["seed"].astype("Int64").fillna(UNKNOWN_SEED))
-    seeds = _shared_seeds(runs, image, task)
-    runs = runs[runs["seed"].isin(seeds) & runs["status"].isin(USABLE)]
+    runs = on_shared_seeds(runs)
+    seeds = sorted(int(seed) for seed in runs["seed"].unique())
+    runs = runs[runs["status"].isin(USABLE)]
     known = tuple(None if seed == UNKNOWN_SEED else seed for seed in seeds)
     if by in runs.columns:
         psnr = wide(runs.assign(value=runs[by]), models, "seed", "value", seeds)
@@ -91,13 +90,14 @@ def psnr_by_seed(
     return known, psnr
 
 
-def _shared_seeds(runs: pd.DataFrame, image: str, task: str) -> list[int]:
-    """The seeds of which every model that has any run has one, as in `bench.best`."""
+def on_shared_seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """Those of one image and task whose seed every model has that has any, as in `bench.best`.
+
+    An unknown seed is one and the same seed, `UNKNOWN_SEED`: of it a model has one run.
+    """
+    runs = runs.assign(seed=runs["seed"].astype("Int64").fillna(UNKNOWN_SEED))
     models = runs.groupby("seed")["model"].nunique()
-    shared = models.index[models == runs["model"].nunique()]
-    if len(runs) and not len(shared):
-        raise QueryError(f"the models of {image} {task} share no seed: train the missing runs")
-    return [int(seed) for seed in shared]
+    return runs[runs["seed"].isin(models.index[models == runs["model"].nunique()])]
 
 
 def _replayed(

@@ -97,7 +97,8 @@ def average_tau(taus: Floats, resampled: Floats, rng: np.random.Generator) -> Fl
         return np.asarray(resampled.mean(axis=1))
     even = np.full(taus.size, 1 / taus.size)
     counts = rng.multinomial(taus.size, even, size=resampled.shape[0])
-    return np.asarray((counts * resampled).sum(axis=1) / taus.size)
+    # An image that is not drawn does not count, be its tau undefined.
+    return np.asarray(np.where(counts > 0, counts * resampled, 0).sum(axis=1) / taus.size)
 
 
 def _average(

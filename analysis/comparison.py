@@ -5,12 +5,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..errors import QueryError
 from ..evaluate.registry import canonical
 from . import association, resampling
-from ._cells import shared_weights, weights_of
+from ._cells import FEW_CODES, Cell, has_enough_codes, score_names, shared_weights, weights_of
 from ._columns import describe
 from ._directions import declared_sign
 from .baselines import judged_cells
+from .resampling import resampled_tau_a
+
+COLUMNS = (
+    *("image", "task", "first", "second", "n", "missing"),
+    *("first_tau_directed", "second_tau_directed"),
+    *("difference", "low", "high", "p_bootstrap", "reason"),
+)
 
 
 def compare_scores(
@@ -28,6 +36,8 @@ def compare_scores(
     """Which of two scores ranks better: the difference of their directed taus, paired.
 
     Both are judged on the models that have both scores and the PSNR, and on the same resamples.
+    tau is tau-a, in which ties count as if broken by chance: in tau-b a score that knows a few
+    kinds of models and no more would gain by its ties.
 
     Args:
         bench: A benchmark.
@@ -41,41 +51,50 @@ def compare_scores(
         seed: Of the resampling.
 
     Returns:
-        One row per (image, task) with the difference, its interval and its bootstrap p-value.
+        One row per (image, task) with the difference, its interval and its bootstrap p-value;
+        `reason` says why a number is missing.
 
     Raises:
-        QueryError: An unknown name, a score without direction, or fewer than 5 models.
+        QueryError: An unknown name, or a score without direction.
     """
-    rows = []
-    for cell in judged_cells(bench, image, task, [first, second], by):
-        [weights] = shared_weights([cell], resamples, seed)
-        names = [canonical(first), canonical(second)]
-        columns = [cell.score(name) for name in names]
-        known = np.isfinite(columns[0] + columns[1] + cell.truth)
-        truth = np.where(known, cell.truth, np.nan)
-        weights = weights_of(cell, weights, known)
-        taus, drawn = [], []
-        for name, column in zip(names, columns, strict=True):
-            sign = declared_sign(name)
-            taus.append(sign * association.kendall_tau(column, truth).value)
-            resampled = resampling.resampled_tau(column[known], truth[known], weights)
-            drawn.append(sign * resampled)
-        difference = drawn[0] - drawn[1]
-        ends = resampling.interval(difference, level)
-        rows.append(
-            {
-                "image": cell.image,
-                "task": cell.task,
-                "first": names[0],
-                "second": names[1],
-                "n": int(known.sum()),
-                "missing": int((~known).sum()),
-                "first_tau_directed": taus[0],
-                "second_tau_directed": taus[1],
-                "difference": taus[0] - taus[1],
-                "low": ends.low,
-                "high": ends.high,
-                "p_bootstrap": resampling.bootstrap_p_value(taus[0] - taus[1], difference),
-            }
-        )
-    return describe(pd.DataFrame(rows), by=by, level=level, resamples=resamples)
+    names = [canonical(first), canonical(second)]
+    signs = [declared_sign(name) for name in names]
+    cells = judged_cells(bench, image, task, names, by)
+    score_names(cells, names)
+    rows = [_compared(cell, names, signs, resamples, level, seed) for cell in cells]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return describe(frame, by=by, level=level, resamples=resamples)
+
+
+def _compared(
+    cell: Cell, names: list[str], signs: list[float], resamples: int, level: float, seed: int
+) -> dict[str, object]:
+    row: dict[str, object] = {"image": cell.image, "task": cell.task}
+    row |= {"first": names[0], "second": names[1]}
+    lacking = [name for name in names if name not in cell.scores]
+    if lacking:
+        return row | {"reason": f"no score {' and '.join(lacking)} here: score it first"}
+    columns = [sign * cell.score(name) for name, sign in zip(names, signs, strict=True)]
+    known = np.isfinite(columns[0] + columns[1] + cell.truth)
+    row |= {"n": int(known.sum()), "missing": int((~known).sum())}
+    truth = cell.truth[known]
+    try:
+        for column in columns:
+            association.complete_pairs(column[known], truth)
+    except QueryError as error:
+        return row | {"reason": str(error)}
+    once = np.ones((1, truth.size))
+    [weights] = shared_weights([cell], resamples, seed)
+    drawn = weights_of(cell, weights, known)
+    taus = [float(resampled_tau_a(column[known], truth, once)[0]) for column in columns]
+    difference = np.subtract(*(resampled_tau_a(column[known], truth, drawn) for column in columns))
+    ends = resampling.interval(difference, level)
+    return row | {
+        "first_tau_directed": taus[0],
+        "second_tau_directed": taus[1],
+        "difference": taus[0] - taus[1],
+        "low": ends.low,
+        "high": ends.high,
+        "p_bootstrap": resampling.bootstrap_p_value(taus[0] - taus[1], difference),
+        "reason": None if has_enough_codes(cell, known) else FEW_CODES,
+    }

@@ -236,7 +236,13 @@ def _judge(
         row |= {f"{statistic}_low": ends.low, f"{statistic}_high": ends.high}
     row |= _turned(row, "tau") | _turned(row, "tau_within")
     row["undefined_resamples"] = int((~np.isfinite(resampled["tau"])).sum())
-    return row | _worth(cell, name, known, drawn, k, level), resampled["tau"]
+    row |= _worth(cell, name, known, drawn, k, level)
+    reasons = [row["reason"]] if row["reason"] else []
+    if np.isnan(row["tau_within"]):
+        reasons.append("no tau within kinds: the score is the same for all models of each")
+    if drawn.any() and np.isnan(row["tau_low"]):
+        reasons.append(f"no interval: tau is undefined on {row['undefined_resamples']} resamples")
+    return row | {"reason": "; ".join(reasons) or None}, resampled["tau"]
 
 
 def _turned(row: dict[str, Any], statistic: str) -> dict[str, Any]:

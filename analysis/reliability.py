@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import QueryError
 from ..seeds import generator
-from ._cells import Cell, read_cells, shared_weights, weights_of
+from ._cells import FEW_CODES, Cell, has_enough_codes, read_cells, shared_weights, weights_of
 from ._columns import describe
 from .association import MINIMUM_MODELS, kendall_tau
 from .resampling import interval, resampled_tau
@@ -211,7 +211,7 @@ def score_reliability(
 
 
 def _row(cell: Cell, resamples: int, seed: int) -> dict[str, object]:
-    known = np.asarray(np.isfinite(cell.psnr).all(axis=1))
+    known = np.asarray(np.isfinite(cell.psnr).all(axis=1) & bool(cell.seeds))
     row: dict[str, object] = {
         "image": cell.image,
         "task": cell.task,
@@ -232,6 +232,8 @@ def _row(cell: Cell, resamples: int, seed: int) -> dict[str, object]:
         drawn = [resampled_tau(table[:, a], table[:, b], weights) for a, b in pairs]
         ends = interval(np.mean(drawn, axis=0))
         row |= {"reliability_low": ends.low, "reliability_high": ends.high}
+        if not has_enough_codes(cell, known):
+            row["reason"] = FEW_CODES
         row["variance_between_models"] = parts.between
         row["variance_within_models"] = parts.within
         limit = ceiling(table, generator("ceiling", seed, cell.image, cell.task))

@@ -209,6 +209,8 @@ SHOWN: dict[str, Shown] = {
             "source": ("source", "text"),
             "variance": ("variance dB²", "decibel"),
             "share": ("share", "share"),
+            "share_low": ("low", "share"),
+            "share_high": ("high", "share"),
         },
         tasks=True,
     ),

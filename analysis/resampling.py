@@ -85,19 +85,46 @@ def resampled_tau(
     [0.333]
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    within = np.zeros(x.size, np.int64) if kinds is None else _labels(kinds)
+    comparable = _tied_square(within, weights, within)
+    untied = [comparable - _tied_square(values, weights, within) for values in (x, y)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(_agreement(x, y, weights, within) / np.sqrt(untied[0] * untied[1]))
+
+
+def resampled_tau_a(x: ArrayLike, y: ArrayLike, weights: Floats) -> Floats:
+    """Kendall's tau-a of every resample: what tau is on average if ties are broken by chance.
+
+    tau-b divides by the untied pairs, so that of two columns that order the same pairs alike the
+    one with ties has the higher tau; here it has not. Copies of one model are no pair.
+
+    Args:
+        x: (models,) finite values.
+        y: (models,) finite values.
+        weights: (resamples, models) multiplicities.
+
+    Returns:
+        (resamples,) tau-a; NaN for a resample of one model.
+
+    >>> resampled_tau_a([1, 1, 2, 2], [1, 2, 3, 4], np.ones((1, 4))).round(3).tolist()
+    [0.667]
+    """
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    pairs = weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(_agreement(x, y, weights, np.zeros(x.size, np.int64)) / pairs)
+
+
+def _agreement(x: Floats, y: Floats, weights: Floats, within: NDArray[np.int64]) -> Floats:
+    """(resamples,) concordant less discordant pairs of one label, each pair counted twice."""
     total = weights.sum(axis=1)
     # Whole numbers below 2**24 are exact in float32, where the product is twice as fast.
     precision = np.float32 if total.max(initial=0) ** 2 < 2**24 else np.float64
     signs = np.sign(x[:, None] - x).astype(precision)
     signs *= np.sign(y[:, None] - y).astype(precision)
-    within = np.zeros(x.size, np.int64) if kinds is None else _labels(kinds)
     signs *= within[:, None] == within
     light = weights.astype(precision)
-    agreement = ((light @ signs) * light).sum(axis=1, dtype=np.float64)
-    comparable = _tied_square(within, weights, within)
-    untied = [comparable - _tied_square(values, weights, within) for values in (x, y)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(agreement / np.sqrt(untied[0] * untied[1]))
+    return np.asarray(((light @ signs) * light).sum(axis=1, dtype=np.float64))
 
 
 def resampled_pearson(x: ArrayLike, y: ArrayLike, weights: Floats) -> Floats:

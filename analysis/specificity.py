@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from ..errors import QueryError
 from ..seeds import generator
-from ._cells import FEW_CODES, Cell, score_names, shared_weights
+from ._cells import Cell, score_names, weights_over
 from ._columns import describe
 from ._directions import declared_sign
 from .association import kendall_tau
-from .resampling import MINIMUM_GROUPS, Interval, interval, resampled_tau
+from .resampling import Interval, interval, resampled_tau
 from .transfer import aligned, task_cells, union
 
 EXACT_IMAGES = 7
@@ -64,7 +64,7 @@ def truth_specificity(
     truth = [aligned(cell, cell.psnr, models) for cell in cells]
     known = np.asarray(np.isfinite(np.concatenate(truth, axis=1)).all(axis=1))
     runs = [list(table[known].T) for table in truth]
-    weights, reason = _weights_over(cells, models, known, resamples, seed)
+    weights, reason = weights_over(cells, models, known, resamples, seed)
     same, between = _own_and_other(_tau, runs)
     own, other = _own_and_other(partial(resampled_tau, weights=weights), runs)
     ends = interval(own - other, level)
@@ -172,7 +172,7 @@ def _transfer(
     known = np.asarray(np.isfinite(scores).all(axis=0) & np.isfinite(truth).all(axis=0))
     size = len(cells)
     taus = np.array([[sign * kendall_tau(x[known], y[known]).value for y in truth] for x in scores])
-    weights, reason = _weights_over(cells, models, known, resamples, seed)
+    weights, reason = weights_over(cells, models, known, resamples, seed)
     drawn = np.array(
         [[sign * resampled_tau(x[known], y[known], weights) for y in truth] for x in scores]
     )
@@ -231,37 +231,19 @@ def _own_and_other(
 ) -> tuple[Floats, Floats]:
     """Over pairs of images, what their agreement could be and is; one each, or one a resample.
 
+    Two noisy tables of one order correlate by the geometric mean of their reliabilities. That holds
+    for Pearson's r of normal variables, which is sin(pi tau / 2) (W. H. Kruskal, JASA 1958).
+
     Args:
         tau: of two orders.
         images: the PSNRs (models,) of each seed of each image.
     """
     own = [_mean(tau, combinations(seeds, 2)) for seeds in images]
-    could = [np.sqrt(np.maximum(a, 0) * np.maximum(b, 0)) for a, b in combinations(own, 2)]
+    r = [np.sin(np.pi / 2 * np.maximum(taus, 0)) for taus in own]
+    could = [2 / np.pi * np.arcsin(np.sqrt(a * b)) for a, b in combinations(r, 2)]
     does = [_mean(tau, product(*pair)) for pair in combinations(images, 2)]
     return np.mean(could, axis=0), np.mean(does, axis=0)
 
 
 def _mean(tau: Callable[[Floats, Floats], Floats], pairs: Iterable[tuple[Floats, ...]]) -> Floats:
     return np.asarray(np.mean([tau(*pair) for pair in pairs], axis=0))
-
-
-def _weights_over(
-    cells: list[Cell], models: list[str], known: NDArray[np.bool_], resamples: int, seed: int
-) -> tuple[Floats, str | None]:
-    """(resamples, known models) multiplicities, one set for all images.
-
-    All 0, and the reason, where the known models have too few codes for a bootstrap.
-    """
-    whole = np.zeros((0, len(models)))
-    for cell, weights in zip(cells, shared_weights(cells, resamples, seed), strict=True):
-        if whole.shape[0] != weights.shape[0]:
-            whole = np.zeros((weights.shape[0], len(models)))
-        whole[:, [models.index(model) for model in cell.models]] = weights
-    codes = {
-        code
-        for cell in cells
-        for model, code in zip(cell.models, cell.groups.tolist(), strict=True)
-        if known[models.index(model)]
-    }
-    few = len(codes) < MINIMUM_GROUPS
-    return whole[:, known] * (not few), FEW_CODES if few else None

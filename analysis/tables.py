@@ -19,7 +19,7 @@ from .correlation import correlate, picks_of
 from .picking import PICKS
 from .reliability import score_reliability, seed_reliability
 from .specificity import all_score_transfers, score_transfer, truth_specificity
-from .transfer import truth_transfer, variance_over_images
+from .transfer import truth_transfer, variance_over_images, variance_shares
 
 Table = Callable[..., pd.DataFrame]
 
@@ -213,11 +213,14 @@ def variance(bench: Any, task: object, by: str | int = "best_psnr_smooth") -> pd
     """Whose variance PSNR is: of models, of models on one image, of seeds; in dB^2 and shares."""
     parts = variance_over_images(bench, task, by)
     values = [parts.model, parts.model_image, parts.seed]
+    ends = variance_shares(bench, task, by)
     frame = pd.DataFrame(
         {
             "source": ["model", "model x image", "seed"],
             "variance": values,
             "share": np.array(values) / sum(values),
+            "share_low": [end.low for end in ends],
+            "share_high": [end.high for end in ends],
         }
     )
     counts = {"n": parts.n, "images": parts.images, "seeds": parts.seeds, "missing": parts.missing}

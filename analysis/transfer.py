@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import QueryError
-from ._cells import Cell, read_cells
+from ._cells import Cell, read_cells, weights_over
 from .association import MINIMUM_MODELS, kendall_tau
+from .resampling import Interval, interval
 
 Floats = NDArray[np.float64]
 
@@ -114,11 +115,52 @@ def variance_over_images(
     Raises:
         QueryError: As `image_variance`.
     """
+    return image_variance(_psnr_over(task_cells(bench, task, by)))
+
+
+def variance_shares(
+    bench: Any,
+    task: object,
+    by: str | int = "best_psnr_smooth",
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[Interval, Interval, Interval]:
+    """The intervals of the shares in `variance_over_images`: model, model x image, seed.
+
+    Args:
+        bench: A benchmark.
+        task: A task, its text form or bare kind.
+        by: The summary of a run, or an iteration of the smoothed curve.
+        resamples: Bootstrap resamples by upsample code.
+        level: Of the intervals.
+        seed: Of the resampling.
+
+    Raises:
+        QueryError: As `image_variance`.
+    """
     cells = task_cells(bench, task, by)
+    psnr = _psnr_over(cells)
+    known = np.asarray(np.isfinite(psnr).all(axis=(1, 2)))
+    weights, _ = weights_over(cells, union(cells), known, resamples, seed)
+    drawn = weights[weights.any(axis=1)].astype(np.int64)
+    shares = [_shares(image_variance(np.repeat(psnr[known], counts, axis=0))) for counts in drawn]
+    model, model_image, seeds = np.reshape(shares, (-1, 3)).T
+    return interval(model, level), interval(model_image, level), interval(seeds, level)
+
+
+def _shares(parts: ImageVariance) -> Floats:
+    variances = np.array([parts.model, parts.model_image, parts.seed])
+    return variances / variances.sum() if variances.any() else np.full(3, np.nan)
+
+
+def _psnr_over(cells: list[Cell]) -> Floats:
+    """(models of any, images, seeds) dB, of as many seeds as all images have."""
     models = union(cells)
     seeds = min(cell.psnr.shape[1] for cell in cells)
     table = [aligned(cell, cell.psnr[:, :seeds], models) for cell in cells]
-    return image_variance(np.stack(table, axis=1))
+    return np.stack(table, axis=1)
 
 
 def task_cells(bench: Any, task: object, by: str | int, scored: bool = False) -> list[Cell]:

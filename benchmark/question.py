@@ -24,10 +24,10 @@ class Limits(TypedDict, total=False):
     """Further arguments of every query.
 
     Attributes:
-        where: which models take part: those all of whose runs fulfil a condition on the columns
-            of `to_frame` and the genotype's attributes (`primitive`, `operation`, `kernel`,
-            `activation`, `order`, `connections`), such as `parameters < 4e6 and kernel == 3`, or a
-            function from that frame to booleans.
+        where: which models take part: those all of whose usable runs, of the seeds that are asked
+            for, fulfil a condition on the columns of `to_frame` and the genotype's attributes
+            (`primitive`, `operation`, `kernel`, `activation`, `order`, `connections`), such as
+            `parameters < 4e6 and kernel == 3`, or a function from that frame to booleans.
         budget_iterations: as if every training had ended after so many.
         budget_seconds: as if every training had ended after so long, its seconds spread evenly.
         stopping: name of a criterion of `dipbench.evaluate.stopping` that is replayed on each

@@ -139,12 +139,14 @@ def rank(
     found = runs.pair(*pair)
     columns = shared_seeds(found) if question.seed is None else [found.seed_index(question.seed)]
     rows = found.rows[:, columns]
-    answers = run_values(runs, curves, pair, question, noise, protocol)
+    asked = rows[rows >= 0]
+    concerned = np.zeros(found.part.stop - found.part.start, bool)
+    concerned[asked] = True
+    answers = run_values(runs, curves, pair, question, concerned, noise, protocol)
     values = np.where(rows >= 0, answers.psnr[rows], np.nan)
     counts = (~np.isnan(values)).sum(axis=1)
     held = np.flatnonzero(counts)
-    asked = rows[rows >= 0]
-    left_out = {reason: int(runs[asked].sum()) for reason, runs in answers.left_out.items()}
+    left_out = {reason: int(which[asked].sum()) for reason, which in answers.left_out.items()}
     if not len(held):
         reasons = ", ".join(f"{reason}: {n}" for reason, n in left_out.items() if n)
         raise QueryError(

@@ -29,6 +29,10 @@ CONNECTIONS = "connections"
 """What a condition may name of a genotype beside the columns of the runs: the number of skips."""
 
 
+STOPPED_BEFORE = "stopped before, by a rule that knows the truth"
+"""Why a run has no value later than its end."""
+
+
 @dataclass(frozen=True)
 class Values:
     """The runs of a pair, in the order of its rows.
@@ -49,6 +53,7 @@ def run_values(
     curves: CurvesReader,
     pair: Pair,
     question: Question,
+    concerned: NDArray[np.bool_],
     noise: Callable[[Pair], float | None],
     protocol: Protocol,
 ) -> Values:
@@ -59,6 +64,7 @@ def run_values(
         curves: read only where the summaries do not answer.
         pair: image and task.
         question: already checked.
+        concerned: (rows,) the runs of the seeds that it is about.
         noise: the mean squared noise of a pair's observation, None where it is not known; asked
             by the stopping criterion that needs it alone.
         protocol: of the benchmark.
@@ -76,9 +82,11 @@ def run_values(
     )
     psnr = np.where(usable, psnr, np.nan)
     if question.where is not None:
-        fulfils = _fulfils(runs, part, question.where)
+        fulfils = _fulfils(runs, part, question.where, usable & concerned)
         left_out["where"] = ~fulfils
         psnr = np.where(fulfils, psnr, np.nan)
+    if protocol.stops_by_truth:
+        left_out[STOPPED_BEFORE] = np.array(runs.statuses(part)) == "stopped"
     known = ~np.isnan(psnr)
     whole = np.where(known & np.isfinite(iterations), iterations, 0).astype(np.int64)
     return Values(psnr, whole, _first_reasons(left_out, usable & ~known))
@@ -284,13 +292,16 @@ def _parsed(model: str) -> Genotype | None:
 
 
 def _fulfils(
-    runs: Runs, part: slice, where: "str | Callable[[pd.DataFrame], Any]"
+    runs: Runs,
+    part: slice,
+    where: "str | Callable[[pd.DataFrame], Any]",
+    counted: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Rows of the models all of whose runs in this part fulfil the condition."""
+    """Rows of the models all of whose runs that count fulfil the condition."""
     table = _with_attributes(runs.plain(part))
     if isinstance(where, str):
         found = matching(table, where).to_numpy()
-        if not found.any():
+        if not found[counted].any():
             raise QueryError(f"no run fulfils {where!r}{known_texts(table, where)}")
     else:
         try:
@@ -306,5 +317,5 @@ def _fulfils(
             )
         found = answer
     codes = runs.codes[part]
-    against = np.bincount(codes[~found], minlength=len(runs.models))
+    against = np.bincount(codes[counted & ~found], minlength=len(runs.models))
     return np.asarray(against[codes] == 0)

@@ -8,7 +8,7 @@ import typer
 from ..benchmark import load
 from ..errors import QueryError
 from . import options
-from .output import console, notes, print_json, table
+from .output import console, notes, print_json, say, table
 from .targets import FIGURES, check_target
 
 DEFAULT_ALGORITHMS = ("random", "score", "halving")
@@ -131,7 +131,8 @@ def search_replay(
     if as_json:
         left_out = by_cost.attrs["left_out"]
         label, records = found.attrs["label"], ends.to_dict("records")
-        print_json({"label": label, "rows": records, "left_out": left_out})
+        told = {"label": label, "signal_tau": found.attrs.get("signal_tau")}
+        print_json({**told, "rows": records, "left_out": left_out})
         return
     rows = [
         (row.algorithm, f"{row.cost:,.0f}", f"{row.regret:.3f}", f"{row.low:.3f} … {row.high:.3f}")
@@ -139,6 +140,12 @@ def search_replay(
     ]
     columns = ["algorithm", f">{found.attrs['unit']}", ">regret dB", ">95 % interval"]
     console.print(table(columns, rows, found.attrs["label"]))
+    tau = found.attrs.get("signal_tau")
+    if tau is not None:
+        say(
+            f"over whole trainings {found.attrs['signal']} has a Kendall's tau of {tau:+.2f} with "
+            f"{by}: positive where it speaks for the better model"
+        )
 
 
 def _questions(budget: float | None) -> int:

@@ -10,8 +10,9 @@ from ...benchmark.question import By
 from ...errors import QueryError, unknown
 from ...genotypes import Genotype
 from ...seeds import generator
+from ..association import kendall_tau
 from .bayesian import BayesianOptimisation
-from .interface import Budget, Searcher, Trace, run_search
+from .interface import UNITS, Budget, Searcher, Trace, Trial, run_search
 from .listed import RandomSearch, ScoreGuided, SuccessiveHalving
 from .signals import DEFAULT_SIGNAL
 from .spaces import AllGenotypes, CompleteSpace
@@ -76,7 +77,8 @@ def replay(
     Returns:
         A row a step: algorithm, seed, step, model, signal, iterations, macs, seconds (cumulative),
         chosen (the model that the signals speak for so far) and regret (dB of it, by `by`). In
-        `.attrs`: label, signal, by, unit and budget.
+        `.attrs`: label, signal, by, unit, budget, and `signal_tau`, how well the signals of whole
+        trainings order the models.
 
     Raises:
         QueryError: an unknown name, or an algorithm that this table cannot serve.
@@ -94,7 +96,27 @@ def replay(
     def regret(model: str) -> float:
         return bench.regret(model, image, task, by=by, seed=run_seed)
 
-    return _frame(searches, regret, signal=signal, by=by, budget=budget)
+    found = _frame(searches, regret, signal=signal, by=by, budget=budget)
+    found.attrs["signal_tau"] = signal_tau(table, regret)
+    return found
+
+
+def signal_tau(table: TableObjective, regret: Callable[[str], float]) -> float | None:
+    """Kendall's tau-b between the signal of whole trainings and what a search is judged by.
+
+    Args:
+        table: whose models are compared.
+        regret: of a model, dB.
+
+    Returns:
+        None where whole trainings have no such signal, or too few models have.
+    """
+    try:
+        signals = {model: table.fresh().evaluate(Trial(model)).signal for model in table.models}
+        known = {model: signal for model, signal in signals.items() if signal is not None}
+        return -kendall_tau([*known.values()], [regret(model) for model in known]).value
+    except QueryError:
+        return None
 
 
 def replay_surrogate(
@@ -154,7 +176,10 @@ def trace_frame(trace: Trace) -> pd.DataFrame:
         }
         for number, (step, chosen) in enumerate(zip(trace.steps, trace.incumbents(), strict=True))
     ]
-    return pd.DataFrame(rows).astype({"signal": float, "macs": float, "seconds": float})
+    columns = ["step", "model", "signal", *UNITS, "chosen"]
+    return pd.DataFrame(rows, columns=columns).astype(
+        {"signal": float, "macs": float, "seconds": float}
+    )
 
 
 def regret_by_cost(replayed: pd.DataFrame, *, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
@@ -164,7 +189,7 @@ def regret_by_cost(replayed: pd.DataFrame, *, level: float = 0.95, seed: int = 0
     searches; it starts where every search has chosen a model.
 
     Args:
-        replayed: from `replaying`.
+        replayed: from `replay` or `replay_surrogate`.
         level: of the interval.
         seed: of the resampling.
 

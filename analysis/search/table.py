@@ -5,6 +5,7 @@ from copy import copy
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from ...benchmark import Benchmark
 from ...benchmark.question import By
@@ -13,6 +14,7 @@ from ...errors import QueryError
 from ...evaluate.registry import canonical
 from .._cells import read_cell
 from .._directions import declared_sign
+from .._truth import on_shared_seeds
 from .interface import Cost, Objective, Outcome, Trial
 from .signals import DEFAULT_SIGNAL, check_signal, signal_of_curves
 
@@ -54,9 +56,13 @@ class TableObjective(Objective):
         self._bench, self._signal, self._by = bench, check_signal(signal), by
         self.image, self.task, self._seed = best.image, best.task, seed
         self._paid: dict[tuple[str, str], int] = {}
-        others = tuple(name for name in bench.images if name != self.image)
+        others = tuple(
+            name for name, text in bench.pairs if text == self.task and name != self.image
+        )
         if signal == "other_images" and not others:
-            raise QueryError(f"{bench.manifest.name} has no other image than {self.image}")
+            raise QueryError(
+                f"{bench.manifest.name} has no other image of {self.task} than {self.image}"
+            )
         self._read = others if signal == "other_images" else (self.image,)
 
     @cached_property
@@ -149,7 +155,7 @@ class TableObjective(Objective):
 
     def _truth_of(self, curve: np.ndarray, at: np.ndarray) -> float:
         """The summary `by` of a training that has come so far; `at`: the curve's iterations."""
-        if isinstance(self._by, int):
+        if not isinstance(self._by, str):
             return float(curve[max(0, int(at.searchsorted(self._by, side="right")) - 1)])
         return float(curve.max() if self._by.startswith("best") else curve[-1])
 
@@ -177,9 +183,13 @@ class TableObjective(Objective):
     def _facts(self) -> dict[str, dict[str, Facts]]:
         """By image and model, over the seeds that are asked for."""
         frame = self._bench.to_frame()
-        frame = frame[(frame["task"] == self.task) & frame["status"].isin(USABLE)]
-        if self._seed is not None:
+        frame = frame[frame["task"] == self.task]
+        if self._seed is None:
+            own = [on_shared_seeds(mine) for _, mine in frame.groupby("image", sort=False)]
+            frame = pd.concat(own)
+        else:
             frame = frame[frame["seed"] == self._seed]
+        frame = frame[frame["status"].isin(USABLE)]
         columns = ["length", "macs", "seconds"]
         cut_at = frame["length"].where(frame["status"] == "stopped")
         frame = frame.assign(cut_at=cut_at).astype(dict.fromkeys([*columns, "cut_at"], float))

@@ -1,13 +1,15 @@
 """The paired comparison of two scores."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import kendalltau
 
 from dipbench.analysis import compare_scores, kendall
 from dipbench.errors import QueryError
 
 
-def test_the_difference_is_that_of_the_directed_taus(bench):
+def test_without_ties_the_difference_is_that_of_the_directed_taus(bench):
     frame = compare_scores(bench, "psd_db_strip_mse", "psd_db_mse", "camera")
     row = frame.iloc[0]
     taus = [
@@ -36,3 +38,30 @@ def test_a_score_without_direction_cannot_be_compared(bench):
     bench.score_rows["score"] = bench.score_rows["score"].replace("psd_db_mse", "mine")
     with pytest.raises(QueryError, match="no declared direction"):
         compare_scores(bench, "psd_db_strip_mse", "mine")
+
+
+def test_ties_are_worth_what_breaking_them_by_chance_is(bench):
+    rows = bench.score_rows
+    tied = rows[rows["score"] == "psd_db_mse"].assign(score="psd_db_strip_mse")
+    tied["value"] = tied["value"].rank().floordiv(27)
+    bench.score_rows = pd.concat([rows[rows["score"] == "psd_db_mse"], tied])
+    row = compare_scores(bench, "psd_db_strip_mse", "psd_db_mse", "camera").iloc[0]
+    mine = tied[tied["image"] == "camera"].groupby("model")["value"].mean()
+    psnr = bench.runs[bench.runs["image"] == "camera"].groupby("model")["best_psnr_smooth"].mean()
+    rng = np.random.default_rng(0)
+    broken = [
+        kendalltau(mine + rng.uniform(0, 1e-6, len(mine)), psnr.reindex(mine.index)).statistic
+        for _ in range(400)
+    ]
+    assert len(mine.unique()) < len(mine) / 2
+    assert row["first_tau_directed"] == pytest.approx(-np.mean(broken), abs=0.01)
+
+
+def test_an_image_that_lacks_a_score_is_told(bench):
+    rows = bench.score_rows
+    bench.score_rows = rows[(rows["image"] != "coins") | (rows["score"] != "psd_db_mse")]
+    frame = compare_scores(bench, "psd_db_strip_mse", "psd_db_mse").set_index("image")
+    assert frame.loc["coins", "reason"] == "no score psd_db_mse here: score it first"
+    assert np.isfinite(frame.loc["camera", "difference"])
+    with pytest.raises(QueryError, match="unknown score"):
+        compare_scores(bench, "psd_db_strip_mse", "macs")

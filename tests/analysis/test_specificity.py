@@ -37,7 +37,8 @@ def test_seeds_of_one_image_against_seeds_of_two(four):
 
     pairs = list(combinations("abc", 2))  # not d, of which nothing says how repeatable it is
     itself = {image: tau((image, 0), (image, 1)) for image in "abc"}
-    own = np.mean([np.sqrt(itself[a] * itself[b]) for a, b in pairs])
+    r = {image: np.sin(np.pi * of / 2) for image, of in itself.items()}
+    own = np.mean([2 / np.pi * np.arcsin(np.sqrt(r[a] * r[b])) for a, b in pairs])
     other = np.mean([tau(one, two) for a, b in pairs for one, two in product(psnr[[a]], psnr[[b]])])
     [row] = truth_specificity(four, "denoising").to_dict("records")
     assert (row["own_tau"], row["other_tau"]) == pytest.approx((own, other))

@@ -1,6 +1,7 @@
 """Constraints, budgets and stopping criteria, against a slow and plain computation."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -230,6 +231,33 @@ def test_a_condition_takes_models_all_of_whose_runs_fulfil_it(
     assert bench.left_out(*ASKED, where="parameters <= 4e6")["where"] == 2 * len(models) - 8 - 1
     without = bench.top(*ASKED, k=100, where="seconds > 0")
     assert models[5] not in [result.model for result in without]
+
+
+def test_a_condition_is_not_about_failed_runs_nor_other_seeds(
+    runs: list[Run], make_bench: Make, models: list[str]
+) -> None:
+    failed = Run(runs[0].key, "failed", "no reason")
+    bench = make_bench([failed, *runs[1:]])
+    assert bench.query(models[0], *ASKED, where="parameters < 4e6").n == 1
+    slow = replace(runs[1], facts=runs[1].facts | {"seconds": 1e6})
+    bench = make_bench([runs[0], slow, *runs[2:]])
+    assert bench.query(models[0], *ASKED, seed=0, where="seconds < 1e5").n == 1
+    with pytest.raises(QueryError, match="left out: where"):
+        bench.query(models[0], *ASKED, where="seconds < 1e5")
+
+
+def test_runs_that_the_truth_has_stopped_before_are_counted_as_such(
+    runs: list[Run], make_bench: Make
+) -> None:
+    stopped = [
+        replace(run, status="stopped") if len(run.curves["loss"]) < LENGTH else run for run in runs
+    ]
+    bench = make_bench(stopped)
+    bench.protocol = bench.protocol.replace(stop=PeakStop(30))
+    cut_short = sum(run.status == "stopped" for run in stopped)
+    left_out = bench.left_out(*ASKED, by=LENGTH - 1)
+    assert left_out["stopped before, by a rule that knows the truth"] == cut_short > 0
+    assert left_out["no value"] == 0
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -74,6 +75,18 @@ def write_store(folder, models, images=("camera", "coins"), seeds=(0,), scored=T
         roles = {role: file_of(folder, manifest, role) for role in manifest.files}
         commit(folder, manifest, {**roles, "scores": folder / "scores-1.parquet"})
     return folder
+
+
+@pytest.fixture
+def uneven(tmp_path):
+    """Of six models one failed on the seed that all share, and was longer on another."""
+    bench = Benchmark(write_store(tmp_path / "s", ISNAS522[:6], images=("camera",), scored=False))
+    frame = bench.to_frame()
+    first = frame["model"] == bench.models[0]
+    longer = frame[first].assign(seed=1, length=9 * ITERATIONS)
+    frame.loc[first, "status"] = "failed"
+    bench.to_frame = lambda: pd.concat([frame, longer], ignore_index=True)
+    return bench
 
 
 @pytest.fixture(scope="session")

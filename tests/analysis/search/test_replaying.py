@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import kendalltau
 
 from dipbench.analysis.plots_search import regret_curves
 from dipbench.analysis.search import SIGNALS, Budget, Trial
@@ -209,6 +210,39 @@ def test_a_signal_of_whole_trainings_is_refused_where_the_truth_has_cut_them(few
             blind.evaluate(trial)
 
 
+def test_a_search_knows_the_runs_of_shared_seeds_alone(uneven):
+    table = TableObjective(uneven, "camera", "denoising", "truth")
+    assert table.models == uneven.models[1:]
+    assert table.iterations == FULL
+
+
+def test_images_without_the_task_are_no_others(listed, monkeypatch):
+    monkeypatch.setattr(Benchmark, "images", ("camera", "coins", "moon"))
+    table = TableObjective(listed, "camera", "denoising", "other_images")
+    assert len(table.models) == len(listed.models)
+
+
+def test_a_search_without_a_step_is_a_frame(few):
+    replayed = replay(few, "camera", "denoising", ["score"], Budget(0.5), signal="truth", seeds=[0])
+    assert list(replayed["step"]) in ([], [0])
+
+
+def test_an_iteration_of_numpy_is_one(listed):
+    table = TableObjective(listed, "camera", "denoising", "truth", by=np.int64(3))
+    curve = listed.curve(listed.models[0], "camera", "denoising")
+    signal = table.evaluate(Trial(listed.models[0], 2)).signal
+    assert signal == pytest.approx(float(curve[1]))
+
+
+def test_a_replay_says_how_well_its_signal_orders_the_models(listed):
+    asked = {"signal": "observed_loss", "seeds": [0]}
+    replayed = replay(listed, "camera", "denoising", ["random"], Budget(FULL), **asked)
+    table = TableObjective(listed, "camera", "denoising")
+    signals = [table.evaluate(Trial(model)).signal for model in listed.models]
+    psnr = [listed.query(model, "camera", "denoising").psnr for model in listed.models]
+    assert replayed.attrs["signal_tau"] == pytest.approx(kendalltau(signals, psnr).statistic)
+
+
 def test_the_command_prints_a_table_and_draws(listed, tmp_path, capsys):
     from typer.testing import CliRunner
 
@@ -218,6 +252,8 @@ def test_the_command_prints_a_table_and_draws(listed, tmp_path, capsys):
     out = tmp_path / "regret.png"
     done = CliRunner().invoke(app, [*shared, "--seeds", "3", "--out", str(out), "--json"])
     assert done.exit_code == 0, done.output
-    rows = json.loads(done.stdout)["rows"]
+    printed = json.loads(done.stdout)
+    rows = printed["rows"]
+    assert -1 <= printed["signal_tau"] <= 1
     assert {row["algorithm"] for row in rows} == {"random", "score", "halving"}
     assert out.stat().st_size > 5000
