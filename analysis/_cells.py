@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..benchmark.names import find_task
+from ..benchmark.names import find_task, unknown_score
 from ..benchmark.scorefiles import names_by_way
 from ..errors import QueryError, unknown
 from ..evaluate.registry import canonical
@@ -66,9 +66,7 @@ class Cell:
         """
         key = canonical(name)
         if key not in self.scores:
-            raise QueryError(
-                unknown(f"score of {self.image} {self.task}", name, self.scores, limit=60)
-            )
+            raise QueryError(unknown_score(key, self.scores, f" of {self.image} {self.task}"))
         return finite_mean(self.scores[key])
 
 
@@ -236,7 +234,7 @@ def score_names(cells: Sequence[Cell], names: Sequence[str] | None) -> list[str]
     for name in names:
         if canonical(name) not in known:
             here = f" of {cells[0].image} {cells[0].task}" if len(cells) == 1 else ""
-            raise QueryError(unknown(f"score{here}", name, known, limit=60))
+            raise QueryError(unknown_score(canonical(name), known, here))
     return list(dict.fromkeys(canonical(name) for name in names))
 
 

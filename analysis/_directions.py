@@ -28,6 +28,16 @@ def is_baseline(score: str) -> bool:
     return name in DIRECTIONS or (name in SCORES and SCORES[name].source == "baseline")
 
 
+def sees_the_image(score: str) -> bool:
+    """Whether a score may depend on the picture: one of the untrained output alone does not.
+
+    >>> sees_the_image("psd_99_per_bw"), sees_the_image("psd_db_strip_mse:table")
+    (False, True)
+    """
+    name = score.split(":")[0]
+    return name not in SCORES or SCORES[name].inputs != "output"
+
+
 def declared_sign(score: str) -> float:
     """1 where higher is declared better, -1 where lower is.
 

@@ -4,7 +4,8 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from ..errors import DipbenchError, QueryError, unknown
+from ..benchmark.names import unknown_score
+from ..errors import DipbenchError, QueryError
 from ..evaluate.registry import canonical
 from .baselines import judged_cells
 from .plots import IMAGE_FIGURES, TASK_FIGURES, save
@@ -37,7 +38,7 @@ def write_figures(
     if score is not None:
         held = dict.fromkeys(name for cell in judged_cells(bench, by=by) for name in cell.scores)
         if canonical(score) not in held:
-            raise QueryError(unknown("score", score, held, limit=60))
+            raise QueryError(unknown_score(score, held))
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [(name, draw, pair) for name, draw in IMAGE_FIGURES.items() for pair in bench.pairs]

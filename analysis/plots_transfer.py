@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..errors import QueryError
-from ._directions import is_baseline
+from ._directions import is_baseline, sees_the_image
 from .plots_style import (
     DIVERGING,
     PALETTE,
@@ -71,7 +71,7 @@ def _best_score(bench: Any, task: object, by: str | int) -> str:
     }
     if not own:
         raise QueryError(f"no score can be compared over images: {list(found.values())[:1]}")
-    return max(own, key=lambda name: (not is_baseline(name), own[name]))
+    return max(own, key=lambda name: (sees_the_image(name), not is_baseline(name), own[name]))
 
 
 def advantages(bench: Any, task: object, by: str | int = "best_psnr_smooth") -> Figure:

@@ -9,7 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ..errors import QueryError, unknown
+from ..benchmark.names import unknown_score
+from ..errors import QueryError
 from ..evaluate.registry import canonical
 from ..files import published
 from ._directions import is_baseline
@@ -99,7 +100,7 @@ def payload(
     scores = score_tables(bench, by)
     held = dict.fromkeys(name for part in scores for name in part["picks"])
     if score is not None and canonical(score) not in held:
-        raise QueryError(unknown("score", score, held, limit=60))
+        raise QueryError(unknown_score(score, held))
     models = model_tables(bench, by)
     ranked = {
         (part["image"], part["task"]): [bench.models[place] for place in part["places"]]

@@ -6,6 +6,7 @@ upsample code) are drawn together.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -120,10 +121,10 @@ def _agreement(x: Floats, y: Floats, weights: Floats, within: NDArray[np.int64])
     total = weights.sum(axis=1)
     # Whole numbers below 2**24 are exact in float32, where the product is twice as fast.
     precision = np.float32 if total.max(initial=0) ** 2 < 2**24 else np.float64
-    signs = np.sign(x[:, None] - x).astype(precision)
+    signs: NDArray[Any] = np.sign(x[:, None] - x).astype(precision)
     signs *= np.sign(y[:, None] - y).astype(precision)
     signs *= within[:, None] == within
-    light = weights.astype(precision)
+    light: NDArray[Any] = weights.astype(precision)
     return np.asarray(((light @ signs) * light).sum(axis=1, dtype=np.float64))
 
 

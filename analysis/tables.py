@@ -13,6 +13,7 @@ from ..errors import QueryError
 from . import association
 from ._cells import read_cell, read_cells, runs_of
 from ._columns import describe
+from ._directions import sees_the_image
 from .attributes import attribute_effects
 from .averaging import correlate_over_images
 from .correlation import correlate, picks_of
@@ -29,6 +30,8 @@ PICK_COLUMNS = (
     *("best_psnr", "random_best_psnr", "oracle_psnr"),
     *("regret", "random_regret", "regret_crossfit", "random_regret_crossfit", "reason"),
 )
+
+UNSEEN = "does not look at the image"
 
 
 def tau_per_image(
@@ -170,7 +173,9 @@ def scores_over_images(
 ) -> pd.DataFrame:
     """Is a score image-specific: its tau on its own image less that on others, a row a score.
 
-    A score that cannot be judged (constant, or missing on an image) is kept with the reason.
+    A score that cannot be judged (constant, or missing on an image) is kept with the reason; of one
+    that does not look at the image, the advantage is that of its random draws, and the reason says
+    so.
     """
     rows: list[dict[str, object]] = []
     found = all_score_transfers(bench, task, by)
@@ -191,7 +196,7 @@ def scores_over_images(
                 "images": len(transfer.images),
                 "n": transfer.n,
                 "missing": transfer.missing,
-                "reason": transfer.reason,
+                "reason": transfer.reason or (None if sees_the_image(name) else UNSEEN),
             }
         )
     columns = ["score", "own_tau_directed", "other_tau_directed", "advantage", "low", "high"]

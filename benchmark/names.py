@@ -1,11 +1,12 @@
-"""What users call a task or a model, found among those of a benchmark."""
+"""What users call a task, a model or a score, found among those of a benchmark."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..data import parse_task
 from ..errors import GenotypeError, QueryError, TaskError, unknown
 from ..genotypes import Genotype
+from ..genotypes.reference import REFERENCE
 
 
 def find_task(text: str, tasks: Sequence[str]) -> str:
@@ -32,7 +33,7 @@ def find_task(text: str, tasks: Sequence[str]) -> str:
 
 
 def text_of(model: Any, places: Mapping[str, int]) -> str:
-    """The text form of a genotype in any of its forms, or of a named network that has runs.
+    """The text form of a genotype in any of its forms, or of a named network.
 
     Args:
         model: a text form, a genotype, an index of the 522, …
@@ -41,7 +42,7 @@ def text_of(model: Any, places: Mapping[str, int]) -> str:
     Raises:
         QueryError: if it is neither.
     """
-    if isinstance(model, str) and model in places:
+    if isinstance(model, str) and (model in places or model in REFERENCE):
         return model
     try:
         return str(Genotype.parse(model))
@@ -67,7 +68,23 @@ def find_model(model: Any, places: Mapping[str, int]) -> int:
     text = text_of(model, places)
     if text not in places:
         raise QueryError(
-            f"{model} is a genotype but has no run here: `models` of the benchmark lists "
-            f"the {len(places)} that have"
+            f"{model} has no run here: `dipbench top IMAGE TASK -k {len(places)}`, or `models` in "
+            f"Python, lists the {len(places)} models that have"
         )
     return places[text]
+
+
+def unknown_score(name: str, known: Iterable[str], where: str = "") -> str:
+    """Say that a benchmark holds no score of that name, or that it holds several.
+
+    >>> unknown_score("x", ["x:table", "x:table-512", "y"])
+    "score 'x' was made in several ways, which are kept apart: name x:table or x:table-512"
+    """
+    names = list(known)
+    ways = [one for one in names if one.startswith(f"{name}:")]
+    if ways:
+        return (
+            f"score {name!r}{where} was made in several ways, which are kept apart: name "
+            f"{' or '.join(ways)}"
+        )
+    return unknown(f"score{where}", name, names, limit=60)

@@ -14,7 +14,7 @@ from ..evaluate.protocol import Protocol
 from ..evaluate.registry import canonical
 from ..genotypes import Genotype
 from .curves import CurvesReader
-from .names import find_model, find_task, text_of
+from .names import find_model, find_task, text_of, unknown_score
 from .pictures import stored_noise
 from .question import DEFAULT_BY, By, Limits, Question, asked, is_whole
 from .ranking import Ranking, Result, rank, shared_seeds
@@ -279,7 +279,7 @@ class Benchmark:
         held = self._mean_scores
         if (*key, canonical(name)) not in held:
             names = sorted({score for *pair, score in held if tuple(pair) == key})
-            raise QueryError(unknown("score of that model", name, names))
+            raise QueryError(unknown_score(canonical(name), names, " of that model"))
         return held[(*key, canonical(name))]
 
     def scores(self) -> "pd.DataFrame":

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from ..benchmark.loading import known_names
-from ..data import PACKAGED
+from ..data import PACKAGED, parse_task
+from ..data.inpainting import MaskInpainting
+from ..data.tasks import FORMS
 from ..errors import QueryError, unknown
 from ..evaluate.protocol import PROTOCOLS
 from ..evaluate.scores import SCORES
@@ -31,7 +33,7 @@ def list_names(
     what: Annotated[
         str,
         typer.Argument(
-            help="scores, networks, protocols, images or benchmarks.", show_default=False
+            help="scores, tasks, networks, protocols, images or benchmarks.", show_default=False
         ),
     ],
     as_json: options.Json = False,
@@ -95,6 +97,14 @@ def _words(settings: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
+def _tasks() -> Rows:
+    kinds = {form: MaskInpainting if "mask" in form else type(parse_task(form)) for form in FORMS}
+    return [
+        {"name": form, "summary": str(kind.__doc__).splitlines()[0].rpartition(": `")[0]}
+        for form, kind in kinds.items()
+    ]
+
+
 def _images() -> Rows:
     return [{"name": name} for name in PACKAGED]
 
@@ -105,6 +115,7 @@ def _benchmarks() -> Rows:
 
 KINDS: dict[str, Callable[[], Rows]] = {
     "scores": _scores,
+    "tasks": _tasks,
     "networks": _networks,
     "protocols": _protocols,
     "images": _images,

@@ -90,7 +90,7 @@ def query(
 ) -> None:
     """How good one model is: PSNR, rank and regret.
 
-    Example: `dipbench query 172_0000011001001001100111101 camera denoising --store demo-store`
+    Example: `dipbench query 70 camera denoising`
     """
     bench = load(store)
     asked = image, task, options.read_by(by), seed
@@ -125,7 +125,7 @@ def curve(
 ) -> None:
     """A model's training curve, as CSV or JSON.
 
-    Example: `dipbench curve 0 camera denoising --kind psnr --store demo-store > curve.csv`
+    Example: `dipbench curve 70 camera denoising --kind psnr > curve.csv`
     """
     bench = load(store)
     values = bench.curve(model, image, task, kind, seed).tolist()

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..benchmark import load
-from ..errors import QueryError
+from ..errors import QueryError, unknown
 from . import options
 from .output import console, notes, print_json, say, table
 from .targets import FIGURES, check_target
@@ -79,6 +79,7 @@ def search_replay(
                 "questions"
             )
     from ..analysis.search import Budget
+    from ..analysis.search.interface import UNITS
     from ..analysis.search.replaying import (
         DEFAULT_SCORE,
         ON_SURROGATE,
@@ -90,7 +91,9 @@ def search_replay(
     from ..analysis.search.table import TableObjective
 
     bench = load(store)
-    chosen = algorithms or ",".join(ON_SURROGATE if surrogate else DEFAULT_ALGORITHMS)
+    scored = "scores" in bench.manifest.files
+    default = [name for name in DEFAULT_ALGORITHMS if scored or name != "score"]
+    chosen = algorithms or ",".join(ON_SURROGATE if surrogate else default)
     names = [name.strip() for name in chosen.split(",") if name.strip()]
     judged, searches = options.read_by(by), range(seeds)
     if surrogate:
@@ -99,9 +102,13 @@ def search_replay(
         )
     else:
         unit = unit or "iterations"
+        if unit not in UNITS:
+            raise QueryError(unknown("unit of cost", unit, UNITS))
         if budget is None:
             if unit != "iterations":
-                raise QueryError(f"a search in {unit} needs a --budget")
+                raise QueryError(
+                    f"a search in {unit} has no default budget: give --budget, or leave out --unit"
+                )
             table_of = TableObjective(bench, image, task, by=judged, seed=seed)
             budget = float(min(50, max(1, len(table_of.models) // 4)) * table_of.iterations)
         found = replay(

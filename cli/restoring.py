@@ -278,6 +278,11 @@ def _missing(made: "Restoration") -> dict[str, str]:
     return {} if mask is None else {"missing": f"{(~mask).mean():.1%} of the pixels"}
 
 
+def _unfired(made: "Restoration") -> str:
+    waits = made.kept in ("stopped", "discrepancy")
+    return " (the criterion never fired)" if waits and made.fit.status == "finished" else ""
+
+
 def _facts(made: "Restoration", out: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "model": made.model,
@@ -286,7 +291,7 @@ def _facts(made: "Restoration", out: Path) -> dict[str, Any]:
         "iterations": made.fit.length,
         "status": made.fit.status,
         **({"reason": made.fit.reason} if made.fit.reason else {}),
-        "kept": f"{made.kept}, iteration {made.iteration}",
+        "kept": f"{made.kept}, iteration {made.iteration}{_unfired(made)}",
         "seconds": round(made.fit.seconds, 1),
         "precision": made.protocol.precision,
         "parameters": made.fit.parameters,

@@ -1,6 +1,7 @@
 """The command line as a whole: help texts, and the way from nothing to an answer."""
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -23,6 +24,14 @@ def test_every_help_text_has_an_example_of_its_own(name):
     text = COMMANDS[name].help
     assert text is not None
     assert f"`dipbench {name} " in text.partition("Example:")[2]
+
+
+@pytest.mark.parametrize("name", ["query", "curve", "info", "coverage", "list", "stopping"])
+def test_the_examples_of_queries_run(dipbench, name):
+    example = COMMANDS[name].help.partition("Example: `dipbench ")[2].partition("`")[0]
+    words = shlex.split(example.partition(">")[0].replace("--store demo-store", ""))
+    answer = dipbench(*words)
+    assert (answer.status, answer.err) == (0, "")
 
 
 def test_help_loads_neither_torch_nor_matplotlib():

@@ -31,14 +31,14 @@ def test_best_is_what_the_runs_file_says(dipbench, store):
 def test_names_are_listed_with_what_they_stand_for(dipbench):
     for what, name in (
         ("scores", "psd_db_strip_mse"), ("networks", "deep-decoder"), ("protocols", "mini64"),
-        ("images", "camera"), ("benchmarks", "pilot"),
+        ("images", "camera"), ("benchmarks", "pilot"), ("tasks", "inpainting-hole-25"),
     ):  # fmt: skip
         assert name in dipbench("list", what).out
         names = [row["name"] for row in json.loads(dipbench("list", what, "--json").out)]
         assert name in names
     answer = dipbench("list", "models")
     assert answer.status == 2
-    assert "There are: scores, networks, protocols, images, benchmarks" in answer.err
+    assert "There are: scores, tasks, networks, protocols, images, benchmarks" in answer.err
 
 
 def test_top_is_ordered_and_as_long_as_asked(dipbench, store):
