@@ -49,7 +49,7 @@ def compare(
     sheet: Annotated[
         Path | None, typer.Option(help="Write a contact sheet as PNG, SVG or PDF.")
     ] = None,
-    keep: degraded.Keep = "stopped",
+    keep: degraded.Keep = None,
     iterations: degraded.Iterations = None,
     seconds: Annotated[
         float | None, typer.Option(help="End every training after this time.")

@@ -20,15 +20,15 @@ Mask = Annotated[
     ),
 ]
 Truth = Annotated[Path | None, typer.Option(help="The ground truth; for judging alone.")]
-Keep = Annotated[
-    Literal["stopped", "discrepancy", "smooth", "last", "lowest_loss"],
-    typer.Option(
-        "--return",
-        help="stopped: where the moving variance is first lowest for long (needs no truth, and a "
-        "long training); discrepancy: where the output comes as near to the picture as its noise "
-        "is (denoising-SIGMA); smooth: the moving average at the end; last; lowest_loss.",
-    ),
-]
+Output = Literal["stopped", "discrepancy", "smooth", "last", "lowest_loss"]
+_OUTPUTS = (
+    "stopped: where the moving variance is first lowest for long (needs no truth, and a long "
+    "training); discrepancy: where the output comes as near to the picture as its noise is "
+    "(denoising-SIGMA); smooth: the moving average at the end; last; lowest_loss."
+)
+_BY_TASK = "discrepancy for denoising-SIGMA, else stopped"
+Keep = Annotated[Output | None, typer.Option("--return", show_default=_BY_TASK, help=_OUTPUTS)]
+KeepOfSearch = Annotated[Output, typer.Option("--return", help=_OUTPUTS)]
 Iterations = Annotated[int | None, typer.Option(min=1, help="Instead of the published ones.")]
 
 

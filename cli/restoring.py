@@ -44,7 +44,7 @@ def restore(
     ] = "dip",
     mask: degraded.Mask = None,
     truth: degraded.Truth = None,
-    keep: degraded.Keep = "stopped",
+    keep: degraded.Keep = None,
     iterations: degraded.Iterations = None,
     input_noise: Annotated[
         float | None,
@@ -164,7 +164,7 @@ def search(
     ] = None,
     mask: degraded.Mask = None,
     truth: degraded.Truth = None,
-    keep: degraded.Keep = "smooth",
+    keep: degraded.KeepOfSearch = "smooth",
     iterations: degraded.Iterations = None,
     bits: Bits = "8",
     seed: Seed = 0,

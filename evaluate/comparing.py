@@ -14,7 +14,7 @@ from .baselines import BASELINES, check_baseline
 from .devices import resolve_device, resolve_precision
 from .models import parse_model
 from .quality import psnr
-from .restoring import check_wishes, judge, restore
+from .restoring import best_kept, check_wishes, judge, restore
 
 if TYPE_CHECKING:
     from .fitting import Training
@@ -54,7 +54,7 @@ def compare(
     models: Sequence[str],
     *,
     truth: Image | None = None,
-    keep: str = "stopped",
+    keep: str | None = None,
     iterations: int | None = None,
     seconds: float | None = None,
     seed: int = 0,
@@ -70,7 +70,7 @@ def compare(
         task: what was done to it.
         models: genotypes, named networks, and names of `BASELINES`.
         truth: for judging alone.
-        keep: which output of our trainings is kept, as in `restore`; others have their own.
+        keep: which output of our trainings is kept, as in `restore`; baselines have their own.
         iterations: of every training, instead of the published ones.
         seconds: end every training after this time, if it is not over before.
         seed: of all trainings.
@@ -92,6 +92,7 @@ def compare(
     ('deep-decoder', 'last', 2)
     """
     task = parse_task(task)
+    keep = keep or best_kept(observation, task)
     check_wishes(observation, task, keep, truth)
     resolve_precision(precision, resolve_device(device))
     if not models:

@@ -65,7 +65,7 @@ def restore(
     model: Model = "dip",
     *,
     truth: Image | None = None,
-    keep: str = "stopped",
+    keep: str | None = None,
     iterations: int | None = None,
     protocol: str | Protocol | None = None,
     input_noise: float | None = None,
@@ -89,7 +89,7 @@ def restore(
         task: what was done to the picture.
         model: genotype, named network (`dip` is the variant for the task) or module.
         truth: the ground truth, of the restored picture's shape.
-        keep: a key of `KEEP`.
+        keep: a key of `KEEP`; without one `discrepancy` where the noise is known, else `stopped`.
         iterations: instead of the protocol's.
         protocol: instead of the settings that the model was published with.
         input_noise: standard deviation of the noise added to the network's input afresh in each
@@ -119,6 +119,7 @@ def restore(
     ((1, 64, 64), 4, {})
     """
     task = parse_task(task)
+    keep = keep or best_kept(observation, task)
     check_wishes(observation, task, keep, truth)
     settings = _settings(model, task, protocol, iterations, keep, threads)
     settings = _with_noise(settings, input_noise, input_noise_decay)
@@ -232,6 +233,19 @@ def _kept(trained: Fit, keep: str, protocol: Protocol) -> tuple[np.ndarray, int]
         warmup = min(variance_warmup(protocol.variance_alpha), iteration)
         iteration = warmup + int(trained.curves["variance"][warmup:].argmin())
     return trained.outputs[output].clip(0, 1), iteration
+
+
+def best_kept(observation: Observation, task: Task) -> str:
+    """Which output without the truth is nearest to it: see `dipbench stopping`.
+
+    >>> from dipbench.data import Observation, parse_task
+    >>> observation = Observation(np.full((1, 64, 64), 0.5))
+    >>> best_kept(observation, parse_task("denoising-25"))
+    'discrepancy'
+    >>> best_kept(observation, parse_task("denoising-poisson-30"))
+    'stopped'
+    """
+    return "stopped" if task.mean_squared_noise(observation) is None else "discrepancy"
 
 
 def check_wishes(observation: Observation, task: Task, keep: str, truth: Image | None) -> None:

@@ -101,7 +101,7 @@ def test_the_live_stop_is_the_replayed_one(by_keep):
 
 
 def test_a_variance_that_rises_ends_the_training_after_its_patience():
-    made = restored(Scripted(calmest=100), iterations=300)
+    made = restored(Scripted(calmest=100), iterations=300, keep="stopped")
     assert made.fit.status == "stopped"
     assert made.fit.length == made.iteration + scaled_patience(300) + 1
     assert 100 <= made.iteration < 120
@@ -123,6 +123,13 @@ def test_the_discrepancy_ends_the_training_where_it_is_replayed_to_stop():
     assert mean <= noise
     assert made.image == pytest.approx((NOISY.observed + average).clip(0, 1), abs=1e-5)
     assert made.quality["psnr"] == pytest.approx(psnr(made.image, CAMERA.array))
+
+
+def test_a_known_noise_ends_the_training_unless_another_output_is_asked_for():
+    assert restored(Nearing()).kept == "discrepancy"
+    half = parse_task("sr-2")
+    small = restore(half.observe(CAMERA, 0), half, "deep-decoder", iterations=2, threads=1)
+    assert small.kept == "stopped"
 
 
 def test_the_discrepancy_needs_a_noise_that_is_known():
