@@ -7,7 +7,7 @@ from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -32,9 +32,9 @@ def print_json(value: Any) -> None:
     print(json.dumps(_without_infinity(value), indent=2, default=_plain, allow_nan=False))
 
 
-def table(columns: Iterable[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
+def table(columns: Iterable[str], rows: Iterable[Sequence[object]], title: str = "") -> Group:
     """A table for people; columns whose names start with `>` are right-aligned and never cut."""
-    made = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    made = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         right = column.startswith(">")
         made.add_column(
@@ -45,7 +45,8 @@ def table(columns: Iterable[str], rows: Iterable[Sequence[object]], title: str =
         )
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
-    return made
+    # Not the table's own title, which would be as narrow as the table.
+    return Group(*filter(None, [title]), made)
 
 
 def facts_table(facts: Mapping[str, object]) -> Table:
@@ -58,7 +59,7 @@ def facts_table(facts: Mapping[str, object]) -> Table:
     return made
 
 
-def results_table(results: Sequence[Result], title: str, first: int = 1) -> Table:
+def results_table(results: Sequence[Result], title: str, first: int = 1) -> Group:
     """Results best first: place, index among the 522, model, PSNR ± its deviation over n seeds.
 
     Args:

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.console import Group
 from rich.live import Live
-from rich.table import Table
 
 from ..benchmark.watching import Report, Watch, is_silent
 from ..errors import DipbenchError
@@ -98,7 +97,7 @@ def _builder_lines(report: Report) -> list[str]:
     ]
 
 
-def _workers_table(report: Report, folder: Path) -> Table:
+def _workers_table(report: Report, folder: Path) -> Group:
     now = time.time()
     rows = [
         [

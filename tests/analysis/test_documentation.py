@@ -131,6 +131,11 @@ def test_what_it_says_of_the_pilots_pictures(pilot: Benchmark) -> None:
         pilot.regret(one.model, one.image, "denoising", seed=1 - one.seeds[0]) for one in by_seed
     ]
     assert round(max(paid), 2) == 0.18
+    for image, expected in (("camera", [0.15, 0.24]), ("astronaut", [0.06, 0.25])):
+        frames = [pilot.query_many(None, image, "denoising", seed=seed) for seed in (0, 1)]
+        order = np.argsort(-(frames[0]["psnr"] + frames[1]["psnr"]).to_numpy())
+        apart = (frames[0]["psnr"] - frames[1]["psnr"]).abs().to_numpy()[order]
+        assert [round(half.mean(), 2) for half in np.split(apart, 2)] == expected
     found = all_score_transfers(pilot, "denoising", resamples=1000)
     assert len(found) == 27
     for one in found.values():
