@@ -1,5 +1,6 @@
 """Publishing files by rename: a reader sees a whole file or none."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -59,5 +60,9 @@ def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some network shares cannot do so with folders; the file is there all the same.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         os.close(descriptor)

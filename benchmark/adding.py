@@ -10,10 +10,11 @@ from ..errors import StoreError
 from .joining import differing_observations, differing_settings
 from .locking import COMMITTING, builder_lock
 from .merging import Generation, merge, refuse_compact, run_sha256
+from .parts import list_parts
 from .pictures import StoredObservations, read_images
 from .schema import USABLE, supersedes
 from .scorefiles import SCORE_KEYS, commit_scores, committed_scores, first_values
-from .store import Manifest, check_writable, file_of, read_manifest, writing
+from .store import PARTS, Manifest, check_writable, file_of, read_manifest, writing
 from .verifying import verify
 
 SHOWN = 5
@@ -50,7 +51,11 @@ def add(folder: Path, other: Path) -> Added:
             f"{other} cannot be added: {problems[0]} (problem 1 of {len(problems)}: "
             f"`dipbench verify {other}` lists them)"
         )
-    with writing(folder), builder_lock(folder, COMMITTING):
+    if list_parts(folder / PARTS):
+        raise StoreError(
+            f"{folder} holds runs that are not merged yet: `dipbench finish {folder}` does it"
+        )
+    with writing(folder, "finish"), builder_lock(folder, COMMITTING):
         mine, theirs = Generation(folder), Generation(other)
         refuse_compact(folder, (mine, theirs))
         check_alike(folder, mine.manifest, other, theirs.manifest)
@@ -125,7 +130,7 @@ def _compare(mine: Generation, theirs: Generation) -> tuple[int, int]:
         elif status in USABLE and run_sha256(mine.run(key)) != run_sha256(theirs.run(key)):
             conflicts.append(str(key))
         else:
-            alike += 1
+            alike += status == held[key]
     _refuse("runs that both hold, and differ", conflicts)
     return new, alike
 

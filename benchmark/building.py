@@ -14,7 +14,7 @@ from .executors import Executor, Unit
 from .joining import check_joins
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .merging import merge
-from .parts import finished_keys, list_parts
+from .parts import Keys, finished_keys, list_parts, readable_keys
 from .pictures import StoredObservations, read_observation
 from .plan import PLAN_PICTURES, Plan, read_plan, read_planned_images
 from .schema import RunKey, row_order, supersedes
@@ -23,6 +23,7 @@ from .store import (
     PARTS,
     Manifest,
     check_writable,
+    file_of,
     read_manifest,
     read_table,
     remove_leftovers,
@@ -80,9 +81,14 @@ WHOLE = Shard()
 """All runs of a plan."""
 
 
-def recorded(folder: Path, plan: Plan) -> tuple[dict[RunKey, str], list[Path]]:
-    """Status by key of the plan's runs that are on disk, and damaged parts, which are set aside."""
-    by_part, damaged = finished_keys(list_parts(folder / PARTS))
+def recorded(
+    folder: Path, plan: Plan, keys_of: Callable[[list[Path]], Keys] = finished_keys
+) -> tuple[dict[RunKey, str], list[Path]]:
+    """Status by key of the plan's runs that are on disk, and damaged parts, which are set aside.
+
+    With `readable_keys` these stay where they are.
+    """
+    by_part, damaged = keys_of(list_parts(folder / PARTS))
     statuses = dict(_committed(folder))
     for key, status in chain.from_iterable(by_part.values()):
         if supersedes(status, statuses.get(key)):
@@ -143,7 +149,7 @@ def build(
 def read_progress(folder: Path) -> Progress:
     """How far the benchmark of a plan is, seen from outside."""
     plan = read_plan(folder)
-    statuses, damaged = recorded(folder, plan)
+    statuses, damaged = recorded(folder, plan, readable_keys)
     failed = sum(status == "failed" for status in statuses.values())
     return Progress(len(plan.run_keys()), len(statuses) - failed, failed, tuple(damaged))
 
@@ -165,7 +171,10 @@ def finish(folder: Path, patience: float = 0.0) -> Manifest:
         raise StoreError(f"{folder} holds no finished runs yet: run `dipbench train` first")
     with writing(folder), builder_lock(folder, COMMITTING, patience):
         if not list_parts(folder / PARTS):
-            return read_manifest(folder)
+            manifest = read_manifest(folder)
+            for role in manifest.files:
+                file_of(folder, manifest, role)
+            return manifest
         plan = read_plan(folder)
         images = read_planned_images(folder, plan)
         check_joins(folder, plan, StoredObservations(folder / PLAN_PICTURES))

@@ -7,7 +7,7 @@ import numpy as np
 from ..evaluate.protocol import PeakStop
 from ..evaluate.results import STOPPED
 from ..evaluate.stopping import patience_stop
-from .schema import Run, summarise
+from .schema import CENSORED, Run, summarise
 
 
 def cut(run: Run, rule: PeakStop) -> Run:
@@ -37,7 +37,8 @@ def cut(run: Run, rule: PeakStop) -> Run:
     if peak is None:
         return run
     last = peak + rule.peak_patience
-    facts = {name: value for name, value in run.facts.items() if name not in summarise(run.curves)}
+    told = {*summarise(run.curves), CENSORED}
+    facts = {name: value for name, value in run.facts.items() if name not in told}
     if facts.get("seconds") is not None:
         facts["seconds"] *= (last + 1) / len(smooth)
     return replace(

@@ -118,11 +118,11 @@ def _check_target(folder: Path) -> None:
     if (folder / PLAN).is_file():
         raise StoreError(f"{folder} is a benchmark that is trained: import into another folder")
     if (folder / MANIFEST).is_file():
-        name = read_manifest(folder).protocol.get("name")
-        if name != PROTOCOL:
+        manifest = read_manifest(folder)
+        if not manifest.is_imported:
             raise StoreError(
-                f"{folder} holds runs of the protocol {name}, and published ones are of "
-                f"{PROTOCOL}: import into another folder"
+                f"{folder} holds runs that were trained under {manifest.protocol.get('name')}, not "
+                "published ones: import into another folder"
             )
     check_writable(folder)
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from ..errors import StoreError, unknown
 from ..files import data_home
+from .plan import PLAN
 from .query import Benchmark
-from .store import MANIFEST
+from .store import MANIFEST, PARTS
 
 
 def load(name: str | Path) -> Benchmark:
@@ -34,9 +35,10 @@ def find(name: str | Path) -> Path:
     'pilot'
     """
     folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder
     known = known_names()
+    # A folder that happens to be called so is not meant, as long as it is no benchmark.
+    if folder.is_dir() and (str(name) not in known or _may_be_one(folder)):
+        return folder
     if str(name) not in known:
         raise StoreError(f"{unknown('benchmark', name, sorted(known))}; or give a folder")
     return known[str(name)]
@@ -52,6 +54,12 @@ def shipped_folder() -> Path:
     return Path(__file__).parent / "shipped"
 
 
+def _may_be_one(folder: Path) -> bool:
+    return any((folder / name).exists() for name in (MANIFEST, PLAN, PARTS))
+
+
 def _manifests() -> list[Path]:
     """Those of the downloaded benchmarks, then of the shipped ones, which take precedence."""
-    return [path for home in (data_home(), shipped_folder()) for path in home.glob(f"*/{MANIFEST}")]
+    # Not those with a dot: they are being made.
+    homes = (data_home(), shipped_folder())
+    return [path for home in homes for path in home.glob(f"[!.]*/{MANIFEST}")]

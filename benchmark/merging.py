@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, groupby
 from pathlib import Path
+from secrets import token_hex
 
 import numpy as np
 import pyarrow as pa
@@ -79,10 +80,12 @@ def merge(
     sources = choose_sources(parts, generations)
     if not sources:
         raise StoreError(f"{folder} holds no undamaged runs: run `dipbench train --out {folder}`")
+    # Names of this merging alone: another one at the same time would write over its files.
+    own = f"{number}-{token_hex(4)}"
     paths = {
-        "runs": folder / f"runs-{number}.parquet",
-        "curves": folder / f"curves-{number}.h5",
-        "images": folder / f"images-{number}.h5",
+        "runs": folder / f"runs-{own}.parquet",
+        "curves": folder / f"curves-{own}.h5",
+        "images": folder / f"images-{own}.h5",
     }
     tables: list[pa.Table] = []
     digests: list[str] = []
@@ -99,10 +102,10 @@ def merge(
     outputs = _outputs(sources)
     first = next(outputs, None)
     if first is not None:
-        paths["outputs"] = folder / f"outputs-{number}.h5"
+        paths["outputs"] = folder / f"outputs-{own}.h5"
         write_outputs(paths["outputs"], chain([first], outputs))
     if scores is not None:
-        paths["scores"] = folder / f"scores-{number}.parquet"
+        paths["scores"] = folder / f"scores-{own}.parquet"
         write_scores(scores, paths["scores"])
     elif before and "scores" in before.manifest.files:
         paths["scores"] = file_of(folder, before.manifest, "scores")
@@ -215,7 +218,10 @@ class _Union(Mapping[Pair, Observation]):
 def choose_sources(
     parts: Mapping[Path, Sequence[tuple[RunKey, str]]], generations: Sequence[Generation]
 ) -> dict[RunKey, Source]:
-    """Where each run is read from: of several records the first that came furthest."""
+    """Where each run is read from: of several records the first that came furthest.
+
+    Of a run that was merged as failed and failed again, it is the later record.
+    """
     statuses: dict[RunKey, str] = {}
     sources: dict[RunKey, Source] = {}
     listed: list[tuple[Source, Sequence[tuple[RunKey, str]]]] = [
@@ -224,7 +230,10 @@ def choose_sources(
     ]
     for source, entries in listed:
         for key, status in entries:
-            if supersedes(status, statuses.get(key)):
+            again = isinstance(source, Path) and isinstance(sources.get(key), Generation)
+            if supersedes(status, statuses.get(key)) or (
+                again and status == statuses[key] == "failed"
+            ):
                 statuses[key], sources[key] = status, source
     return sources
 

@@ -6,6 +6,7 @@ A part is named by chance and by the hash of its bytes, so that damage anywhere 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
@@ -119,24 +120,33 @@ def glance(path: Path) -> list[tuple[RunKey, str]]:
 def set_aside(path: Path) -> Path:
     """Rename a damaged file to `*.corrupt` so that it is kept but no longer read."""
     target = path.with_name(path.name + ".corrupt")
-    path.replace(target)
+    with suppress(FileNotFoundError):  # another process has just done so
+        path.replace(target)
     return target
 
 
-def finished_keys(
-    parts: Iterable[Path],
-) -> tuple[dict[Path, list[tuple[RunKey, str]]], list[Path]]:
-    """Keys and statuses by part; damaged parts are set aside and returned under their new names."""
+Keys = tuple[dict[Path, list[tuple[RunKey, str]]], list[Path]]
+"""Keys and statuses by part, and the damaged parts."""
+
+
+def readable_keys(parts: Iterable[Path]) -> Keys:
+    """Keys and statuses by part, and the damaged parts."""
     found: dict[Path, list[tuple[RunKey, str]]] = {}
     damaged = []
     for part in parts:
         try:
             found[part] = table_keys(_read_table(part))
         except StoreError:
-            damaged.append(set_aside(part))
+            damaged.append(part)
         except FileNotFoundError:
             continue  # merged and removed while we looked
     return found, damaged
+
+
+def finished_keys(parts: Iterable[Path]) -> Keys:
+    """`readable_keys`; damaged parts are set aside and returned under their new names."""
+    found, damaged = readable_keys(parts)
+    return found, [set_aside(part) for part in damaged]
 
 
 def remove_parts(parts: Iterable[Path]) -> None:

@@ -12,9 +12,9 @@ from ..errors import DipbenchError, StoreError, TaskError
 from ..evaluate.protocol import Protocol
 from ..files import published
 from .choosing import model_text
-from .joining import check_joins
+from .joining import check_joins, differing_observations
 from .locking import PATIENCE_SECONDS, builder_lock
-from .pictures import Pair, read_images, write_pictures
+from .pictures import Pair, StoredObservations, read_images, write_pictures
 from .schema import RunKey, row_order
 from .store import writing
 
@@ -193,6 +193,14 @@ def check_plan(
                 f"{folder} was planned with other {', '.join(differing)}: resume it with "
                 f"`dipbench train --out {folder}` alone, or choose another folder"
             )
+        if plan.observation_seed is None and observations:
+            frozen = StoredObservations(folder / PLAN_PICTURES)
+            others = list(differing_observations(frozen, _planned(plan, observations)))
+            if others:
+                raise StoreError(
+                    f"{folder} was planned with other observations of "
+                    f"{', '.join(map(' '.join, others))}: choose another folder"
+                )
     elif plan.observation_seed is None:
         observations = _planned(plan, observations)
     check_joins(folder, plan, observations)

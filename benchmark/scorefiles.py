@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -53,7 +54,7 @@ def commit_scores(folder: Path, table: pa.Table) -> Manifest:
     """
     manifest = read_manifest(folder)
     number = manifest.generation + 1
-    path = folder / f"scores-{number}.parquet"
+    path = folder / f"scores-{number}-{token_hex(4)}.parquet"
     write_scores(table, path)
     roles = {role: file_of(folder, manifest, role) for role in manifest.files}
     return commit(

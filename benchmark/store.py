@@ -1,7 +1,9 @@
 """The files of a benchmark: a generation is committed by the rename of `benchmark.json` alone."""
 
+import errno
 import hashlib
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,12 +29,8 @@ IMPORTED_FROM = "imported_from"
 
 CURVE_STRIDE = "curve_stride"
 PARTS = "parts"
-GENERATION_FILES = (
-    "runs-[0-9]*.parquet",
-    "scores-[0-9]*.parquet",
-    "curves-[0-9]*.h5",
-    "images-[0-9]*.h5",
-    "outputs-[0-9]*.h5",
+GENERATION_FILES = re.compile(
+    r"((runs|scores)-\d+(-[0-9a-f]{8})?\.parquet|(curves|images|outputs)-\d+(-[0-9a-f]{8})?\.h5)"
 )
 LEFTOVER_SECONDS = 3600
 """How old what a dead writer left must be to be removed."""
@@ -107,7 +105,7 @@ class Manifest:
                 raise TypeError(f"{field_name} is not of the kind {kind}")
         if not all(isinstance(text, str) for text in (*self.tasks, *self.images.values())):
             raise TypeError("tasks and images must be texts")
-        if not isinstance(self.stride, int | None) or (self.stride or 1) < 1:
+        if self.stride is not None and not (isinstance(self.stride, int) and self.stride > 0):
             raise TypeError("the curves' stride is no number above 0")
         for role, entry in self.files.items():
             if not isinstance(entry, dict) or not isinstance(entry["size"], int):
@@ -254,16 +252,18 @@ def commit(
     Raises:
         StoreError: if another generation than `after` is there, whose changes would be lost.
     """
+    before = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+    # What a file that stays was committed as: its damage since would become its content.
+    held = {str(entry["name"]): entry for entry in before.files.values()} if before else {}
     files = {
-        role: {"name": path.name, "size": path.stat().st_size, "sha256": file_sha256(path)}
+        role: held.get(path.name)
+        or {"name": path.name, "size": path.stat().st_size, "sha256": file_sha256(path)}
         for role, path in roles.items()
     }
     complete = replace(manifest, files=files)
     # The files of the generation before stay: a reader that opened it may still want its curves.
     kept = {path.name for path in roles.values()}
-    before = read_manifest(folder) if (folder / MANIFEST).is_file() else None
-    if before is not None:
-        kept |= {str(entry["name"]) for entry in before.files.values()}
+    kept |= set(held)
     found = before.generation if before else 0
     if after is not None and found != after:
         raise StoreError(
@@ -273,16 +273,15 @@ def commit(
     with published(folder / MANIFEST) as temporary:
         temporary.write_text(complete.to_json(), encoding="utf-8")
     write_card(folder, complete)
-    for pattern in GENERATION_FILES:
-        for path in folder.glob(pattern):
-            if path.name not in kept:
-                path.unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if GENERATION_FILES.fullmatch(path.name) and path.name not in kept:
+            path.unlink(missing_ok=True)
     return complete
 
 
 @contextmanager
 def writing(folder: Path, resume: str = "train --out") -> Iterator[None]:
-    """Tell in one line of a disk that is full or fails while a benchmark is written.
+    """Tell in one line of a full disk, or of a file that fails, while a benchmark is written.
 
     Args:
         folder: that is written to.
@@ -294,9 +293,13 @@ def writing(folder: Path, resume: str = "train --out") -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        why = one_line(error.strerror or error)
+        place = error.filename or folder
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        mend = "make room" if full else "see to that"
         raise StoreError(
-            f"cannot write to {folder} ({error.strerror or error}): what is finished is kept; "
-            f"make room, then go on with `dipbench {resume} {folder}`"
+            f"cannot {'write to' if full else 'read or write'} {place} ({why}): what is finished "
+            f"is kept; {mend}, then go on with `dipbench {resume} {folder}`"
         ) from error
 
 
@@ -305,7 +308,7 @@ def remove_leftovers(folder: Path) -> None:
     for path in chain(*(folder.glob(pattern) for pattern in LEFTOVERS)):
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def remove_bare(folder: Path) -> None:

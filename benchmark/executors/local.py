@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from ...errors import DipbenchError, StoreError
+from ...errors import DipbenchError, StoreError, one_line
 from ..logs import unit_log
 from ..plan import Plan
 from ..roster import Roster
@@ -198,9 +198,11 @@ def _serve(connection: Connection, folder: Path, plan: Plan, device: str) -> Non
             with writing(folder):
                 answer = train_unit(folder, plan, unit.keys, device)
         except MemoryError as error:
-            answer = Lost(str(error))
+            answer = Lost(one_line(error) or "out of memory")
         except DipbenchError as error:
             answer = error
+        except Exception as error:
+            answer = Lost(f"{type(error).__name__}: {one_line(error)}")
         connection.send(answer)
 
 

@@ -139,10 +139,10 @@ class UnitWorker:
         if self._own is None:
             with writing(self._job.folder):
                 return Answer(self._make(self._job.folder, self._job.plan, unit.keys))
-        with writing(self._own):
-            outcome = self._make(self._own, self._job.plan, unit.keys)
-            parts = tuple((path.name, path.read_bytes()) for path in list_parts(self._own / PARTS))
-            logs = "".join(path.read_text("utf-8") for path in self._own.glob("logs/*.log"))
+        # An OSError concerns this machine alone: the unit is lost here, and tried elsewhere.
+        outcome = self._make(self._own, self._job.plan, unit.keys)
+        parts = tuple((path.name, path.read_bytes()) for path in list_parts(self._own / PARTS))
+        logs = "".join(path.read_text("utf-8") for path in self._own.glob("logs/*.log"))
         for name in (PARTS, "logs"):
             shutil.rmtree(self._own / name, ignore_errors=True)
         return Answer(outcome, parts, logs)

@@ -183,13 +183,10 @@ def publish(work: Path, shipped: Path, card: Path) -> None:
         )
         if shipped.is_dir():
             shipped.replace(old)
-        try:
-            new.replace(shipped)
-        except BaseException:
-            if old.is_dir():
-                old.replace(shipped)
-            raise
+        new.replace(shipped)
     finally:
+        if old.is_dir() and not shipped.is_dir():
+            old.replace(shipped)
         shutil.rmtree(place, ignore_errors=True)
     print(f"{shipped}: {done.runs} runs in {done.size:,} bytes")
 

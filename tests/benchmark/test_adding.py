@@ -164,6 +164,23 @@ def test_what_does_not_go_together_is_refused_and_named(
     assert (mine / MANIFEST).read_bytes() == before
 
 
+def test_runs_that_are_not_merged_yet_are_merged_first(
+    make_store: Callable[..., Path], make_run: Callable[..., Run], models: list[str]
+) -> None:
+    mine, other = make_store("mine", models[:2]), make_store("other", models[2:4])
+    write_part(mine / PARTS, [make_run(models[5])])
+    with pytest.raises(StoreError, match="not merged yet: `dipbench finish"):
+        add(mine, other)
+
+
+def test_a_failed_run_is_not_alike_one_that_succeeded(
+    make_store: Callable[..., Path], models: list[str]
+) -> None:
+    mine = make_store("mine", models[:2])
+    other = make_store("other", models[:2], status="failed", score=None)
+    assert (add(mine, other).runs, add(mine, other).alike) == (0, 0)
+
+
 def test_a_damaged_store_is_not_added(make_store: Callable[..., Path], models: list[str]) -> None:
     mine, theirs = make_store("mine", models[:1]), make_store("theirs", models[1:2])
     path = theirs / str(read_manifest(theirs).files["curves"]["name"])

@@ -96,6 +96,25 @@ def test_a_retry_that_fails_again_replaces_nothing(tmp_path: Path, frozen_plan: 
     assert Generation(tmp_path).run(key).status == "finished"
 
 
+def test_a_look_from_outside_leaves_a_damaged_part(tmp_path: Path, frozen_plan: Freeze) -> None:
+    frozen_plan(tmp_path)
+    part = tmp_path / PARTS / "a-0123456789abcdef.parquet"
+    part.parent.mkdir()
+    part.write_bytes(b"half")
+    assert read_progress(tmp_path).damaged == (part,)
+    assert part.exists()
+
+
+def test_a_finish_sees_that_the_files_are_there(tmp_path: Path, frozen_plan: Freeze) -> None:
+    frozen_plan(tmp_path)
+    manifest = build(tmp_path, Here())
+    assert manifest is not None
+    assert finish(tmp_path) == manifest
+    (tmp_path / str(manifest.files["curves"]["name"])).unlink()
+    with pytest.raises(StoreError, match=r"curves-1-\w{8}\.h5 is missing"):
+        finish(tmp_path)
+
+
 def test_runs_of_a_damaged_part_are_made_again(tmp_path: Path, frozen_plan: Freeze) -> None:
     plan = frozen_plan(tmp_path, (49, 273, 124))
     for _ in Here().run(tmp_path, plan, [Unit((key,)) for key in plan.run_keys()]):

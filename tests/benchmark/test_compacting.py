@@ -22,7 +22,15 @@ from dipbench.benchmark.pictures import read_observation
 from dipbench.benchmark.plan import PLAN_PICTURES, Plan
 from dipbench.benchmark.schema import Run, RunKey
 from dipbench.benchmark.scorefiles import SCORES_SCHEMA, commit_scores
-from dipbench.benchmark.store import PARTS, Manifest, commit, file_of, read_manifest, write_table
+from dipbench.benchmark.store import (
+    MANIFEST,
+    PARTS,
+    Manifest,
+    commit,
+    file_of,
+    read_manifest,
+    write_table,
+)
 from dipbench.benchmark.thinning import (
     thinned_curves,
     thinned_iterations,
@@ -33,6 +41,7 @@ from dipbench.data import load_image, parse_task
 from dipbench.errors import DipbenchError, QueryError, StoreError
 from dipbench.evaluate.protocol import get_protocol
 from dipbench.evaluate.stopping import STOPPING
+from dipbench.files import file_sha256
 from dipbench.genotypes import ISNAS522
 
 TASK = "denoising-25"
@@ -284,7 +293,9 @@ def recommitted(copy: Path, to: Path, role: str, change: Callable[[Path], None])
     manifest = read_manifest(to)
     path = file_of(to, manifest, role)
     change(path)
-    commit(to, manifest, {name: to / str(manifest.files[name]["name"]) for name in manifest.files})
+    entry = {"name": path.name, "size": path.stat().st_size, "sha256": file_sha256(path)}
+    changed = replace(manifest, files={**manifest.files, role: entry})
+    (to / MANIFEST).write_text(changed.to_json())
     return to
 
 

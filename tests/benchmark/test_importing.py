@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from dipbench.benchmark.pictures import (
     read_observation,
     read_outputs,
 )
-from dipbench.benchmark.store import file_of, read_manifest
+from dipbench.benchmark.store import MANIFEST, file_of, read_manifest
 from dipbench.data.refusal import RefusedError
 from dipbench.errors import StoreError
 from dipbench.genotypes import Genotype
@@ -380,6 +381,16 @@ def test_an_import_goes_into_no_other_kind_of_benchmark(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="no such file"):
         import_published([tmp_path / "nothing"], tmp_path / "store")
     assert not (tmp_path / "store").exists()
+
+
+def test_an_import_goes_into_no_trained_one_of_the_same_protocol(
+    store: Path, tmp_path: Path
+) -> None:
+    trained = Path(shutil.copytree(store, tmp_path / "trained"))
+    manifest = read_manifest(trained)
+    (trained / MANIFEST).write_text(replace(manifest, further={}).to_json())
+    with pytest.raises(StoreError, match="trained under isnas, not published ones"):
+        import_published([TREE], trained)
 
 
 def test_damaged_pictures_of_what_is_there_are_one_error(store: Path, tmp_path: Path) -> None:

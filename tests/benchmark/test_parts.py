@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dipbench.benchmark.parts import finished_keys, list_parts, read_part, write_part
+from dipbench.benchmark.parts import finished_keys, list_parts, read_part, set_aside, write_part
 from dipbench.benchmark.schema import Run, RunKey, summarise
 from dipbench.errors import StoreError
 
@@ -60,6 +60,10 @@ def test_any_flipped_byte_and_any_cut_is_found(
     assert aside == [damaged.with_name(damaged.name + ".corrupt")]
     assert aside[0].read_bytes() == content
     assert list_parts(folder) == [whole]
+
+
+def test_a_damaged_part_that_another_has_just_set_aside_is_no_error(tmp_path: Path) -> None:
+    assert set_aside(tmp_path / "gone.parquet").name == "gone.parquet.corrupt"
 
 
 def test_a_part_that_was_just_merged_is_passed_over(tmp_path: Path) -> None:

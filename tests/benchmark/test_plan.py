@@ -109,6 +109,17 @@ def test_another_plan_is_refused_by_what_differs(
     assert (tmp_path / PLAN).read_bytes() == content
 
 
+def test_other_observations_are_another_plan(tmp_path: Path, camera: Image) -> None:
+    task = parse_task("denoising-25")
+    drawn = [{("camera", "denoising-25"): task.observe(camera, seed)} for seed in (1, 2)]
+    asked = ["0"], [camera], ["denoising-25"], [0], get_protocol("quick")
+    plan = make_plan("x", *asked, observation_seed=None)
+    freeze_plan(tmp_path, plan, [camera], drawn[0])
+    freeze_plan(tmp_path, plan, [camera], drawn[0])
+    with pytest.raises(StoreError, match="other observations of camera denoising-25"):
+        freeze_plan(tmp_path, plan, [camera], drawn[1])
+
+
 def test_images_differ_by_content(tmp_path: Path, camera: Image) -> None:
     freeze_plan(tmp_path, planned(camera), [camera])
     other = Image("camera", camera.array[:, ::-1])

@@ -11,6 +11,7 @@ import pytest
 
 import dipbench
 from dipbench.benchmark import Benchmark, load
+from dipbench.benchmark.loading import known_names
 from dipbench.benchmark.schema import SUMMARIES, USABLE, Run
 from dipbench.data import Denoising
 from dipbench.errors import QueryError, StoreError
@@ -264,7 +265,7 @@ def test_opening_leaves_the_curves_closed(
     again.best("camera", "denoising")
     again.to_frame()
     again.coverage()
-    with pytest.raises(StoreError, match=r"curves-1\.h5 cannot be read"):
+    with pytest.raises(StoreError, match=r"curves-1-\w{8}\.h5 cannot be read"):
         again.curve(models[0], "camera", "denoising")
 
 
@@ -279,6 +280,22 @@ def test_load_by_folder_and_by_name(
         load("nothing")
     with pytest.raises(StoreError, match=r"unknown benchmark '/no/such/folder'.*or give a folder"):
         load("/no/such/folder")
+
+
+def test_a_folder_that_happens_to_be_called_so_hides_no_benchmark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DIPBENCH_HOME", str(tmp_path))
+    (tmp_path / "pilot").mkdir()
+    assert load("pilot").manifest.name == "pilot"
+    (tmp_path / "pilot" / "parts").mkdir()
+    with pytest.raises(StoreError, match="pilot"):
+        load("pilot")
+    unfinished = tmp_path / ".small.ab12cd34.tmp"
+    unfinished.mkdir()
+    (unfinished / "benchmark.json").write_text("{}")
+    assert known_names().keys() == {"pilot"}
 
 
 def test_an_empty_folder_is_no_benchmark(tmp_path: Path) -> None:

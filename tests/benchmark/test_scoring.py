@@ -103,7 +103,7 @@ def test_two_ways_of_making_outputs_are_kept_apart(make_store):
     asked = bench.models[0], "camera", "denoising-25"
     own = frame[(frame["model"] == asked[0]) & (frame["how"] == "search")]["value"]
     assert bench.score(*asked, "psd_99_per_bw:search") == pytest.approx(own.mean())
-    with pytest.raises(QueryError, match="psd_99_per_bw:search, psd_99_per_bw:table"):
+    with pytest.raises(QueryError, match="name psd_99_per_bw:search or psd_99_per_bw:table"):
         bench.score(*asked, "psd_99_per_bw")
 
 
@@ -206,7 +206,7 @@ def test_runs_and_scores_are_not_committed_at_once(make_store, monkeypatch):
 
     monkeypatch.setattr(scorefiles, "write_table", meanwhile)
     score_store(folder, ["psd_99_per_bw"], initialisations=1)
-    assert tried == ["scores-2.parquet"]
+    assert [name[:9] for name in tried] == ["scores-2-"]
 
 
 def test_scores_wait_for_a_merge(make_store):

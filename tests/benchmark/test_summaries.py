@@ -34,8 +34,9 @@ def bench(models: list[str], make_bench: Callable[..., Benchmark]) -> Benchmark:
 def older(bench: Benchmark) -> Benchmark:
     """The same as a version without these columns would have written it."""
     manifest = bench.manifest
-    path = file_of(bench.folder, manifest, "runs")
-    write_table(pq.read_table(path).select(RUNS_SCHEMA.names), path)
+    path = bench.folder / "runs-1.parquet"
+    rows = pq.read_table(file_of(bench.folder, manifest, "runs"))
+    write_table(rows.select(RUNS_SCHEMA.names), path)
     roles = {role: file_of(bench.folder, manifest, role) for role in ("curves", "images")}
     commit(bench.folder, manifest, {**roles, "runs": path})
     return Benchmark(bench.folder)

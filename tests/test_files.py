@@ -1,0 +1,27 @@
+"""Files are published whole, on shares too that cannot sync a folder."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from dipbench.files import published
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_folder_that_cannot_be_synced_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    sync = os.fsync
+
+    def refuse_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    with published(tmp_path / "a.txt") as temporary:
+        temporary.write_text("whole")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["whole"]
