@@ -33,8 +33,8 @@ def search_replay(
     signal: Annotated[
         str | None,
         typer.Option(
-            help="What searchers see: observed_loss (default), variance, other_images, or "
-            "truth, which is an upper bound."
+            help="What searchers see: observed_loss (default), variance, discrepancy, "
+            "other_images, or truth, which is an upper bound."
         ),
     ] = None,
     by: options.Summary = "best_psnr_smooth",

@@ -10,6 +10,8 @@ from ...evaluate.stopping import STOPPING
 SIGNALS = {
     "observed_loss": "lowest loss against the observation so far; needs no truth",
     "variance": "moving variance of the output where it stops by `variance_scaled`; needs no truth",
+    "discrepancy": "iterations until the output is as near to the picture as its noise is, where "
+    "the training ends; needs the noise, no truth",
     "other_images": "PSNR on the benchmark's other images; needs their truth, not this image's",
     "truth": "PSNR of this image: an upper bound, which no search without the truth can see",
 }
@@ -52,7 +54,7 @@ def signal_of_curves(curves: Mapping[str, np.ndarray], name: str) -> float | Non
     """
     kinds = {"observed_loss": "loss", "variance": "variance", "truth": "psnr_smooth"}
     if check_signal(name) not in kinds:
-        raise QueryError(f"the signal {name} is of several trainings: replay it on a benchmark")
+        raise QueryError(f"the signal {name} is not of one training's curve: replay a benchmark")
     if kinds[name] not in curves:
         listed = ", ".join(curves)
         raise QueryError(f"the signal {name} reads the curve {kinds[name]}; recorded are {listed}")

@@ -30,7 +30,8 @@ class TableObjective(Objective):
 
     The cost of a trial is that of the runs its signal reads: one run of this image, or, for
     `other_images`, one of every other image. A longer training of the same model goes on from the
-    shorter one, and a repeated one costs nothing.
+    shorter one, and a repeated one costs nothing. With the signal `discrepancy` a training ends,
+    and is paid, where the criterion stops it: the later a network fits the noise, the better.
 
     Args:
         bench: a benchmark.
@@ -111,6 +112,13 @@ class TableObjective(Objective):
         if facts is None:
             raise QueryError(f"{trial.model} has no usable run on {', '.join(self._read)}")
         cost = Cost()
+        if self._signal == "discrepancy":
+            stopped = self._bench.query(
+                trial.model, self.image, self.task, seed=self._seed, stopping=self._signal
+            )
+            ends = min(stopped.iteration + 1, trial.iterations or self.iterations)
+            trained = self._pay(Trial(trial.model, ends), self.image, facts[self.image])
+            return Outcome(trial, float(ends), trained)
         for image, run in facts.items():
             cost = cost + self._pay(trial, image, run)
         signals = [self._signal_of(trial, image) for image in self._read]

@@ -30,9 +30,11 @@ class Ability:
         steps = np.arange(ITERATIONS)
         psnr = self.peak - 10 * np.exp(-steps / 12) - 0.0006 * np.maximum(0, steps - 50) ** 2
         smooth = psnr + 0.1
-        loss = 10 ** (-(15 + self.peak / 2 + steps / 30) / 10)
+        observed = 15 + self.peak / 2 + steps / 30
+        loss = 10 ** (-observed / 10)
         variance = (steps - 50.0) ** 2 / 1e4 + 0.01 / self.peak
         kinds = {"psnr": psnr, "psnr_smooth": smooth, "loss": loss, "variance": variance}
+        kinds["psnr_observed"] = observed
         return {kind: curve.astype(np.float32) for kind, curve in kinds.items()}
 
 

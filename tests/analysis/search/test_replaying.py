@@ -11,7 +11,7 @@ from dipbench.analysis.search.replaying import regret_by_cost, replay, replay_su
 from dipbench.analysis.search.signals import signal_of_curves
 from dipbench.analysis.search.surrogate import SurrogateObjective
 from dipbench.analysis.search.table import TableObjective
-from dipbench.benchmark import Benchmark
+from dipbench.benchmark import Benchmark, load
 from dipbench.errors import QueryError
 from dipbench.evaluate.protocol import PeakStop
 from dipbench.genotypes import Genotype
@@ -192,7 +192,7 @@ def test_an_unknown_signal_and_algorithm_list_what_there_is(listed):
         TableObjective(listed, "camera", "denoising", "los")
     with pytest.raises(QueryError, match="halving"):
         replay(listed, "camera", "denoising", ["halvng"], Budget(90))
-    with pytest.raises(QueryError, match="replay it"):
+    with pytest.raises(QueryError, match="replay a benchmark"):
         signal_of_curves({"loss": np.ones(3)}, "other_images")
 
 
@@ -241,6 +241,32 @@ def test_a_replay_says_how_well_its_signal_orders_the_models(listed):
     signals = [table.evaluate(Trial(model)).signal for model in listed.models]
     psnr = [listed.query(model, "camera", "denoising").psnr for model in listed.models]
     assert replayed.attrs["signal_tau"] == pytest.approx(kendalltau(signals, psnr).statistic)
+
+
+def test_the_discrepancy_ends_trainings_and_costs_what_they_took():
+    pilot = load("pilot")
+    table = TableObjective(pilot, "camera", "denoising", "discrepancy")
+    model = pilot.models[0]
+    stopped = pilot.query(model, "camera", "denoising", stopping="discrepancy").iteration + 1
+    outcome = table.evaluate(Trial(model))
+    assert (outcome.signal, outcome.cost.iterations) == (stopped, stopped)
+    short = table.fresh().evaluate(Trial(model, stopped - 5))
+    assert (short.signal, short.cost.iterations) == (stopped - 5, stopped - 5)
+
+
+@pytest.mark.parametrize(
+    ("signal", "camera", "astronaut"),
+    [
+        ("observed_loss", -0.51, -0.48),
+        ("discrepancy", 0.34, 0.43),
+        ("other_images", 0.75, 0.75),
+    ],
+)
+def test_what_the_page_says_of_the_signals(signal, camera, astronaut):
+    for image, told in (("camera", camera), ("astronaut", astronaut)):
+        asked = {"signal": signal, "seeds": [0]}
+        replayed = replay(load("pilot"), image, "denoising", ["random"], Budget(1), **asked)
+        assert round(replayed.attrs["signal_tau"], 2) == told
 
 
 def test_the_command_prints_a_table_and_draws(listed, tmp_path, capsys):
