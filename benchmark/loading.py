@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..data.catalogue import known_datasets
 from ..errors import StoreError, unknown
 from ..files import data_home
 from .plan import PLAN
@@ -39,6 +40,8 @@ def find(name: str | Path) -> Path:
     # A folder that happens to be called so is not meant, as long as it is no benchmark.
     if folder.is_dir() and (str(name) not in known or _may_be_one(folder)):
         return folder
+    if str(name) not in known and str(name) in known_datasets():
+        raise StoreError(f"{name} is not here yet: run `dipbench download {name}`")
     if str(name) not in known:
         raise StoreError(f"{unknown('benchmark', name, sorted(known))}; or give a folder")
     return known[str(name)]

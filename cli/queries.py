@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ..benchmark import load
+from ..benchmark.names import find_task, text_of
 from . import options
 from .output import console, facts_table, notes, print_json, results_table, say, table
 
@@ -131,7 +132,8 @@ def curve(
     values = bench.curve(model, image, task, kind, seed).tolist()
     iterations = bench.curve_iterations(model, image, task, seed).tolist()
     if as_json:
-        asked = {"model": model, "image": image, "task": task, "kind": kind}
+        names = {"model": text_of(model, dict.fromkeys(bench.models, 0)), "image": image}
+        asked = {**names, "task": find_task(task, bench.tasks), "kind": kind}
         print_json({**asked, "iterations": iterations, "values": values})
         return
     print(f"iteration,{kind}")

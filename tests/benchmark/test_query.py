@@ -278,6 +278,8 @@ def test_load_by_folder_and_by_name(
     assert load(bench.folder.name).models == (models[0],)
     with pytest.raises(StoreError, match=f"unknown benchmark 'nothing'.*{bench.folder.name}"):
         load("nothing")
+    with pytest.raises(StoreError, match="not here yet: run `dipbench download isnas-dip`"):
+        load("isnas-dip")
     with pytest.raises(StoreError, match=r"unknown benchmark '/no/such/folder'.*or give a folder"):
         load("/no/such/folder")
 

@@ -41,6 +41,13 @@ def test_names_are_listed_with_what_they_stand_for(dipbench):
     assert "There are: scores, tasks, networks, protocols, images, benchmarks" in answer.err
 
 
+def test_a_curve_tells_the_names_that_it_is_of(dipbench, store):
+    bench = package.load(store)
+    answer = dipbench("curve", 0, "camera", "denoising", "--store", store, "--json")
+    found = json.loads(answer.out)
+    assert (found["model"], found["task"]) == (bench.models[0], "denoising-25")
+
+
 def test_top_is_ordered_and_as_long_as_asked(dipbench, store):
     answer = dipbench("top", "camera", "inpainting-50", "-k", 3, "--store", store, "--json")
     found = [result["psnr"] for result in json.loads(answer.out)]
