@@ -82,6 +82,7 @@ def add(folder: Path, other: Path) -> Added:
                 observations,
                 others=[theirs],
                 scores=scores if added_scores else None,
+                pending=(),  # a training may have added some meanwhile, of other pictures
             )
         elif added_scores:
             manifest = commit_scores(folder, scores)

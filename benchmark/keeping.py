@@ -19,7 +19,7 @@ from ..files import published
 from .building import recorded
 from .cutting import cut
 from .joining import differing_settings
-from .locking import builder_lock
+from .locking import PATIENCE_SECONDS, builder_lock
 from .merging import Generation, Source, choose_sources, load_runs
 from .parts import finished_keys, list_parts, read_part, write_part
 from .plan import Plan, read_plan
@@ -50,7 +50,12 @@ def keep(folder: Path, kept: Path) -> int:
     if plan.outputs:
         raise StoreError(f"{folder} keeps smoothed outputs, which are too large to be kept apart")
     check_writable(kept)
-    with writing(kept), builder_lock(folder, "keep"):
+    with (
+        writing(kept),
+        # Two benchmarks may be kept in one place, whose record is read and written again.
+        builder_lock(kept, "keep", PATIENCE_SECONDS),
+        builder_lock(folder, "keep"),
+    ):
         record = _merged(kept, plan)
         there: dict[RunKey, str] = {}
         for key, status in chain.from_iterable(_entries(kept).values()):

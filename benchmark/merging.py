@@ -45,6 +45,7 @@ def merge(
     observations: Mapping[Pair, Observation],
     others: Sequence["Generation"] = (),
     scores: pa.Table | None = None,
+    pending: Iterable[Path] | None = None,
 ) -> Manifest:
     """Write the runs of all parts, and of the generation before, as a new generation.
 
@@ -61,6 +62,7 @@ def merge(
         observations: what the runs were trained on; those of the generation before are kept.
         others: generations of other benchmarks whose runs are taken in.
         scores: of the new generation; None keeps those of the one before.
+        pending: the parts that are taken in; None for all of the folder.
 
     Raises:
         StoreError: if there are no runs, the generation before is damaged or compact, or another
@@ -68,7 +70,7 @@ def merge(
     """
     before = Generation(folder) if (folder / MANIFEST).is_file() else None
     number = before.manifest.generation + 1 if before else 1
-    parts, damaged = finished_keys(list_parts(folder / PARTS))
+    parts, damaged = finished_keys(list_parts(folder / PARTS) if pending is None else pending)
     for path in damaged:
         warnings.warn(
             f"a damaged part is set aside as {path}: `dipbench train --out {folder}` makes its "

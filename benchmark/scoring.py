@@ -1,8 +1,10 @@
 """Scoring the models of a benchmark: streamed, resumable, kept beside its runs."""
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
@@ -218,13 +220,22 @@ def _parts(records: Iterable[dict[str, Any]]) -> Iterator[list[list[dict[str, An
 
 
 def _tables(folder: Path) -> list[pa.Table]:
-    """The scores that are there: the committed ones, then each part's; damaged parts aside."""
+    """The scores that are there: the committed ones, then each part's.
+
+    Damaged parts are set aside with a warning.
+    """
     tables = [committed_scores(folder)]
     for part in list_parts(folder / SCORE_PARTS):
+        # Read before it is judged: a disk that fails says nothing of the part.
+        content = BytesIO(part.read_bytes())
         try:
-            tables.append(pq.read_table(part, page_checksum_verification=True))
+            tables.append(pq.read_table(content, page_checksum_verification=True))
         except (pa.ArrowException, OSError):
-            set_aside(part)
+            warnings.warn(
+                f"a damaged part of the scores is set aside as {set_aside(part)}: "
+                f"`dipbench score {folder}` makes its values again",
+                stacklevel=2,
+            )
     return tables
 
 

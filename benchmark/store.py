@@ -253,6 +253,12 @@ def commit(
         StoreError: if another generation than `after` is there, whose changes would be lost.
     """
     before = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+    found = before.generation if before else 0
+    if after is not None and found != after:
+        raise StoreError(
+            f"{folder} has generation {found} where {after} was read: another process changed it "
+            "meanwhile; run this again"
+        )
     # What a file that stays was committed as: its damage since would become its content.
     held = {str(entry["name"]): entry for entry in before.files.values()} if before else {}
     files = {
@@ -264,12 +270,6 @@ def commit(
     # The files of the generation before stay: a reader that opened it may still want its curves.
     kept = {path.name for path in roles.values()}
     kept |= set(held)
-    found = before.generation if before else 0
-    if after is not None and found != after:
-        raise StoreError(
-            f"{folder} has generation {found} where {after} was read: another process changed it "
-            "meanwhile; run this again"
-        )
     with published(folder / MANIFEST) as temporary:
         temporary.write_text(complete.to_json(), encoding="utf-8")
     write_card(folder, complete)

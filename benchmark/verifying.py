@@ -238,7 +238,9 @@ def _score_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
     if lacking:
         yield f"the scores lack the columns {', '.join(lacking)}"
         return
-    yield from _listed("scores of unknown images", _strange(table["image"], manifest.images))
+    if not manifest.is_imported:
+        unknown = _strange(table["image"], manifest.images)
+        yield from _listed("scores of unknown images", unknown)
     yield from _listed("scores of unknown tasks", _strange(table["task"], manifest.tasks))
     infinite = pc.sum(pc.invert(pc.is_finite(pc.drop_null(table["value"])))).as_py()
     if infinite:

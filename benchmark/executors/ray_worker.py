@@ -1,12 +1,12 @@
 """What runs on a cluster's machines: an actor that keeps images warm and trains units."""
 
 import os
-import shutil
 import socket
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import ray
 
@@ -108,7 +108,7 @@ class UnitWorker:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._own: Path | None = None
+        self._pictures: bytes | None = None
 
     def arrive(self) -> Arrival:
         """Say where this worker is and whether it can write to the builder's folder."""
@@ -131,32 +131,41 @@ class UnitWorker:
 
     def receive(self, pictures: bytes) -> None:
         """Take the plan's pictures: the builder's folder is not there, so use one of its own."""
-        self._own = Path(tempfile.mkdtemp(prefix="dipbench-"))
-        (self._own / PLAN_PICTURES).write_bytes(pictures)
+        self._pictures = pictures
 
     def train(self, unit: Unit) -> Answer:
-        """Train a unit."""
-        if self._own is None:
+        """Train a unit.
+
+        Raises:
+            DipbenchError: if no unit could be trained.
+            OSError: if this machine's own disk is full or fails; the unit is tried elsewhere.
+        """
+        if self._pictures is None:
             with writing(self._job.folder):
                 return Answer(self._make(self._job.folder, self._job.plan, unit.keys))
-        # An OSError concerns this machine alone: the unit is lost here, and tried elsewhere.
-        outcome = self._make(self._own, self._job.plan, unit.keys)
-        parts = tuple((path.name, path.read_bytes()) for path in list_parts(self._own / PARTS))
-        logs = "".join(path.read_text("utf-8") for path in self._own.glob("logs/*.log"))
-        for name in (PARTS, "logs"):
-            shutil.rmtree(self._own / name, ignore_errors=True)
+        with _folder_with(self._pictures) as own:
+            outcome = self._make(own, self._job.plan, unit.keys)
+            parts = tuple((path.name, path.read_bytes()) for path in list_parts(own / PARTS))
+            logs = "".join(path.read_text("utf-8") for path in own.glob("logs/*.log"))
         return Answer(outcome, parts, logs)
 
     def measure(self, key: RunKey, pictures: bytes) -> MemoryUse:
         """The memory that a run of the plan's pictures takes on this GPU; nothing of it is kept."""
         protocol = self._job.plan.protocol.with_iterations(TRIED_ITERATIONS)
         short = replace(self._job.plan, protocol=protocol)
-        with tempfile.TemporaryDirectory(prefix="dipbench-") as name:
-            (Path(name) / PLAN_PICTURES).write_bytes(pictures)
-            return measure_memory(lambda: self._make(Path(name), short, (key,)))
+        with _folder_with(pictures) as own:
+            return measure_memory(lambda: self._make(own, short, (key,)))
 
     def _make(self, folder: Path, plan: Plan, keys: tuple[RunKey, ...]) -> Outcome:
         return self._job.work(folder, plan, keys, self._job.device)
+
+
+@contextmanager
+def _folder_with(pictures: bytes) -> Iterator[Path]:
+    """A folder of this machine's own with a plan's pictures, for as long as it is needed."""
+    with TemporaryDirectory(prefix="dipbench-") as name:
+        (Path(name) / PLAN_PICTURES).write_bytes(pictures)
+        yield Path(name)
 
 
 def versions() -> dict[str, str]:

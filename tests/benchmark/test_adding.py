@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dipbench.benchmark import Benchmark
+from dipbench.benchmark import Benchmark, adding
 from dipbench.benchmark.adding import add
 from dipbench.benchmark.merging import merge
 from dipbench.benchmark.parts import write_part
@@ -171,6 +171,26 @@ def test_runs_that_are_not_merged_yet_are_merged_first(
     write_part(mine / PARTS, [make_run(models[5])])
     with pytest.raises(StoreError, match="not merged yet: `dipbench finish"):
         add(mine, other)
+
+
+def test_runs_that_a_training_adds_meanwhile_are_left_to_finish(
+    make_store: Callable[..., Path],
+    make_run: Callable[..., Run],
+    models: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mine, other = make_store("mine", models[:2]), make_store("other", models[2:4])
+    compare, parts = adding._compare, []
+
+    def meanwhile(*given: Any) -> tuple[int, int]:
+        parts.append(write_part(mine / PARTS, [make_run(models[0], "coins", TASK)]))
+        return compare(*given)
+
+    monkeypatch.setattr(adding, "_compare", meanwhile)
+    assert add(mine, other).runs == 2
+    assert parts[0].is_file()
+    assert verify(mine) == []
+    assert Benchmark(mine).images == ("camera",)
 
 
 def test_a_failed_run_is_not_alike_one_that_succeeded(

@@ -13,7 +13,7 @@ import torch
 
 from dipbench.benchmark import Benchmark, training
 from dipbench.benchmark.building import Progress, Shard, build, finish, read_progress
-from dipbench.benchmark.executors import Outcome, Unit
+from dipbench.benchmark.executors import Lost, Outcome, Unit, local
 from dipbench.benchmark.executors.local import LocalExecutor, default_workers
 from dipbench.benchmark.merging import Generation
 from dipbench.benchmark.parts import list_parts, read_part, write_part
@@ -217,6 +217,39 @@ def test_observations_from_elsewhere_must_be_those_that_are_there(
 
 
 # One run
+
+
+class Pipe:
+    """Hands a worker one unit, and keeps its answer."""
+
+    def __init__(self) -> None:
+        self.units, self.answers = [Unit(())], list[Any]()
+
+    def recv(self) -> Unit:
+        if not self.units:
+            raise EOFError
+        return self.units.pop()
+
+    def send(self, answer: Any) -> None:
+        self.answers.append(answer)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(KeyError("images/a"), "KeyError: 'images/a'"), (MemoryError(), "out of memory")],
+)
+def test_a_worker_says_what_was_raised_in_it(
+    tmp_path: Path, frozen_plan: Freeze, monkeypatch: Any, error: Exception, told: str
+) -> None:
+    def failing(*given: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(training, "train_unit", failing)
+    monkeypatch.setattr(local.signal, "signal", lambda *given: None)
+    monkeypatch.setattr(local, "_end_with_parent", lambda: None)
+    pipe = Pipe()
+    local._serve(pipe, tmp_path, frozen_plan(tmp_path), "cpu")  # type: ignore[arg-type]
+    assert pipe.answers == [Lost(told)]
 
 
 def test_a_run_that_raises_is_recorded_and_the_others_go_on(

@@ -16,10 +16,12 @@ def test_summaries_and_seconds_are_those_of_what_is_left() -> None:
     facts = dict(recorded.facts)
     for name in (*RunKey._fields, "status", "reason"):
         facts.pop(name)
+    facts["peak_censored"] = True  # of the whole run
     row = cut(Run(KEY, "finished", "", whole.curves, facts), PeakStop(3)).columns()
     assert (row["status"], row["length"], row["seconds"]) == ("stopped", 5, 10.0)
     assert (row["best_psnr_smooth"], row["best_psnr"], row["final_psnr"]) == (23, 22, 19)
     assert row["reason"].endswith("at iteration 4")
+    assert not row["peak_censored"]
 
 
 def test_what_the_rule_would_not_have_ended_stays() -> None:

@@ -190,6 +190,28 @@ def test_parts_come_through_ray_where_workers_do_not_see_the_folder(
 
 
 @needs_ray
+def test_a_machine_whose_own_disk_is_full_loses_the_unit_alone() -> None:
+    code = """
+from errno import ENOSPC
+from pathlib import Path
+from dipbench.benchmark.executors import Unit
+from dipbench.benchmark.executors.ray_worker import Job, UnitWorker
+places = []
+def work(folder, plan, keys, device):
+    places.append(folder)
+    raise OSError(ENOSPC, "No space left on device")
+worker = UnitWorker(Job(Path("/nowhere"), None, "cpu", work, "beacon"))
+worker.receive(b"pictures")
+try:
+    worker.train(Unit(()))
+except OSError as error:
+    print(type(error).__name__, error.strerror, *(place.exists() for place in places))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "OSError No space left on device False\n", done.stderr
+
+
+@needs_ray
 @pytest.mark.slow
 def test_a_run_that_hangs_is_given_up(cluster: str, tmp_path: Path, frozen_plan: Freeze) -> None:
     folder = tmp_path / "store"

@@ -25,6 +25,7 @@ from dipbench.benchmark.pictures import (
     read_outputs,
 )
 from dipbench.benchmark.store import MANIFEST, file_of, read_manifest
+from dipbench.benchmark.verifying import verify
 from dipbench.data.refusal import RefusedError
 from dipbench.errors import StoreError
 from dipbench.genotypes import Genotype
@@ -293,6 +294,7 @@ def test_missing_pictures_are_warned_of_runs_imported_and_taken_in_later(
     assert report.runs == 12
     assert any("its true picture is not there" in line for line in report.warnings)
     assert any("no observation is kept" in line for line in report.warnings)
+    assert verify(tmp_path / "store") == []
     report = import_published([TREE], tmp_path / "store")
     assert (report.runs, report.imported) == (12, 0)
     assert not any("true picture" in line for line in report.warnings)

@@ -8,6 +8,7 @@ from shutil import rmtree
 import numpy as np
 import pytest
 
+from dipbench.benchmark import keeping
 from dipbench.benchmark.building import build, finish, read_progress
 from dipbench.benchmark.executors import Outcome, Unit
 from dipbench.benchmark.executors.local import LocalExecutor
@@ -191,6 +192,28 @@ def test_another_image_of_that_name_is_refused(tmp_path: Path, frozen_plan: Free
         restore(tmp_path / "kept", tmp_path / "work")
     with pytest.raises(StoreError, match="holds no kept runs"):
         restore(tmp_path / "none", tmp_path / "work")
+
+
+def test_two_benchmarks_are_kept_in_one_place_one_after_the_other(
+    tmp_path: Path, frozen_plan: Freeze, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept"
+    frozen_plan(tmp_path / "one", MODELS[:1])
+    frozen_plan(tmp_path / "other", MODELS[1:])
+    for name in ("one", "other"):
+        build(tmp_path / name, Few(100))
+    merged = keeping._merged
+
+    def meanwhile(*given):
+        monkeypatch.setattr(keeping, "_merged", merged)
+        monkeypatch.setattr(keeping, "PATIENCE_SECONDS", 0.0)
+        with pytest.raises(StoreError, match="is being built by process"):
+            keep(tmp_path / "other", kept)
+        return merged(*given)
+
+    monkeypatch.setattr(keeping, "_merged", meanwhile)
+    assert keep(tmp_path / "one", kept) == 1
+    assert keep(tmp_path / "other", kept) == 2
 
 
 def test_damage_to_what_is_kept_is_found(tmp_path: Path, frozen_plan: Freeze) -> None:

@@ -1,5 +1,6 @@
 """Generations: committed by one rename, readable throughout, refused where they are damaged."""
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -198,7 +199,69 @@ def test_an_end_after_the_commit_keeps_no_run_twice(
     assert list_parts(tmp_path / PARTS) == []
 
 
+def test_a_merger_that_comes_second_leaves_the_files_of_the_first(
+    tmp_path: Path, runs: list[Run], add_runs: Add, monkeypatch: Any
+) -> None:
+    add_runs(tmp_path, runs[:2])
+    load = merging.load_runs
+
+    def slow(*given: Any) -> list[Run]:
+        monkeypatch.setattr(merging, "load_runs", load)
+        loaded = load(*given)
+        add_runs(tmp_path, runs[4:6])  # on another machine, where the lock is not seen
+        return loaded
+
+    monkeypatch.setattr(merging, "load_runs", slow)
+    with pytest.raises((StoreError, FileNotFoundError)):  # the first has removed its parts
+        add_runs(tmp_path, runs[2:4])
+    assert len(Benchmark(tmp_path).to_frame()) == 6
+    assert not any("SHA-256" in problem for problem in verify(tmp_path))
+
+
+def test_a_second_merger_that_finds_its_files_removed_is_told_why(
+    tmp_path: Path, runs: list[Run], add_runs: Add, monkeypatch: Any
+) -> None:
+    add_runs(tmp_path, runs[:2])
+    commit = merging.commit
+
+    def late(*given: Any, **more: Any) -> Manifest:
+        monkeypatch.setattr(merging, "commit", commit)
+        add_runs(tmp_path, [])
+        return commit(*given, **more)
+
+    monkeypatch.setattr(merging, "commit", late)
+    with pytest.raises(StoreError, match="has generation 2 where 1 was read"):
+        add_runs(tmp_path, runs[2:4])
+    assert len(Benchmark(tmp_path).to_frame()) == 4
+
+
 # What is refused
+
+
+@pytest.mark.parametrize("stride", [0, -1, "2"])
+def test_a_stride_is_a_number_above_0(
+    tmp_path: Path, runs: list[Run], add_runs: Add, stride: Any
+) -> None:
+    add_runs(tmp_path, runs)
+    changed_manifest(tmp_path, **{store.CURVE_STRIDE: stride})
+    with pytest.raises(StoreError, match="the curves' stride is no number above 0"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "cannot write to store .*make room, then",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", "x.h5"), r"x\.h5 .Permission denied."),
+    ],
+)
+def test_a_full_disk_is_told_from_a_file_that_fails(error: OSError, told: str) -> None:
+    with pytest.raises(StoreError, match=told) as caught, store.writing(Path("store")):
+        raise error
+    assert ("make room" in str(caught.value)) == (error.errno == errno.ENOSPC)
 
 
 def changed_manifest(folder: Path, **changes: Any) -> None:

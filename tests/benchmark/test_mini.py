@@ -177,8 +177,9 @@ def test_a_pilot_that_is_interrupted_is_kept(driver: ModuleType, tmp_path: Path)
     driver.status(work, kept, shipped)
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
 def test_a_publishing_that_ends_between_two_renames_loses_nothing(
-    driver: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    driver: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     work, shipped = tmp_path / "work", tmp_path / "shipped" / "mini"
     card = DRIVER.with_name("card.md")
@@ -189,9 +190,12 @@ def test_a_publishing_that_ends_between_two_renames_loses_nothing(
     replace = Path.replace
 
     def ended(self: Path, target: Path) -> Path:
-        if target == shipped and self.name == "mini":
+        if when == "before" and target == shipped and self.name == "mini":
             raise KeyboardInterrupt
-        return replace(self, target)
+        moved = replace(self, target)
+        if when == "after" and target.name == "old":
+            raise KeyboardInterrupt
+        return moved
 
     monkeypatch.setattr(Path, "replace", ended)
     with pytest.raises(KeyboardInterrupt):

@@ -237,6 +237,30 @@ def test_a_generation_made_from_an_older_one_is_refused(make_store):
     assert read_manifest(folder).generation == 2
 
 
+def test_a_damaged_part_of_the_scores_is_set_aside_with_a_warning(make_store, monkeypatch):
+    folder = make_store("store")
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    def failing(path):
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    with pytest.raises(KeyboardInterrupt):
+        score_store(folder, ["psd_99_per_bw"], initialisations=1, on_model=interrupt)
+    (part,) = (folder / scoring.SCORE_PARTS).glob("*.parquet")
+    content = part.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        with pytest.raises(StoreError, match="Input/output error"):
+            score_store(folder, ["psd_99_per_bw"], initialisations=1)
+    assert part.read_bytes() == content
+    part.write_bytes(content[:-9])
+    with pytest.warns(UserWarning, match=r"set aside as .*\.corrupt: `dipbench score"):
+        done = score_store(folder, ["psd_99_per_bw"], initialisations=1)
+    assert (done.values, done.missing) == (10, 0)
+
+
 def test_a_full_disk_is_one_line(make_store, monkeypatch):
     folder = make_store("store")
 
