@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import dipbench as package
+from dipbench.genotypes import ISNAS522
 
 
 def runs_of(store):
@@ -117,8 +118,7 @@ def test_coverage_counts_runs(dipbench, store):
 
 
 def test_kendall_equals_the_function(dipbench, store):
-    from dipbench.genotypes import ISNAS522
-from dipbench.analysis import kendall
+    from dipbench.analysis import kendall
 
     answer = dipbench("kendall", "camera", "denoising", "--store", store, "--json")
     found = json.loads(answer.out)["psd_db_strip_mse"]
