@@ -29,7 +29,7 @@ class Fidelity:
     """How well the formula predicts models it was not fitted on: `FOLDS`-fold by upsample code.
 
     Attributes:
-        correlation: Pearson's r of predicted and true PSNR.
+        correlation: Pearson's r of predicted and true PSNR; NaN where either never varies.
         error: root mean squared error, dB.
         deviation: standard deviation of the true PSNRs, dB: the error of a constant.
     """
@@ -116,7 +116,7 @@ def _cross_validate(table: Floats, psnr: Floats, codes: NDArray[np.int64]) -> Fi
     deviation = float(psnr.std())
     varies = deviation > 0 and float(predicted.std()) > 0
     return Fidelity(
-        correlation=float(np.corrcoef(predicted, psnr)[0, 1]) if varies else 0.0,
+        correlation=float(np.corrcoef(predicted, psnr)[0, 1]) if varies else np.nan,
         error=float(np.sqrt(np.mean((predicted - psnr) ** 2))),
         deviation=deviation,
     )

@@ -269,6 +269,17 @@ def test_what_the_page_says_of_the_signals(signal, camera, astronaut):
         assert round(replayed.attrs["signal_tau"], 2) == told
 
 
+@pytest.mark.parametrize(
+    ("signal", "camera", "astronaut"),
+    [("observed_loss", 1.28, 0.94), ("discrepancy", 0.71, 0.43)],
+)
+def test_what_the_page_says_of_random_search(signal, camera, astronaut):
+    for image, told in (("camera", camera), ("astronaut", astronaut)):
+        asked = load("pilot"), image, "denoising", ["random"], Budget(4000)
+        ends = regret_by_cost(replay(*asked, signal=signal)).iloc[-1]
+        assert ends["regret"] == pytest.approx(told, abs=0.006)
+
+
 def test_the_command_prints_a_table_and_draws(listed, tmp_path, capsys):
     from typer.testing import CliRunner
 
