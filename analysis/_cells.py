@@ -20,8 +20,6 @@ from .resampling import MINIMUM_GROUPS, group_weights
 
 SCORE_COLUMNS = ("model", "image", "task", "score", "initialisation", "value", "how")
 
-NO_SEED = "share no seed: train the missing runs"
-
 Floats = NDArray[np.float64]
 
 
@@ -113,7 +111,9 @@ def read_cells(
                 continue
             cell = _cell(bench, name, text, by, mine, here, genotypes)
             if len(mine) and not cell.seeds and image is not None:
-                raise QueryError(f"the models of {name} {text} {NO_SEED}")
+                raise QueryError(
+                    f"the models of {name} {text} share no seed: train the missing runs"
+                )
             yield cell
 
 

@@ -35,16 +35,17 @@ def find(name: str | Path) -> Path:
     >>> find("pilot").name
     'pilot'
     """
-    folder = Path(name).expanduser()
-    known = known_names()
-    # A folder that happens to be called so is not meant, as long as it is no benchmark.
-    if folder.is_dir() and (str(name) not in known or _may_be_one(folder)):
+    folder, text = Path(name).expanduser(), str(name)
+    if folder.is_dir() and _may_be_one(folder):
         return folder
-    if str(name) not in known and str(name) in known_datasets():
-        raise StoreError(f"{name} is not here yet: run `dipbench download {name}`")
-    if str(name) not in known:
-        raise StoreError(f"{unknown('benchmark', name, sorted(known))}; or give a folder")
-    return known[str(name)]
+    known = known_names()
+    if text in known:  # a folder that happens to be called so is not meant
+        return known[text]
+    if folder.is_dir():
+        return folder
+    if text in known_datasets():
+        raise StoreError(f"{text} is not here yet: run `dipbench download {text}`")
+    raise StoreError(f"{unknown('benchmark', text, sorted(known))}; or give a folder")
 
 
 def known_names() -> dict[str, Path]:

@@ -111,8 +111,9 @@ def signal_tau(table: TableObjective, regret: Callable[[str], float]) -> float |
     Returns:
         None where whole trainings have no such signal, or too few models have.
     """
+    own = table.fresh()
     try:
-        signals = {model: table.fresh().evaluate(Trial(model)).signal for model in table.models}
+        signals = {model: own.evaluate(Trial(model)).signal for model in own.models}
         known = {model: signal for model, signal in signals.items() if signal is not None}
         return -kendall_tau([*known.values()], [regret(model) for model in known]).value
     except QueryError:
