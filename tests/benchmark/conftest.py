@@ -1,6 +1,9 @@
 """Benchmarks made of synthetic runs, and plans small enough to be trained."""
 
-from collections.abc import Callable, Sequence
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,24 @@ def models() -> list[str]:
 @pytest.fixture(scope="session")
 def camera() -> Image:
     return load_image("camera", size=64)
+
+
+@pytest.fixture
+def mount_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """A function that mounts a disk of a size, such as `"2m"`, until the test ends."""
+    with ExitStack() as stack:
+
+        def mount(size: str) -> Path:
+            disk = tmp_path / "disk"
+            disk.mkdir()
+            command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
+            if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
+                pytest.skip("mounting a disk needs root")
+            # Lazily: a file that a reader has mapped, and a collector has not found, keeps it busy.
+            stack.callback(subprocess.run, ["umount", "--lazy", str(disk)], check=True)
+            return disk
+
+        yield mount
 
 
 def make_run(
