@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from ..data import PACKAGED, Image, Observation, load_image, parse_task
 from ..errors import StoreError
+from ..evaluate.devices import thread_count
 from ..evaluate.registry import get_score
 from ..evaluate.scoring import How, check_way, initialisations_of, score_models
 from ..seeds import generator
@@ -54,6 +55,7 @@ def score_store(
     sample: int | None = None,
     size: int | None = None,
     retry_failed: bool = False,
+    threads: int | None = None,
     on_start: Callable[[int], None] = lambda count: None,
     on_model: Callable[[], None] = lambda: None,
 ) -> Scored:
@@ -78,6 +80,8 @@ def score_store(
             pictures of the same names are taken in this size and observed anew. The values are
             kept as made in a way of their own, such as `table-512`.
         retry_failed: try those again that have no value because the score failed.
+        threads: initialisations at a time, a CPU thread each; None takes all cores. Values do not
+            depend on it.
         on_start: told how many (image, task, model) there are to score.
         on_model: called after each of them.
 
@@ -123,6 +127,7 @@ def score_store(
                 protocol=bench.protocol,
                 observation=observations[image, task],
                 device=device,
+                threads=thread_count(threads),
             )
             for part in _parts(row | {"how": row["how"] + suffix} for row in records):
                 _write_part(folder / SCORE_PARTS, list(chain.from_iterable(part)))

@@ -55,6 +55,7 @@ def score(
     ] = 0,
     plugin: options.Plugin = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
     """Score the untrained networks of a benchmark's models; run it again to resume.
@@ -72,6 +73,7 @@ def score(
         sample=sample,
         size=size,
         retry_failed=retry_failed,
+        threads=threads,
     )
     if as_json:
         print_json({"store": str(folder), "values": scored.values, "missing": scored.missing})

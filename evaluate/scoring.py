@@ -1,10 +1,13 @@
 """Scores of many models, streamed: one record per model, initialisation and score."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
+import torch
 
 from ..data import Image, Observation, Task, load_image, parse_task
 from ..errors import ScoreError, unknown
@@ -17,10 +20,9 @@ from .scores import PUBLISHED, checked_value, compute
 from .scores_network_probe import Probe
 from .spectra import Spectra
 
-if TYPE_CHECKING:
-    import torch
-
 How = Literal["table", "search"]
+
+Record = dict[str, Any]
 
 COSTLY_INITIALISATIONS = 4
 """Per model, for scores that need backward passes, where no number is given."""
@@ -58,7 +60,8 @@ def score_models(
     observation_seed: int = 0,
     observation: Observation | None = None,
     device: str = "auto",
-) -> Iterator[dict[str, Any]]:
+    threads: int = 1,
+) -> Iterator[Record]:
     """Score models one after the other, keeping the value of every initialisation.
 
     How the untrained output of an array score is made:
@@ -75,7 +78,7 @@ def score_models(
     models. Scores of the network are always made as in `search` and recorded so.
 
     Args:
-        models: genotypes or names of networks; taken one at a time.
+        models: genotypes or names of networks; taken as they are needed.
         image: the ground truth; scores see its observation alone.
         task: what is done to it.
         names: of the scores.
@@ -90,6 +93,8 @@ def score_models(
         observation_seed: of the draw of the observation.
         observation: what is known of the image, instead of drawing it.
         device: `auto`, `cpu` or `cuda`.
+        threads: initialisations at a time, a CPU thread each, so that values do not depend on their
+            number; on a GPU they are made one after the other.
 
     Yields:
         Records with the keys model, image, task, score, initialisation, value, how and reason.
@@ -118,7 +123,24 @@ def score_models(
         observation=observation or task.observe(truth, observation_seed),
         probe=(truth.name, task, protocol, seed, resolve_device(device)),
     )
-    return (record for model in models for record in maker.records(model))
+    at_a_time = threads if maker.device.type == "cpu" else 1
+    return _streamed(maker, models, at_a_time)
+
+
+def _streamed(maker: "_Maker", models: Iterable[Model], threads: int) -> Iterator[Record]:
+    """All records in order, while the next initialisations are made."""
+    waiting: deque[Future[list[Record]]] = deque()
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        for model in models:
+            for index in range(maker.most):
+                waiting.append(pool.submit(maker.records, model, index))
+                if len(waiting) == 2 * threads:
+                    yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def check_way(how: str) -> None:
@@ -143,7 +165,7 @@ class _Maker:
         counts: tuple[int, int],
         channels: int,
         observation: Observation,
-        probe: "tuple[str, Task, Protocol, int, torch.device]",
+        probe: tuple[str, Task, Protocol, int, torch.device],
     ) -> None:
         self.how, self.scores = how, scores
         self.count = {score.name: initialisations_of(score, *counts) for score in scores}
@@ -152,19 +174,25 @@ class _Maker:
         self.image = Spectra(observation.observed)
         self.name, self.task, self.protocol, self.seed, self.device = probe
 
-    def records(self, model: Model) -> Iterator[dict[str, Any]]:
-        """All records of one model, initialisation by initialisation."""
+    @property
+    def most(self) -> int:
+        """Initialisations of a model, for the score that asks for most."""
+        return max(self.count.values(), default=0)
+
+    def records(self, model: Model, index: int) -> list[Record]:
+        """The records of one initialisation of a model."""
         if callable(model):
             raise ScoreError("a module has weights of its own: give a genotype or a network's name")
-        for index in range(max(self.count.values(), default=0)):
-            probe = self._probe(model, index)
-            name = probe.name
-            wanted = [one for one in self.scores if index < self.count[one.name]]
-            output: Callable[[bool], Spectra] = cache(partial(self._output, probe))
-            for one in wanted:
-                value, reason = self._value(one, probe, output)
-                yield {
-                    "model": name,
+        probe = self._probe(model, index)
+        output: Callable[[bool], Spectra] = cache(partial(self._output, probe))
+        records = []
+        for one in self.scores:
+            if index >= self.count[one.name]:
+                continue
+            value, reason = self._value(one, probe, output)
+            records.append(
+                {
+                    "model": probe.name,
                     "image": self.name,
                     "task": str(self.task),
                     "score": one.name,
@@ -173,6 +201,8 @@ class _Maker:
                     "how": "search" if one.inputs == "network" else self.how,
                     "reason": reason,
                 }
+            )
+        return records
 
     def _value(
         self, one: Score, probe: Probe, output: Callable[[bool], Spectra]

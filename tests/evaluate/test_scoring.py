@@ -70,6 +70,30 @@ def test_models_are_taken_one_at_a_time():
     assert taken == [0]
 
 
+def test_threads_change_no_value_and_no_order():
+    names = [*NAMES, "grad_norm"]
+    alone = list(score_models([0, 9], "camera", "denoising-25", names, **SMALL))
+    before = torch.get_num_threads()
+    together = list(score_models([0, 9], "camera", "denoising-25", names, threads=3, **SMALL))
+    assert together == alone
+    assert torch.get_num_threads() == before
+
+
+def test_a_stream_that_is_left_makes_no_more(own_score):
+    made = []
+
+    @own_score("counted", inputs="output")
+    def counted(output):
+        made.append(output)
+        return 0.0
+
+    settings = {**SMALL, "initialisations": 20}
+    stream = score_models([0], "camera", "denoising-25", ["counted"], **settings)
+    assert next(stream)["reason"] == ""
+    stream.close()
+    assert 1 <= len(made) <= 3
+
+
 def seen_by(own_score, **settings):
     """The shapes of output and image that a score is called with."""
     shapes = []
