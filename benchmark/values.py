@@ -106,6 +106,7 @@ def _first_reasons(
 def _recorded(
     runs: Runs, part: slice, question: Question
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """PSNR and iteration of each run by its summaries."""
     by = str(question.by)
     if by.startswith("best"):
         return runs.column(by, part), runs.column(f"{by}_iteration", part)
@@ -121,34 +122,47 @@ def _replayed(
     protocol: Protocol,
     left_out: dict[str, NDArray[np.bool_]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """PSNR and iteration of each run by its curves, within the budgets of a question."""
     part = runs.pair(*pair).part
     lengths = runs.column("length", part)
     afforded = _afforded(runs, part, question, left_out)
     ends = np.where(runs.usable[part], np.minimum(lengths, afforded), 0).astype(int)
-    if question.stopping is not None and curves.thinned(*pair):
+    if question.stopping is None:
+        return _read(runs, curves, pair, question, ends, left_out)
+    if curves.thinned(*pair):
         return _recorded_stops(runs, part, question, ends, left_out)
+    name, kind = question.stopping, parse_task(pair[1]).kind
+    planned = [
+        int(min(protocol.planned_length(kind, status, length), end))
+        for status, length, end in zip(
+            runs.statuses(part), lengths.astype(int).tolist(), afforded.tolist(), strict=True
+        )
+    ]
+    known = noise(pair) if "noise" in STOPPING[name].needs else None
+    stop = partial(stop_of, name=name, noise=known, alpha=protocol.variance_alpha)
     rows = runs.column("row", part).astype(int)
-    if question.stopping is not None:
-        known = noise(pair) if "noise" in STOPPING[question.stopping].needs else None
-        kind = parse_task(pair[1]).kind
-        planned = [
-            int(min(protocol.planned_length(kind, status, length), end))
-            for status, length, end in zip(
-                runs.statuses(part), lengths.astype(int).tolist(), afforded.tolist(), strict=True
-            )
-        ]
-        name = question.stopping
-        stop = partial(stop_of, name=name, noise=known, alpha=protocol.variance_alpha)
-        return _stopped(curves, pair, rows, ends, planned, name, stop, left_out)
-    by = question.by
+    return _stopped(curves, pair, rows, ends, planned, name, stop, left_out)
+
+
+def _read(
+    runs: Runs,
+    curves: CurvesReader,
+    pair: Pair,
+    question: Question,
+    ends: NDArray[np.int64],
+    left_out: dict[str, NDArray[np.bool_]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The best, the last or a given PSNR of each run before an end of its curve."""
+    part, by = runs.pair(*pair).part, question.by
     kind = by.split("_", 1)[1] if isinstance(by, str) else "psnr_smooth"
+    rows = runs.column("row", part).astype(int)
     iterations = curves.iterations(*pair)
     table = curves.curves(*pair, kind)[rows].astype(np.float64)
     table[iterations >= ends[:, None]] = np.nan
     earliest = iterations[0] if len(iterations) else 0
     left_out["no iteration that is kept within the budget"] = ends <= earliest
     if not isinstance(by, str):
-        column = _column_of(by, iterations, int(lengths.max()))
+        column = _column_of(by, iterations, int(runs.column("length", part).max()))
         return table[:, column], np.full(len(rows), float(by))
     if by.startswith("best"):
         at = np.where(np.isnan(table), -np.inf, table).argmax(axis=1)
