@@ -82,6 +82,15 @@ UNITS = {
     "own_tau": "what other_tau would be if two images had one order, from Kendall's tau-b between "
     "two seeds of each, mean over the pairs of images",
     "other_tau": "Kendall's tau-b between seeds of two images, mean over the pairs of images",
+    "other_seeds": "seeds that the other benchmark's PSNR is a mean over",
+    "seed_tau": "Kendall's tau-b between a seed of the one and one of the other, mean over pairs",
+    "attainable_tau": "what seed_tau would be if both had one order, from Kendall's tau-b between "
+    "two seeds of each",
+    "shortfall": "attainable_tau - seed_tau",
+    "shortfall_low": "bootstrap by upsample code",
+    "shortfall_high": "bootstrap by upsample code",
+    "transfer_regret": "dB, the best model here less the one that is best in the other benchmark",
+    "difference_db": "dB, this benchmark's PSNR less the other's, median over the models",
     "advantage": "tau on the same image less that on others",
     "difference": "first_tau_directed - second_tau_directed",
     "low": "lower end of the interval, bootstrap by upsample code",

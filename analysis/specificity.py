@@ -23,6 +23,7 @@ EXACT_IMAGES = 7
 PERMUTATIONS = 5000
 
 Floats = NDArray[np.float64]
+Across = Callable[[Sequence[Floats], Sequence[Floats]], Iterable[tuple[Floats, ...]]]
 
 
 def truth_specificity(
@@ -65,14 +66,13 @@ def truth_specificity(
     known = np.asarray(np.isfinite(np.concatenate(truth, axis=1)).all(axis=1))
     runs = [list(table[known].T) for table in truth]
     weights, reason = weights_over(cells, models, known, resamples, seed)
-    same, between = _own_and_other(_tau, runs)
-    own, other = _own_and_other(partial(resampled_tau, weights=weights), runs)
-    ends = interval(own - other, level)
+    own, other, drawn = seeds_against_others(runs, weights)
+    ends = interval(drawn, level)
     row = {
         "task": cells[0].task,
-        "own_tau": float(same),
-        "other_tau": float(between),
-        "advantage": float(same - between),
+        "own_tau": own,
+        "other_tau": other,
+        "advantage": own - other,
         "low": ends.low,
         "high": ends.high,
         "images": len(cells),
@@ -222,12 +222,27 @@ def assignment_p_value(taus: Floats, rng: np.random.Generator) -> float:
     return float((taus[np.arange(size), orders].sum(axis=1) >= observed).mean())
 
 
-def _tau(one: Floats, other: Floats) -> Floats:
-    return np.asarray(kendall_tau(one, other).value)
+def seeds_against_others(
+    tables: Sequence[Sequence[Floats]], weights: Floats, across: Across = product
+) -> tuple[float, float, Floats]:
+    """Over pairs of tables, tau between their seeds: what it would be with one order, and is.
+
+    Args:
+        tables: the PSNRs (models,) of each seed, two at least, of each image or benchmark.
+        weights: (resamples, models) multiplicities.
+        across: which seeds of two tables are compared; all with all by default.
+
+    Returns:
+        Both, and the first less the second of every resample.
+    """
+    once = np.ones((1, weights.shape[1]))
+    [could], [does] = _own_and_other(partial(resampled_tau, weights=once), tables, across)
+    own, other = _own_and_other(partial(resampled_tau, weights=weights), tables, across)
+    return float(could), float(does), own - other
 
 
 def _own_and_other(
-    tau: Callable[[Floats, Floats], Floats], images: Sequence[Sequence[Floats]]
+    tau: Callable[[Floats, Floats], Floats], images: Sequence[Sequence[Floats]], across: Across
 ) -> tuple[Floats, Floats]:
     """Over pairs of images, what their agreement could be and is; one each, or one a resample.
 
@@ -237,11 +252,12 @@ def _own_and_other(
     Args:
         tau: of two orders.
         images: the PSNRs (models,) of each seed of each image.
+        across: which seeds of two images are compared.
     """
     own = [_mean(tau, combinations(seeds, 2)) for seeds in images]
     r = [np.sin(np.pi / 2 * np.maximum(taus, 0)) for taus in own]
     could = [2 / np.pi * np.arcsin(np.sqrt(a * b)) for a, b in combinations(r, 2)]
-    does = [_mean(tau, product(*pair)) for pair in combinations(images, 2)]
+    does = [_mean(tau, across(*pair)) for pair in combinations(images, 2)]
     return np.mean(could, axis=0), np.mean(does, axis=0)
 
 

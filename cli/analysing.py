@@ -13,7 +13,7 @@ from .output import console, notes, print_json, table
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (kendall, stopping):
+    for command in (kendall, agreement, stopping):
         app.command(rich_help_panel="Analyse")(command)
 
 
@@ -64,6 +64,51 @@ def kendall(
         notes.print(reason)
 
 
+def agreement(
+    other: options.NamedStore,
+    store: options.Store = options.SHIPPED,
+    image: Annotated[str | None, typer.Option("--image", help="One image; by default all.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="One task; by default all.")] = None,
+    by: options.Judged = "best_psnr_smooth",
+    as_json: options.Json = False,
+) -> None:
+    """Whether another benchmark orders the models alike: of another size, protocol or laboratory.
+
+    `tau` is Kendall's tau-b between the PSNRs of the models that both hold, means over the seeds,
+    with its 95 % bootstrap interval by upsample code; `seeds` the same between single seeds,
+    `at most` what that would be if both had one order, by how well the seeds of each agree.
+    `regret` is what taking the other's best model costs in --store. --json gives every column.
+
+    Example: `dipbench agreement mine-128 --store mine-64`
+    """
+    from ..analysis.agreement import agreement as judge
+
+    frame = judge(load(store), load(other), image, task, options.read_by(by))
+    records = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    if as_json:
+        print_json(records)
+        return
+    rows = [
+        (
+            f"{row['image']}, {row['task']}",
+            f"{row['tau']:+.2f}",
+            "" if row["tau_low"] is None else f"{row['tau_low']:+.2f} {row['tau_high']:+.2f}",
+            _signed(row["seed_tau"], 2),
+            _signed(row["attainable_tau"], 2),
+            f"{row['transfer_regret']:.2f}",
+            row["n"],
+        )
+        for row in records
+        if row["tau"] is not None
+    ]
+    if rows:
+        columns = ["image, task", ">tau", ">95 %", ">seeds", ">at most", ">regret", ">n"]
+        console.print(table(columns, rows, f"{store} and {other}, by {by}; regret in dB"))
+    for row in records:
+        if row["reason"]:
+            notes.print(f"{row['image']}, {row['task']}: {row['reason']}")
+
+
 def stopping(
     store: options.Store = options.SHIPPED,
     image: Annotated[str | None, typer.Option("--image", help="One image; by default all.")] = None,
@@ -109,5 +154,5 @@ def stopping(
             notes.print(f"{asked}: cannot be applied to {row['left_out']} of the runs")
 
 
-def _signed(value: float | None) -> str:
-    return "" if value is None else f"{value:+.3f}"
+def _signed(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:+.{digits}f}"

@@ -33,6 +33,7 @@ def test_the_page_on_scores(bench, run_page: Callable[..., dict[str, Any]]) -> N
     assert scope["paired"]["difference"].gt(0).all()
     assert scope["truth"]["reliability"].gt(0.5).all()
     assert scope["own"]["images"].tolist() == [2]
+    assert scope["same"]["tau"] == pytest.approx(1)
     assert scope["specific"].images == scope["images"] == ("camera", "coins")
     assert scope["total_variation"](np.eye(2)[None]) == 2
 

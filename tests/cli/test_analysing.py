@@ -60,6 +60,20 @@ def test_stopping_tells_what_each_criterion_loses(dipbench, store, monkeypatch):
     assert dipbench("stopping", "--store", store, "--image", "lena").status == 2
 
 
+def test_two_benchmarks_are_compared(dipbench, store, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    answer = dipbench("agreement", store, "--store", store, "--task", "denoising")
+    assert answer.status == 0, answer.err
+    assert "camera, denoising-25" in answer.out
+    assert "+1.00" in answer.out
+    assert max(map(len, answer.out.splitlines())) <= 80
+    [row] = json.loads(
+        dipbench("agreement", store, "--store", store, "--task", "denoising", "--json").out
+    )
+    assert (row["tau"], row["transfer_regret"], row["n"]) == (1, 0, 8)
+    assert dipbench("agreement", "pilot", "--store", store, "--image", "page").status == 2
+
+
 def test_all_scores_are_read_once_and_a_constant_one_is_told(dipbench, scored, monkeypatch):
     reads = []
     read = Benchmark.scores
