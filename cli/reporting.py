@@ -83,10 +83,18 @@ def correlate(
             title = f"{image_name}, {task_name}, {models} models, by {how}; regret of {k} picks, dB"
             columns = ["score", ">directed", ">95 %", ">p max", ">within", ">regret"]
             console.print(table(columns, _rows(rows), title))
-            for reason in rows["reason"].dropna().unique():
-                concerned = rows["reason"] == reason
-                names = "all scores" if concerned.all() else ", ".join(rows.loc[concerned, "score"])
+            for reason, concerned in _by_reason(rows).items():
+                names = "all scores" if len(concerned) == len(rows) else ", ".join(concerned)
                 say(f"{reason} ({names})")
+
+
+def _by_reason(rows: "pd.DataFrame") -> dict[str, list[str]]:
+    """The scores that each reason for a missing number is of."""
+    found: dict[str, list[str]] = {}
+    for row in rows.dropna(subset="reason").to_dict("records"):
+        for reason in row["reason"].split("; "):
+            found.setdefault(reason, []).append(row["score"])
+    return found
 
 
 def report(
