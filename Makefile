@@ -3,7 +3,8 @@
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint clean mini mini-pilot mini-ship-pilot mini-keep mini-ship mini-status
+.PHONY: help demo test test-all lint clean mini mini-pilot mini-ship-pilot mini-sizes mini-score \
+	mini-keep mini-ship mini-status
 
 BIN := .venv/bin
 # -P: the folder is the package dipbench itself, so its modules must not be importable bare.
@@ -43,6 +44,12 @@ mini-pilot: .venv/.train ## go on with the shipped benchmark's first 32 models; 
 
 mini-ship-pilot: .venv/.train ## put what is complete of that into the package
 	$(BUILD) ship-pilot --work $(MINI)
+
+mini-sizes: .venv/.train ## train 64 of the models on larger pictures; end it at any time
+	$(BUILD) sizes --work $(MINI)
+
+mini-score: .venv/.train ## score the models of what is complete; run it again to resume
+	$(BUILD) score --work $(MINI)
 
 mini-keep: .venv/.train ## keep what `make mini` has trained in files to commit
 	$(BUILD) keep --work $(MINI)

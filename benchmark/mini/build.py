@@ -3,6 +3,8 @@
     python benchmark/mini/build.py pilot       train and keep 32 stratified models of each part
     python benchmark/mini/build.py ship-pilot  ship the pilots that are complete, as `pilot`
     python benchmark/mini/build.py train       go on with what is neither shipped nor kept
+    python benchmark/mini/build.py sizes       train and keep 64 of the models on larger pictures
+    python benchmark/mini/build.py score       score the models of the parts that are complete
     python benchmark/mini/build.py keep        keep what is trained as files to commit
     python benchmark/mini/build.py ship        ship what is complete, and drop it from what is kept
     python benchmark/mini/build.py status      say how far each part is
@@ -30,9 +32,11 @@ from dipbench.benchmark.keeping import RECORD, keep, restore
 from dipbench.benchmark.loading import shipped_folder
 from dipbench.benchmark.plan import PLAN, freeze_plan, make_plan
 from dipbench.benchmark.store import MANIFEST
+from dipbench.cli.scoring import run_scoring
 from dipbench.cli.training import run_build
 from dipbench.data import load_image
 from dipbench.errors import DipbenchError
+from dipbench.evaluate import SCORES
 from dipbench.evaluate.protocol import Protocol, get_protocol
 
 HERE = Path(__file__).resolve().parent
@@ -51,6 +55,11 @@ PILOT_PROTOCOL = PROTOCOL.replace(name="mini64-pilot", stop=None).with_iteration
 """Full curves: they show how long the others have to be."""
 PILOT = "pilot"
 """The folder of the pilots within that of the parts."""
+SIDES = (128, 256)
+"""Of larger pictures, on which it is seen whether their order of the models is the same."""
+SIDES_MODELS = "stratified:64"
+SIDES_PARTS = 2
+"""So many of the parts, the first, are trained on those."""
 
 PARTS: tuple[Part, ...] = tuple(
     (image, task, seed)
@@ -65,8 +74,19 @@ PARTS: tuple[Part, ...] = tuple(
 )
 """In the order of the build. Every image is taken in grey."""
 
+SCORED = tuple(SCORES)
+SCORED_LARGE = tuple(
+    name
+    for name, score in SCORES.items()
+    if score.inputs != "network" and score.cost.forward and not score.cost.backward
+)
+"""Of outputs of the published size too."""
+LARGE = 512
+MADE_INITIALISATIONS = 32
+
 STRIDE = 8
 INITIALISATIONS = 8
+"""Of each model that are shipped."""
 LICENCE = "CC-BY-4.0"
 
 
@@ -130,9 +150,34 @@ def pilot(work: Path, kept: Path, shipped: Path, executor: Executor) -> None:
         keep(folder, kept)
 
 
+def sizes(work: Path, kept: Path, executor: Executor) -> None:
+    """Train some of the models on larger pictures, and keep their runs."""
+    for side in SIDES:
+        protocol = PROTOCOL.replace(name=f"mini{side}", size=side)
+        for part in PARTS[:SIDES_PARTS]:
+            place, target = folder_of(work / f"side-{side}", part), kept_of_side(kept, side)
+            folder = prepare(place, part, SIDES_MODELS, protocol, (target,))
+            run_build(folder, executor, retry_failed=True)
+            keep(folder, target)
+
+
+def kept_of_side(kept: Path, side: int) -> Path:
+    """Where the runs of larger pictures are kept, beside the others: of one protocol each."""
+    return kept.with_name(f"{kept.name}-{side}")
+
+
+def score(work: Path) -> None:
+    """Score the models of the parts that are complete, also by outputs of the published size."""
+    for folder in complete_parts(work):
+        finish(folder)
+        run_scoring(folder, SCORED, initialisations=MADE_INITIALISATIONS)
+        run_scoring(folder, SCORED_LARGE, initialisations=MADE_INITIALISATIONS, size=LARGE)
+
+
 def keep_all(work: Path, kept: Path, piloted: Path, shipped: Path) -> int:
     """Keep the runs of every part that is not shipped; return how many were added."""
     places = {place: kept for place, _ in stages(work)} | {work / PILOT: piloted}
+    places |= {work / f"side-{side}": kept_of_side(kept, side) for side in SIDES}
     return sum(
         keep(folder, target)
         for part in missing_parts(shipped)
@@ -162,7 +207,7 @@ def publish(work: Path, shipped: Path, card: Path) -> None:
     new, old = place / shipped.name, place / "old"
     if old.is_dir() and not shipped.is_dir():
         old.replace(shipped)  # a publishing was killed between two renames
-    complete = [folder for part in PARTS if is_complete(folder := folder_of(work, part))]
+    complete = complete_parts(work)
     for folder in complete:
         finish(folder)
     sources = [shipped] if (shipped / MANIFEST).is_file() else []
@@ -189,6 +234,11 @@ def publish(work: Path, shipped: Path, card: Path) -> None:
             old.replace(shipped)
         shutil.rmtree(place, ignore_errors=True)
     print(f"{shipped}: {done.runs} runs in {done.size:,} bytes")
+
+
+def complete_parts(work: Path) -> list[Path]:
+    """The folders of the parts of which every run is trained."""
+    return [folder for part in PARTS if is_complete(folder := folder_of(work, part))]
 
 
 def is_complete(folder: Path) -> bool:
@@ -225,7 +275,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument(
-        "command", choices=("pilot", "train", "keep", "ship", "ship-pilot", "status")
+        "command",
+        choices=("pilot", "train", "sizes", "score", "keep", "ship", "ship-pilot", "status"),
     )
     parser.add_argument("--work", type=Path, default=Path("mini-store"), help="folder to build in")
     parser.add_argument("--workers", type=int, help="runs side by side; a core each without it")
@@ -238,6 +289,10 @@ def main() -> None:
                 pilot(asked.work, KEPT_PILOT, SHIPPED, executor)
             case "train":
                 train(asked.work, KEPT, KEPT_PILOT, SHIPPED, executor)
+            case "sizes":
+                sizes(asked.work, KEPT, executor)
+            case "score":
+                score(asked.work)
             case "keep":
                 print(f"{keep_all(asked.work, KEPT, KEPT_PILOT, SHIPPED)} runs added")
             case "ship":

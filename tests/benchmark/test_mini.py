@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import dipbench
-from dipbench.benchmark.building import read_progress
+from dipbench.benchmark.building import finish, read_progress
 from dipbench.benchmark.cutting import cut
 from dipbench.benchmark.executors import Outcome, Unit
 from dipbench.benchmark.parts import write_part
@@ -175,6 +175,49 @@ def test_a_pilot_that_is_interrupted_is_kept(driver: ModuleType, tmp_path: Path)
     folder = driver.folder_of(work, driver.PARTS[0])
     assert read_progress(folder).done == 2
     driver.status(work, kept, shipped)
+
+
+def test_larger_pictures_are_trained_on_and_kept_apart(
+    driver: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "SIDES_MODELS", "stratified:2")
+    monkeypatch.setattr(driver, "SIDES", (96, 128))
+    monkeypatch.setattr(driver, "SIDES_PARTS", 1)
+    work, kept = tmp_path / "work", tmp_path / "kept"
+    with suppress(KeyboardInterrupt):
+        driver.sizes(work, kept, Executor(3))
+    assert driver.keep_all(work, kept, tmp_path / "no", tmp_path / "mini") == 1
+    rmtree(work)
+    last = Executor()
+    driver.sizes(work, kept, last)
+    assert last.made == 1
+    folders = [driver.folder_of(work / f"side-{side}", driver.PARTS[0]) for side in (96, 128)]
+    for folder, side in zip(folders, (96, 128), strict=True):
+        finish(folder)
+        bench = dipbench.load(folder)
+        assert (bench.protocol.name, bench.protocol.size) == (f"mini{side}", side)
+        assert len(bench.to_frame()) == 2
+    assert not kept.exists()
+
+
+def test_what_is_complete_is_scored_in_two_sizes(
+    driver: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {"psd_99_per_bw", "psd_db_strip_mse"} < set(driver.SCORED_LARGE) < set(driver.SCORED)
+    assert {"epsilon", "grad_norm", "macs"} < set(driver.SCORED) - set(driver.SCORED_LARGE)
+    monkeypatch.setattr(driver, "SCORED", ("psd_99_per_bw", "macs"))
+    monkeypatch.setattr(driver, "SCORED_LARGE", ("psd_99_per_bw",))
+    monkeypatch.setattr(driver, "MADE_INITIALISATIONS", 2)
+    monkeypatch.setattr(driver, "LARGE", 96)
+    work, shipped = tmp_path / "work", tmp_path / "mini"
+    with suppress(KeyboardInterrupt):
+        driver.train(work, tmp_path / "kept", tmp_path / "no", shipped, Executor(4))
+    driver.score(work)
+    driver.publish(work, shipped, DRIVER.with_name("card.md"))
+    scores = dipbench.load(shipped).scores()
+    assert len(scores) == 3 * (2 + 2 + 1)
+    assert scores["value"].notna().all()
+    assert set(scores["how"]) == {"table", "table-96", "search"}
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
