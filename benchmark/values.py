@@ -129,8 +129,9 @@ def _replayed(
     ends = np.where(runs.usable[part], np.minimum(lengths, afforded), 0).astype(int)
     if question.stopping is None:
         return _read(runs, curves, pair, question, ends, left_out)
+    refusal = _inapplicable(question.stopping, protocol)
     if curves.thinned(*pair):
-        return _recorded_stops(runs, part, question, ends, left_out)
+        return _recorded_stops(runs, part, question, ends, left_out, refusal)
     name, kind = question.stopping, parse_task(pair[1]).kind
     planned = [
         int(min(protocol.planned_length(kind, status, length), end))
@@ -141,7 +142,18 @@ def _replayed(
     known = noise(pair) if "noise" in STOPPING[name].needs else None
     stop = partial(stop_of, name=name, noise=known, alpha=protocol.variance_alpha)
     rows = runs.column("row", part).astype(int)
-    return _stopped(curves, pair, rows, ends, planned, name, stop, left_out)
+    return _stopped(curves, pair, rows, ends, planned, name, stop, left_out, refusal)
+
+
+def _inapplicable(name: str, protocol: Protocol) -> str:
+    """Why a criterion gives a run no value: it cannot, or the run had ended before it stopped.
+
+    >>> from dipbench.evaluate.protocol import get_protocol
+    >>> _inapplicable("variance", get_protocol("quick"))
+    'variance is not applicable'
+    """
+    later = f", or stops after the end of the run, which was {STOPPED_BEFORE}"
+    return f"{name} is not applicable" + later * protocol.stops_by_truth
 
 
 def _read(
@@ -214,6 +226,7 @@ def _recorded_stops(
     question: Question,
     ends: NDArray[np.int64],
     left_out: dict[str, NDArray[np.bool_]],
+    refusal: str,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Where a criterion stopped each run, replayed on its full curves before they were thinned."""
     name = f"{STOP_COLUMN}{question.stopping}"
@@ -229,7 +242,7 @@ def _recorded_stops(
             "a stride; leave one of the two out"
         )
     psnr = runs.column(name, part)
-    left_out[f"{question.stopping} is not applicable"] = np.isnan(psnr)
+    left_out[refusal] = np.isnan(psnr)
     return psnr, runs.column(f"{name}_iteration", part)
 
 
@@ -242,6 +255,7 @@ def _stopped(
     name: str,
     stop_at: Callable[..., tuple[float, int] | None],
     left_out: dict[str, NDArray[np.bool_]],
+    refusal: str,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The smoothed PSNR where a criterion stops each run."""
     kind = STOPPING[name].curve
@@ -258,7 +272,7 @@ def _stopped(
             refused[place] = True
         else:
             psnr[place], at[place] = stop
-    left_out[f"{name} is not applicable"] = refused
+    left_out[refusal] = refused
     return psnr, at
 
 
