@@ -81,7 +81,7 @@ def agreement(
 
     Example: `dipbench agreement mine-128 --store mine-64`
     """
-    from ..analysis.agreement import agreement as judge
+    from ..analysis.agreeing import agreement as judge
 
     frame = judge(load(store), load(other), image, task, options.read_by(by))
     records = frame.astype(object).where(frame.notna(), None).to_dict("records")

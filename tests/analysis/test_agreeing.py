@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from dipbench.analysis.agreement import agreement
+from dipbench.analysis.agreeing import agreement
 from dipbench.errors import QueryError
 
 

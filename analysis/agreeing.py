@@ -61,7 +61,7 @@ def agreement(
         QueryError: An image, task or summary is unknown, or they share no image and task.
 
     >>> import dipbench
-    >>> from dipbench.analysis.agreement import agreement
+    >>> from dipbench.analysis.agreeing import agreement
     >>> pilot = dipbench.load("pilot")
     >>> [row] = agreement(pilot, pilot, "camera").to_dict("records")
     >>> row["tau"], row["transfer_regret"], row["n"]
