@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data.archives import Member
-from ..data.legacy import LegacyRun, Place, locate, read_run
+from ..data.legacy import LegacyRun, Place, is_sidecar, locate, read_run
 from ..data.legacyfiles import LegacyScores, read_array, read_number, read_picture, read_scores
 from ..data.refusal import RefusedError
 from ..errors import DipbenchError
@@ -92,6 +92,8 @@ class Intake:
 
     def take(self, member: Member) -> None:
         """Take in a file, or note why not."""
+        if is_sidecar(member.name):
+            return
         place = locate(member.name)
         if place is None:
             self.not_understood.add(member.name, "is no file of a published tree")

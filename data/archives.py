@@ -5,6 +5,7 @@ folder, links, devices and bombs are refused by name, and the walk goes on.
 """
 
 import lzma
+import os
 import stat
 import tarfile
 import zipfile
@@ -30,6 +31,8 @@ MAX_HEADER_BYTES = 2**20
 
 NEEDED_TOOLS = {"7z": "7z x", "rar": "unrar x", "zstd": "tar --zstd -xf"}
 """Archives that the standard library cannot read, and what unpacks them."""
+
+INNER_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 _DAMAGE = (
     tarfile.TarError,
@@ -107,6 +110,8 @@ def unsafe_name(name: str) -> str | None:
     >>> unsafe_name("../../etc/passwd"), unsafe_name("benchmark/htr.pkl")
     ("its name leaves the folder by '..'", None)
     """
+    if not name:
+        return "it has no name"
     if name.startswith(("/", "\\")) or name[1:2] == ":":
         return "its name is an absolute path"
     if ".." in PurePosixPath(name.replace("\\", "/")).parts:
@@ -125,13 +130,19 @@ def _walk_folder(folder: Path, refuse: Refuse) -> Iterator[Member]:
             yield from _walk_file(path, name, refuse)
         elif not path.is_dir():
             refuse(name, "is no regular file")
+        elif not os.access(path, os.R_OK | os.X_OK):
+            refuse(name, "is a folder that may not be read")
 
 
 def _walk_file(path: Path, name: str, refuse: Refuse) -> Iterator[Member]:
     """The files of an archive, or the file itself."""
-    kind = archive_kind(path)
+    try:
+        kind, size = archive_kind(path), path.stat().st_size
+    except OSError as error:
+        refuse(name, f"cannot be read ({error.strerror or error})")
+        return
     if kind is None:
-        yield Member(name, path.stat().st_size, path.read_bytes)
+        yield Member(name, size, path.read_bytes)
     elif kind in NEEDED_TOOLS:
         tool = NEEDED_TOOLS[kind]
         refuse(name, f"is a {kind} archive: unpack it (`{tool} {path}`) and import the folder")
@@ -157,14 +168,21 @@ def _walk_zip(path: Path, name: str, refuse: Refuse) -> Iterator[Member]:
         if is_bomb(total, path.stat().st_size, ARCHIVE_ALLOWANCE):
             raise RefusedError(f"would expand to {total} bytes, beyond the bound; nothing is read")
         for info in archive.infolist():
-            if info.is_dir():
+            if info.filename.endswith("/"):
                 continue
             inner = f"{name}/{info.filename}"
-            reason = unsafe_name(info.filename) or _zip_problem(info)
+            reason = unsafe_name(info.filename) or _inner_archive(inner) or _zip_problem(info)
             if reason:
                 refuse(inner, reason)
             else:
                 yield Member(inner, info.file_size, partial(archive.read, info))
+
+
+def _inner_archive(name: str) -> str | None:
+    """Why an archive in an archive is not read, or None where it is none by its name."""
+    if name.lower().endswith(INNER_ARCHIVES):
+        return "is an archive in an archive: unpack the outer one and import its folder"
+    return None
 
 
 def _zip_problem(info: zipfile.ZipInfo) -> str | None:
@@ -230,7 +248,7 @@ def _walk_tar(path: Path, name: str, kind: str, refuse: Refuse) -> Iterator[Memb
                 # tarfile remembers every header; of a stream none is needed again.
                 archive.members.clear()  # type: ignore[attr-defined]
                 inner = f"{name}/{info.name}"
-                reason = unsafe_name(info.name)
+                reason = unsafe_name(info.name) or _inner_archive(inner)
                 if reason is None and not (info.isdir() or (info.isreg() and not info.issparse())):
                     reason = "is a link, a device or a sparse file"
                 if reason:

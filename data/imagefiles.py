@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
 """The file names that a folder of images is searched for, in lower case."""
 
-_BITS_PER_SAMPLE, _ORIENTATION = 258, 274  # TIFF and EXIF tags
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274  # TIFF and EXIF tags
 
 
 def read_file(path: Path) -> np.ndarray:
@@ -49,7 +49,7 @@ def read_file(path: Path) -> np.ndarray:
             if is_png16_colour(path):
                 array = read_png16(path)
             elif isinstance(picture, TiffImageFile) and _has_16_bits(picture):
-                array = _interleaved(_tifffile().imread(path))
+                array = _interleaved(_grey_or_rgb(_tifffile().imread(path), picture, path))
             else:
                 array = _decode(picture)
     except DipbenchError:
@@ -131,6 +131,18 @@ def _tifffile() -> Any:
 def _has_16_bits(picture: "TiffImageFile") -> bool:
     bits = picture.tag_v2.get(_BITS_PER_SAMPLE, 1)
     return set(bits if isinstance(bits, tuple) else (bits,)) == {16}
+
+
+def _grey_or_rgb(array: np.ndarray, picture: "TiffImageFile", path: Path) -> np.ndarray:
+    """The samples of a TIFF, black at 0, which tifffile gives as they are stored.
+
+    Raises:
+        ImageError: They are of other colours than grey or RGB.
+    """
+    stored_as = picture.tag_v2.get(_PHOTOMETRIC, 1)
+    if stored_as not in (0, 1, 2):
+        raise ImageError(f"{path} is neither grey nor RGB: save it as RGB first")
+    return np.iinfo(array.dtype).max - array if stored_as == 0 else array
 
 
 def _float_tiff(path: Path, unknown: Exception) -> tuple[np.ndarray, int]:

@@ -54,6 +54,16 @@ class Place:
     model: str | None = None
 
 
+def is_sidecar(name: str) -> bool:
+    """Whether macOS put this file into an archive beside the real one.
+
+    >>> is_sidecar("tree.zip/__MACOSX/true/._camera.png"), is_sidecar("true/camera.png")
+    (True, False)
+    """
+    *folders, last = name.split("/")
+    return "__MACOSX" in folders or last.startswith("._") or last == ".DS_Store"
+
+
 @dataclass(frozen=True)
 class LegacyRun:
     """The content of one `htr.pkl`.

@@ -55,7 +55,7 @@ class BenchmarkBlackbox(Blackbox):
         fidelities: int = 50,
     ) -> None:
         self._bench, self._seed = bench, seed
-        self._objective = TableObjective(bench, image, task, seed=seed)
+        self._objective = TableObjective(bench, image, task, "truth", seed=seed)
         longest = self._objective.iterations
         seconds = {}
         for model in self._objective.models:

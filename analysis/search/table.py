@@ -68,8 +68,13 @@ class TableObjective(Objective):
 
     @cached_property
     def models(self) -> tuple[str, ...]:
-        """The models that have a usable run on every image that the signal reads, in order."""
-        return tuple(model for model in self._bench.models if self._rows_of(model) is not None)
+        """Those with a usable run on this image and on all that the signal reads, in order."""
+        here = self._facts[self.image]
+        return tuple(
+            model
+            for model in self._bench.models
+            if model in here and self._rows_of(model) is not None
+        )
 
     @property
     def genotypes(self) -> tuple[str, ...]:

@@ -47,6 +47,43 @@ def walked(source: Path) -> tuple[dict[str, bytes], dict[str, str]]:
     return given, refused
 
 
+@pytest.mark.parametrize("ending", ["zip", "tar.gz"])
+def test_an_archive_in_an_archive_is_refused_by_name(ending: str, tmp_path: Path) -> None:
+    given, refused = walked(make(tmp_path / ending, {"a/inner.zip": b"PK", "a/x.npy": b"x"}))
+    assert set(given) == {"published/a/x.npy"}
+    assert "unpack the outer one" in refused["published/a/inner.zip"]
+
+
+def test_a_file_of_a_zip_without_a_name_is_refused(tmp_path: Path) -> None:
+    source = make(tmp_path / "zip", {"!.npy": b"x", "good.npy": b"y"})
+    content = source.read_bytes()
+    source.write_bytes(content.replace(b"!.npy", b"\0.npy"))
+    given, refused = walked(source)
+    assert set(given) == {"published/good.npy"}
+    assert list(refused.values()) == ["it has no name"]
+
+
+def test_what_may_not_be_read_is_refused_and_the_rest_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("closed/a.npy", "closed.npy", "good.npy"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    closed = Path.open
+
+    def opened(path: Path, mode: str = "r") -> object:
+        if path.name == "closed.npy":
+            raise PermissionError(13, "Permission denied")
+        return closed(path, mode)
+
+    monkeypatch.setattr(Path, "open", opened)
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != "closed")
+    given, refused = walked(tmp_path)
+    assert "good.npy" in given
+    assert refused["closed.npy"] == "cannot be read (Permission denied)"
+    assert refused["closed"] == "is a folder that may not be read"
+
+
 @pytest.mark.parametrize("ending", ["zip", *TARS])
 def test_archives_are_known_by_content_and_read_whole(ending: str, tmp_path: Path) -> None:
     source = make(tmp_path / ending, FILES)

@@ -165,6 +165,15 @@ def test_alpha_of_a_picture_to_denoise_is_dropped_with_the_same_warning() -> Non
     np.testing.assert_array_equal(noisy.observed, expected(COLOUR))
 
 
+def test_a_16_bit_tiff_means_the_colours_that_it_says(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "white.tif", 65535 - GREY_16, photometric="miniswhite")
+    np.testing.assert_array_equal(load_image(tmp_path / "white.tif").array, expected(GREY_16))
+    ink = np.zeros((70, 80, 4), np.uint16)
+    tifffile.imwrite(tmp_path / "ink.tif", ink, photometric="separated")
+    with pytest.raises(ImageError, match="neither grey nor RGB"):
+        load_image(tmp_path / "ink.tif")
+
+
 def test_16_bit_alpha_and_grey_written_by_others(tmp_path: Path) -> None:
     write_png16(tmp_path / "alpha.png", np.dstack([COLOUR_16, GREY_16]))
     with pytest.warns(UserWarning, match="alpha channel was dropped"):

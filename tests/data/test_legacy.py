@@ -1,6 +1,7 @@
 import csv
 import io
 import pickle
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,18 @@ def test_a_run_is_stopped_only_from_iteration_500_on_and_3_db_under_its_best() -
 @pytest.mark.parametrize("path", sorted(TREE.rglob("*.npy")), ids=lambda path: path.parent.name)
 def test_published_arrays_are_read_unchanged(path: Path) -> None:
     np.testing.assert_array_equal(read_array(path.read_bytes()), np.load(path))
+
+
+def test_no_flipped_bit_of_an_array_is_more_than_refused() -> None:
+    file = io.BytesIO()
+    np.save(file, np.eye(2))
+    content = file.getvalue()
+    for place in range(6, 80):
+        for bit in range(8):
+            damaged = bytearray(content)
+            damaged[place] ^= 1 << bit
+            with suppress(RefusedError):
+                read_array(bytes(damaged))
 
 
 def saved(array: np.ndarray) -> bytes:

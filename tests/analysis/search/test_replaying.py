@@ -222,6 +222,16 @@ def test_images_without_the_task_are_no_others(listed, monkeypatch):
     assert len(table.models) == len(listed.models)
 
 
+def test_other_images_say_nothing_of_a_model_that_was_not_trained_here(listed, monkeypatch):
+    frame = listed.to_frame()
+    lost = listed.models[0]
+    fewer = frame[(frame["model"] != lost) | (frame["image"] != "camera")]
+    monkeypatch.setattr(listed, "to_frame", lambda: fewer)
+    objective = TableObjective(listed, "camera", "denoising", "other_images")
+    assert lost not in objective.models
+    assert len(objective.models) == len(listed.models) - 1
+
+
 def test_a_search_without_a_step_is_a_frame(few):
     replayed = replay(few, "camera", "denoising", ["score"], Budget(0.5), signal="truth", seeds=[0])
     assert list(replayed["step"]) in ([], [0])
