@@ -150,12 +150,14 @@ def _observations(staging: Staging) -> tuple[dict[tuple[Pair, str], str], dict[P
     """Final hashes of what runs were trained on, and for each pair the one that is kept.
 
     Kept is the one of most runs. One that does not fit its mask or image keeps the hash of its
-    values alone, and is not stored.
+    values alone, and is not stored; one whose mask is not known has none yet.
     """
     hashes: dict[tuple[Pair, str], str] = {}
     chosen: dict[Pair, str] = {}
     for pair in staging.pairs:
         for digest in staging.digests(pair):
+            if staging.lacks_mask(pair):
+                continue  # its hash will be with the mask, which may come with another import
             made = staging.observation(pair, digest)
             hashes[pair, digest] = digest if made is None else made.sha256
             if made is not None:

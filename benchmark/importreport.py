@@ -51,6 +51,7 @@ def make_report(folder: Path, intake: Intake) -> Report:
             *_mixed(rows),
             *_contradictions(rows, intake),
             *_without_pictures(folder, rows),
+            *_without_outputs(folder, intake),
         ]
         scores = committed_scores(folder).num_rows
     kinds = (intake.duplicates, intake.refused, intake.not_understood)
@@ -97,6 +98,15 @@ def _contradictions(rows: pa.Table, intake: Intake) -> list[str]:
         if differing:
             found.append(f"the table says of {key}: {', '.join(differing)}, as its run does")
     return found[:100]
+
+
+def _without_outputs(folder: Path, intake: Intake) -> list[str]:
+    if not intake.keeps_outputs or "outputs" in read_manifest(folder).files:
+        return []
+    return [
+        f"no outputs are kept: the {intake.already} runs were imported before, without them; "
+        "import into another folder"
+    ]
 
 
 def _without_pictures(folder: Path, rows: pa.Table) -> list[str]:

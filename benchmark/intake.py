@@ -72,7 +72,7 @@ class Intake:
         written: set[RunKey],
         stored: Set[Pair],
     ) -> None:
-        self._folder, self._staging, self._outputs = folder, staging, outputs
+        self._folder, self._staging, self.keeps_outputs = folder, staging, outputs
         self._committed, self._written, self._stored = committed, written, stored
         self._batch: list[Run] = []
         self._digests: dict[RunKey, str] = {}
@@ -122,7 +122,7 @@ class Intake:
             self.duplicates.add(member.name, f"is the run of {key} once more")
             return
         self._digests[key] = digest
-        output = run.output.astype(np.float16) if self._outputs else None
+        output = run.output.astype(np.float16) if self.keeps_outputs else None
         status = "stopped" if run.stopped else "finished"
         self._batch.append(Run(key, status, run.stopped, run.curves, run.best, output))
         self.imported += 1

@@ -79,6 +79,10 @@ class Staging:
         """A true image."""
         return Image(name, self._load(self._images[name]))
 
+    def lacks_mask(self, pair: Pair) -> bool:
+        """Whether the pair is an inpainting whose mask was not there."""
+        return pair[1].startswith("inpainting") and pair not in self._masks
+
     def observation(self, pair: Pair, digest: str) -> Observation | None:
         """What runs were trained on; None where it does not fit its mask or true image."""
         image, task = pair
@@ -86,7 +90,7 @@ class Staging:
         kind, _, number = task.partition("-")
         mask = None
         if kind == "inpainting":
-            if pair not in self._masks:
+            if self.lacks_mask(pair):
                 return None
             mask = self._load(self._masks[pair]) == 1
             if mask.shape != observed.shape[1:] or observed[:, ~mask].any():

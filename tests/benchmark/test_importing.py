@@ -303,6 +303,7 @@ def test_missing_pictures_are_warned_of_runs_imported_and_taken_in_later(
     found = [StoredObservations(file_of(each, read_manifest(each), "images")) for each in folders]
     later, first = ({pair: each[pair].sha256 for pair in each} for each in found)
     assert later == first
+    assert verify(tmp_path / "store") == []
 
 
 def test_a_run_twice_is_a_duplicate_and_another_one_of_its_name_is_refused(
@@ -422,6 +423,21 @@ def test_the_command_reports_and_exits_with_1_where_something_is_refused(
 
 
 @pytest.mark.slow
+def test_outputs_of_runs_that_are_there_are_told_not_to_be_kept(tree: Path, tmp_path: Path) -> None:
+    import_published([tree], tmp_path / "store")
+    report = import_published([tree], tmp_path / "store", outputs=True)
+    assert any("import into another folder" in line for line in report.warnings)
+    whole = import_published([tree], tmp_path / "other", outputs=True)
+    assert not any("no outputs" in line for line in whole.warnings)
+
+
+def test_the_files_that_macos_adds_are_passed_over(tree: Path, tmp_path: Path) -> None:
+    for path in [*tree.rglob("*.png"), *tree.rglob("htr.pkl")]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    report = import_published([tree], tmp_path / "store")
+    assert (report.runs, report.refused, report.not_understood) == (12, (), ())
+
+
 @pytest.mark.parametrize("outputs", [False, True])
 def test_memory_does_not_grow_with_the_archive(outputs: bool, tmp_path: Path) -> None:
     path = Path(__file__).parents[1] / "performance" / "importing.py"
