@@ -124,7 +124,7 @@ def compare(
     ]
     console.print(table(columns + [">LPIPS"] * has_lpips, cells, f"{image}, {wanted}"))
     if known is not None:
-        console.print("best: smoothed output, dB; only one who knows the truth could choose it")
+        console.print("best: smoothed output of what was run, dB; choosing it takes the truth")
 
 
 def _degrade(

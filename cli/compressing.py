@@ -110,8 +110,8 @@ def decompress(
     save_image(out, picture)
     if not exact:
         notes.print(
-            "not to the bit what its maker saw: another processor or version of torch takes sums "
-            "in another order, which moves some pixels by a level"
+            "not to the bit what its maker saw: another processor, version of torch or number "
+            "of threads takes sums in another order, which moves some pixels by a level"
         )
     channels, height, width = picture.shape
     console.print(f"{out}: {width} x {height} pixels, {'grey' if channels == 1 else 'colour'}")

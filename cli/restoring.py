@@ -92,7 +92,7 @@ def restore(
     observation, wanted = degraded.read_degraded(image, task, mask)
     planned = iterations or published_protocol(model, wanted).iterations_for(wanted.kind)
     frames = None if gif is None else Frames(observation, planned)
-    remark = "nothing was trained yet, nothing is written"
+    remark = "nothing is written"
     with degraded.told_if_interrupted(remark), progress_bar() as bar:
         line = bar.add_task("restoring", total=planned)
 

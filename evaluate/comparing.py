@@ -31,8 +31,9 @@ class Row:
         image: its result, float32 (C, H, W).
         kept: which output that is.
         quality: `psnr` (dB), `ssim` and, where installed, `lpips`; empty without a truth.
-        best_psnr_smooth: the highest PSNR of the moving average of its outputs, in dB, which only
-            one who knows the truth could have stopped at; None where there is none.
+        best_psnr_smooth: the highest PSNR of the moving average of its outputs, in dB, over the
+            iterations that were run, which a rule without the truth may have ended early; to choose
+            it takes the truth. None where there is none.
         iterations: of its training; 0 where it has none.
         seconds: wall time.
         parameters: of its network; None where it has none, or another package's.

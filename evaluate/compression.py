@@ -29,6 +29,7 @@ from .compressed import (
 from .devices import cpu_threads, resolve_device, thread_count
 from .fitting import Training
 from .inputs import draw_input
+from .memory import memory_told
 from .protocol import PROTOCOLS, Protocol
 from .quality import psnr, ssim
 
@@ -144,7 +145,7 @@ def compress(
         return Code(channels, height, width, depth, seed, digest, packed)
 
     tried, pictures = [], {}
-    with cpu_threads(thread_count(threads)):
+    with cpu_threads(thread_count(threads)), memory_told("cpu"):
         for depth in depths:
             size = len(write_code(code(depth)))
             pictures[depth] = _draw(code(depth))
@@ -174,14 +175,15 @@ def decompress(data: bytes, threads: int | None = None) -> tuple[np.ndarray, boo
 
     Returns:
         float32 (C, H, W) on 8-bit levels, and whether it is to the bit what its maker saw. On
-        another processor or version of torch it may not be: sums are taken in another order, and
-        a value near the middle of two levels falls on the other one.
+        another processor, version of torch or number of threads it may not be: sums are taken in
+        another order, and a value near the middle of two levels falls on the other one.
 
     Raises:
         ImageError: The bytes are no such file, are damaged, or ask for too much.
+        DeviceError: This machine has too little memory for the picture.
     """
     code = read_code(data)
-    with cpu_threads(thread_count(threads)):
+    with cpu_threads(thread_count(threads)), memory_told("cpu"):
         picture = _draw(code)
     return picture, _digest(picture) == code.picture_sha256
 
@@ -218,7 +220,7 @@ def _train(
         if progress is not None:
             progress(done, state)
 
-    with cpu_threads(thread_count(threads)):
+    with cpu_threads(thread_count(threads)), memory_told(device):
         result = training.run(keep)
     if not best and result.status == "interrupted":
         raise KeyboardInterrupt

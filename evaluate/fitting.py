@@ -16,7 +16,7 @@ from ..seeds import stable_seed
 from .devices import cpu_threads, described, resolve_device, torch_type
 from .graphs import WARM_UP, capture, new_stream, own_stream
 from .inputs import draw_input
-from .memory import is_out_of_memory, too_little_memory
+from .memory import memory_told
 from .models import Model, build_model, side_multiple
 from .operators import forward_operator
 from .optimising import MemoryOrderAdam
@@ -72,16 +72,12 @@ def fit(
     >>> result.status, result.length, result.output.shape
     ('finished', 2, (1, 64, 64))
     """
-    try:
+    with memory_told(device):
         training = prepare(
             model, image, task, iterations, seed, protocol, device, observation, observation_seed
         )
         with cpu_threads(training.protocol.threads):
             return training.run(progress)
-    except (MemoryError, RuntimeError) as error:
-        if is_out_of_memory(error):
-            raise too_little_memory(device) from error
-        raise
 
 
 def prepare(

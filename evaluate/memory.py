@@ -1,5 +1,8 @@
 """Telling a training that does not fit into memory, whoever says so, and what to do about it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from ..errors import DeviceError
 
 _SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
@@ -43,3 +46,14 @@ def too_little_memory(device: object) -> TooLittleMemoryError:
     return TooLittleMemoryError(
         f"too little memory on {device} for one run: choose a smaller size, bf16 or another device"
     )
+
+
+@contextmanager
+def memory_told(device: object) -> Iterator[None]:
+    """Have memory that runs out meanwhile told as `too_little_memory`."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise too_little_memory(device) from error
+        raise

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from math import inf
+from operator import index
 from typing import Any, Literal
 
 from ..errors import ProtocolError, unknown
@@ -190,7 +191,7 @@ class Protocol:
             self.input_noise_decay,
             "in (0, 1]",
         )
-        distinct = len(set(self.ema)) == len(self.ema) > 0
+        distinct = len({f"{weight:g}" for weight in self.ema}) == len(self.ema) > 0
         _require(
             distinct and all(0 < w < 1 for w in self.ema),
             "ema",
@@ -250,6 +251,7 @@ class Protocol:
 
     def with_iterations(self, count: int) -> "Protocol":
         """The same protocol with `count` iterations for every kind of task."""
+        count = index(count) if hasattr(count, "__index__") else count  # NumPy's too
         return self.replace(iterations=Iterations(count, count, count))
 
     @property

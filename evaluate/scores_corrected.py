@@ -55,7 +55,7 @@ def nodc_psd_decibel_50_bw(output: Spectra) -> float:
     """Share of the frequencies but zero within 50 dB of the highest of 10 log10 psd(output)."""
     levels = DECIBELS * output.psd_db.mean(axis=0).ravel()[1:]
     weights = output.plane.whole.weights[1:]
-    if not output.nodc_psd[..., 1:].any():
+    if not output.nodc_psd.reshape(len(output.nodc_psd), -1)[:, 1:].any():
         raise ScoreError("the output has no energy beside its mean: it is constant")
     return float(weights[levels > levels.max() - 50].sum() / weights.sum())
 

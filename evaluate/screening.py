@@ -31,8 +31,9 @@ def screen(
 ) -> Iterator[list[dict[str, Any]]]:
     """Score untrained models, a batch at a time; the observation's side is worked out once.
 
-    As in searches: weights drawn afresh for each model, one input z for all, the image's own
-    channels and size; for super-resolution the output passes the operator first.
+    As in the published searches weights are drawn afresh for each model, outputs have the image's
+    channels and size, and for super-resolution pass the operator first; but one input z, which they
+    drew afresh too, serves all models.
 
     Args:
         models: text forms.

@@ -314,7 +314,7 @@ STOPPING: dict[str, Criterion] = {
         "psnr_observed",
         discrepancy_stop,
         "as near to the observation as its noise is; denoising with a known sigma",
-        needs=("noise",),
+        needs=("noise", "alpha"),
     ),
     "loss_scaled": Criterion(
         "loss",

@@ -191,7 +191,7 @@ def reference_for(name: str, task: str) -> NamedNetwork:
         return get_reference(name)
     variants = BY_TASK[name]
     sigma = re.fullmatch(r"denoising-([0-9.]+)", task)
-    asked = "denoising-50" if sigma and float(sigma[1]) > STRONG else task
+    asked = "denoising-50" if sigma and float(sigma[1]) >= STRONG else task
     suitable = [begin for begin in variants if f"{asked}-".startswith(f"{begin}-")]
     if not suitable:
         raise GenotypeError(unknown(f"kind of task for {name}", task, variants))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dipbench.data import Image, load_image
-from dipbench.errors import GenotypeError, ImageError
+from dipbench.errors import DeviceError, GenotypeError, ImageError
 from dipbench.evaluate import compression, fitting, psnr
 from dipbench.evaluate.codecs import standard_codecs
 from dipbench.evaluate.compressed import (
@@ -147,6 +147,15 @@ def test_another_version_is_named():
     data[8] = 9
     with pytest.raises(ImageError, match="version 9"):
         read_code(bytes(data))
+
+
+def test_a_picture_that_memory_is_too_small_for_is_one_line(made, monkeypatch):
+    def too_large(code):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+
+    monkeypatch.setattr(compression, "_draw", too_large)
+    with pytest.raises(DeviceError, match="too little memory on cpu"):
+        decompress(made.data)
 
 
 def test_mistakes_are_told():

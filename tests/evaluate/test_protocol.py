@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dipbench.errors import ProtocolError
@@ -102,3 +103,15 @@ def test_input_channels() -> None:
     assert quick.input_channels_for(3) == 3
     assert quick.replace(input_channels=32).input_channels_for(3) == 32
     assert quick.replace(input_kind="meshgrid").input_channels_for(3) == 2
+
+
+def test_whole_numbers_of_numpy_are_numbers_of_iterations() -> None:
+    protocol = get_protocol("quick").with_iterations(np.int64(5))  # type: ignore[arg-type]
+    assert json.loads(json.dumps(protocol.to_record()))["iterations"]["denoising"] == 5
+    with pytest.raises(ProtocolError, match="give a whole number"):
+        get_protocol("quick").with_iterations(5.5)  # type: ignore[arg-type]
+
+
+def test_averages_of_one_name_are_refused() -> None:
+    with pytest.raises(ProtocolError, match="ema"):
+        get_protocol("quick").replace(ema=(0.95, 0.99, 0.9900001))

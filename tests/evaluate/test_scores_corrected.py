@@ -56,3 +56,11 @@ def test_corrected_scores_refuse_what_the_published_do():
         score(OUTPUT[:, :4, :4], IMAGE[:, :4, :4], ["psd_strip_value_emd"])
     with pytest.raises(ScoreError, match="constant"):
         score(np.zeros((1, 64, 64)), names=["nodc_psd_decibel_50_bw"])
+
+
+def test_a_picture_that_varies_along_one_side_alone_has_a_bandwidth():
+    ramp = np.repeat(np.linspace(0.2, 0.8, 64)[:, None], 64, axis=1)[None]
+    name = "nodc_psd_decibel_50_bw"
+    assert score(ramp, names=[name])[name] > 0
+    with pytest.raises(ScoreError, match="it is constant"):
+        score(np.full((1, 64, 64), 0.5), names=[name])

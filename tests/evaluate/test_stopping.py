@@ -151,3 +151,10 @@ def test_what_is_refused() -> None:
         variance_warmup(1.0)
     with pytest.raises(ProtocolError, match="count from 0"):
         fixed_stop(3, -1)
+
+
+def test_the_replayed_discrepancy_takes_the_weight_that_a_restoration_takes():
+    observed = np.linspace(5, 25, 300)
+    known = STOPPING["discrepancy"]({"psnr_observed": observed}, noise=0.01, alpha=0.5)
+    assert known == discrepancy_stop(observed, 0.01, 0.5)
+    assert known != discrepancy_stop(observed, 0.01, 0.1)

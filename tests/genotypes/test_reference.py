@@ -144,3 +144,8 @@ def test_published_settings():
 def test_the_list_is_read_without_torch():
     code = "import sys, dipbench.genotypes.reference; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_strong_noise_begins_at_its_bound() -> None:
+    assert reference_for("dip", "denoising-37.5").name == "dip-denoising-50"
+    assert reference_for("dip", "denoising-37.4").name == "dip-denoising"
