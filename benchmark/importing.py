@@ -155,9 +155,9 @@ def _observations(staging: Staging) -> tuple[dict[tuple[Pair, str], str], dict[P
     hashes: dict[tuple[Pair, str], str] = {}
     chosen: dict[Pair, str] = {}
     for pair in staging.pairs:
+        if staging.lacks_mask(pair):
+            continue  # the hash is with the mask, which may come with another import
         for digest in staging.digests(pair):
-            if staging.lacks_mask(pair):
-                continue  # its hash will be with the mask, which may come with another import
             made = staging.observation(pair, digest)
             hashes[pair, digest] = digest if made is None else made.sha256
             if made is not None:

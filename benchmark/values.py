@@ -129,10 +129,12 @@ def _replayed(
     ends = np.where(runs.usable[part], np.minimum(lengths, afforded), 0).astype(int)
     if question.stopping is None:
         return _read(runs, curves, pair, question, ends, left_out)
-    refusal = _inapplicable(question.stopping, protocol)
+    name = question.stopping
     if curves.thinned(*pair):
-        return _recorded_stops(runs, part, question, ends, left_out, refusal)
-    name, kind = question.stopping, parse_task(pair[1]).kind
+        psnr, iterations = _recorded_stops(runs, part, name, ends)
+        left_out[_inapplicable(name, protocol)] = np.isnan(psnr)
+        return psnr, iterations
+    kind = parse_task(pair[1]).kind
     planned = [
         int(min(protocol.planned_length(kind, status, length), end))
         for status, length, end in zip(
@@ -142,7 +144,9 @@ def _replayed(
     known = noise(pair) if "noise" in STOPPING[name].needs else None
     stop = partial(stop_of, name=name, noise=known, alpha=protocol.variance_alpha)
     rows = runs.column("row", part).astype(int)
-    return _stopped(curves, pair, rows, ends, planned, name, stop, left_out, refusal)
+    psnr, iterations = _stopped(curves, pair, rows, ends, planned, name, stop)
+    left_out[_inapplicable(name, protocol)] = np.isnan(psnr) & (ends > 0)
+    return psnr, iterations
 
 
 def _inapplicable(name: str, protocol: Protocol) -> str:
@@ -223,27 +227,23 @@ def _column_of(iteration: int, iterations: NDArray[np.int32], longest: int) -> i
 def _recorded_stops(
     runs: Runs,
     part: slice,
-    question: Question,
+    criterion: str,
     ends: NDArray[np.int64],
-    left_out: dict[str, NDArray[np.bool_]],
-    refusal: str,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Where a criterion stopped each run, replayed on its full curves before they were thinned."""
-    name = f"{STOP_COLUMN}{question.stopping}"
+    name = f"{STOP_COLUMN}{criterion}"
     if name not in runs.table.column_names:
         raise QueryError(
-            f"{question.stopping} cannot be replayed here: the curves are kept at a stride, and "
+            f"{criterion} cannot be replayed here: the curves are kept at a stride, and "
             "where it stops was not recorded"
         )
     usable = runs.usable[part]
     if (ends < runs.column("length", part))[usable].any():
         raise QueryError(
-            f"{question.stopping} cannot be replayed within a budget here: the curves are kept at "
+            f"{criterion} cannot be replayed within a budget here: the curves are kept at "
             "a stride; leave one of the two out"
         )
-    psnr = runs.column(name, part)
-    left_out[refusal] = np.isnan(psnr)
-    return psnr, runs.column(f"{name}_iteration", part)
+    return runs.column(name, part), runs.column(f"{name}_iteration", part)
 
 
 def _stopped(
@@ -254,25 +254,19 @@ def _stopped(
     planned: list[int],
     name: str,
     stop_at: Callable[..., tuple[float, int] | None],
-    left_out: dict[str, NDArray[np.bool_]],
-    refusal: str,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The smoothed PSNR where a criterion stops each run."""
     kind = STOPPING[name].curve
     read = curves.curves(*pair, kind)
     smooth = curves.curves(*pair, "psnr_smooth")
     psnr, at = np.full(len(rows), np.nan), np.zeros(len(rows))
-    refused = np.zeros(len(rows), bool)
     for place, (row, end) in enumerate(zip(rows.tolist(), ends.tolist(), strict=True)):
         if end < 1:
             continue
         own = {kind: read[row, :end], "psnr_smooth": smooth[row, :end]}
         stop = stop_at(own, planned=planned[place])
-        if stop is None:
-            refused[place] = True
-        else:
+        if stop is not None:
             psnr[place], at[place] = stop
-    left_out[refusal] = refused
     return psnr, at
 
 

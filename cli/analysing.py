@@ -1,4 +1,4 @@
-"""Commands that tell how good a score is, and what stopping without the truth costs."""
+"""Commands that judge: scores by the truth, benchmarks by each other, stopping by what it costs."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from ..benchmark import load
 from ..errors import QueryError
 from ..evaluate.plugins import load_plugin
 from . import options
-from .output import console, notes, print_json, table
+from .output import console, notes, print_json, records_of, table
 
 
 def register(app: typer.Typer) -> None:
@@ -84,7 +84,7 @@ def agreement(
     from ..analysis.agreeing import agreement as judge
 
     frame = judge(load(store), load(other), image, task, options.read_by(by))
-    records = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    records = records_of(frame)
     if as_json:
         print_json(records)
         return
@@ -126,7 +126,7 @@ def stopping(
     from ..analysis.early_stops import stopping_losses
 
     frame = stopping_losses(load(store), image, task)
-    records = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    records = records_of(frame)
     if as_json:
         print_json(records)
         return

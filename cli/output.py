@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
@@ -13,6 +13,9 @@ from rich.table import Table
 
 from ..benchmark import Result
 from ..genotypes import ISNAS522, Genotype
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WIDEST_BLOCK = 34
 """Characters of an upsample block that stand on one line: what 80 columns leave."""
@@ -57,6 +60,11 @@ def facts_table(facts: Mapping[str, object]) -> Table:
     for name, fact in facts.items():
         made.add_row(name, str(fact))
     return made
+
+
+def records_of(frame: "pd.DataFrame") -> list[dict[Hashable, Any]]:
+    """The rows of a frame, None where a value is missing."""
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
 def results_table(results: Sequence[Result], title: str, first: int = 1) -> Group:

@@ -12,7 +12,7 @@ from ..benchmark import load
 from ..errors import QueryError
 from ..evaluate.plugins import load_plugin
 from . import options
-from .output import console, notes, print_json, progress_bar, say, table
+from .output import console, notes, print_json, progress_bar, records_of, say, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,7 @@ def correlate(
         print_json(
             {
                 "units": found.attrs["units"],
-                "rows": found.astype(object).where(found.notna(), None).to_dict("records"),
+                "rows": records_of(found),
             }
         )
     else:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from math import inf
-from operator import index
 from typing import Any, Literal
+
+import numpy as np
 
 from ..errors import ProtocolError, unknown
 
@@ -43,8 +44,9 @@ class Iterations:
 
     def __post_init__(self) -> None:
         for kind, count in asdict(self).items():
-            if not (isinstance(count, int) and count >= 1):
+            if not (isinstance(count, (int, np.integer)) and count >= 1):
                 raise ProtocolError(f"{kind} iterations are {count!r}: give a whole number from 1")
+            object.__setattr__(self, kind, int(count))
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,6 @@ class Protocol:
 
     def with_iterations(self, count: int) -> "Protocol":
         """The same protocol with `count` iterations for every kind of task."""
-        count = index(count) if hasattr(count, "__index__") else count  # NumPy's too
         return self.replace(iterations=Iterations(count, count, count))
 
     @property

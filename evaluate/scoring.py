@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import cache, partial
 from typing import Any, Literal, get_args
 
@@ -12,7 +12,7 @@ import torch
 from ..data import Image, Observation, Task, load_image, parse_task
 from ..errors import ScoreError, unknown
 from ..seeds import stable_seed
-from .devices import resolve_device
+from .devices import resolve_device, single_threads
 from .models import Model
 from .protocol import Protocol, get_protocol
 from .registry import Score, get_score
@@ -130,7 +130,7 @@ def score_models(
 def _streamed(maker: "_Maker", models: Iterable[Model], threads: int) -> Iterator[Record]:
     """All records in order, while the next initialisations are made."""
     waiting: deque[Future[list[Record]]] = deque()
-    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    pool = single_threads(threads)
     try:
         for model in models:
             for index in range(maker.most):

@@ -2,15 +2,12 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-import torch
-
 from ..data import Observation, Task
 from ..seeds import stable_seed
-from .devices import resolve_device
+from .devices import resolve_device, single_threads
 from .protocol import Protocol
 from .registry import Score
 from .scores import compute
@@ -84,7 +81,7 @@ def screen(
             value, reason = None, f"{type(error).__name__}: {error}"
         return {"model": model, "score": value, "reason": reason}
 
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with single_threads(threads) as pool:
         while batch := list(islice(waiting, 4 * threads)):
             start = time.perf_counter()
             records = list(pool.map(one, batch))

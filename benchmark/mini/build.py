@@ -131,8 +131,13 @@ def train(work: Path, kept: Path, piloted: Path, shipped: Path, executor: Execut
     for part in missing_parts(shipped):
         for place, models in stages(work):
             folder = prepare(folder_of(place, part), part, models, PROTOCOL, (kept, piloted))
-            run_build(folder, executor, retry_failed=True)
-            keep(folder, kept)
+            build(folder, kept, executor)
+
+
+def build(folder: Path, kept: Path, executor: Executor) -> None:
+    """Train what is missing of a folder, and keep it."""
+    run_build(folder, executor, retry_failed=True)
+    keep(folder, kept)
 
 
 def stages(work: Path) -> list[tuple[Path, str]]:
@@ -146,24 +151,21 @@ def pilot(work: Path, kept: Path, shipped: Path, executor: Executor) -> None:
     for part in missing_parts(shipped):
         place = folder_of(work / PILOT, part)
         folder = prepare(place, part, PILOT_MODELS, PILOT_PROTOCOL, (kept,))
-        run_build(folder, executor, retry_failed=True)
-        keep(folder, kept)
+        build(folder, kept, executor)
 
 
 def sizes(work: Path, kept: Path, executor: Executor) -> None:
     """Train some of the models on larger pictures, and keep their runs."""
-    for side in SIDES:
+    for side, place, target in sides(work, kept):
         protocol = PROTOCOL.replace(name=f"mini{side}", size=side)
         for part in PARTS[:SIDES_PARTS]:
-            place, target = folder_of(work / f"side-{side}", part), kept_of_side(kept, side)
-            folder = prepare(place, part, SIDES_MODELS, protocol, (target,))
-            run_build(folder, executor, retry_failed=True)
-            keep(folder, target)
+            folder = prepare(folder_of(place, part), part, SIDES_MODELS, protocol, (target,))
+            build(folder, target, executor)
 
 
-def kept_of_side(kept: Path, side: int) -> Path:
-    """Where the runs of larger pictures are kept, beside the others: of one protocol each."""
-    return kept.with_name(f"{kept.name}-{side}")
+def sides(work: Path, kept: Path) -> list[tuple[int, Path, Path]]:
+    """The sides of larger pictures; where they are built and, of one protocol each, kept."""
+    return [(n, work / f"side-{n}", kept.with_name(f"{kept.name}-{n}")) for n in SIDES]
 
 
 def score(work: Path) -> None:
@@ -175,13 +177,13 @@ def score(work: Path) -> None:
 
 
 def keep_all(work: Path, kept: Path, piloted: Path, shipped: Path) -> int:
-    """Keep the runs of every part that is not shipped; return how many were added."""
+    """Keep the runs of parts that are not shipped, and all of larger pictures; return how many."""
     places = {place: kept for place, _ in stages(work)} | {work / PILOT: piloted}
-    places |= {work / f"side-{side}": kept_of_side(kept, side) for side in SIDES}
+    builds = [(place, places[place], part) for part in missing_parts(shipped) for place in places]
+    builds += [(*each[1:], part) for each in sides(work, kept) for part in PARTS[:SIDES_PARTS]]
     return sum(
         keep(folder, target)
-        for part in missing_parts(shipped)
-        for place, target in places.items()
+        for place, target, part in builds
         if ((folder := folder_of(place, part)) / PLAN).is_file()
     )
 
