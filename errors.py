@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 class DipbenchError(Exception):
-    """Base of every error that dipbench raises on purpose; the command line exits with 2 on it."""
+    """Base of every error raised on purpose; the command line makes one line of it."""
 
 
 class GenotypeError(DipbenchError):
@@ -33,7 +33,7 @@ class ScoreError(DipbenchError):
 
 
 class QueryError(DipbenchError):
-    """A question about something that the benchmark does not hold."""
+    """A question about something that the benchmark, or the catalogue, does not hold."""
 
 
 class StoreError(DipbenchError):

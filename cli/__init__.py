@@ -25,7 +25,7 @@ from . import (
     training,
     watching,
 )
-from .misuse import explained, is_misuse
+from .misuse import exit_status, explained, is_misuse
 from .output import notes
 
 app = typer.Typer(
@@ -83,7 +83,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def main() -> None:
-    """Run the command line; exit with 2 on bad arguments and 130 on an interrupt."""
+    """Run the command line; exit with 1 on a failure, 2 on bad arguments, 130 on an interrupt."""
     try:
         try:
             with warnings.catch_warnings():
@@ -96,10 +96,10 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except DipbenchError as error:
-        _refuse(str(error))
+        _refuse(str(error), exit_status(error))
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
-        _refuse(f"{where}{one_line(error.strerror or error)}")
+        _refuse(f"{where}{one_line(error.strerror or error)}", exit_status(error))
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
             raise
@@ -145,6 +145,6 @@ def _note(
         print(text, end="", file=file or sys.stderr)
 
 
-def _refuse(why: str) -> NoReturn:
+def _refuse(why: str, status: int = 2) -> NoReturn:
     print(f"dipbench: {why}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)

@@ -1,8 +1,30 @@
-"""What typer says of a command line that it does not understand, in one line."""
+"""Whether a command line is at fault, and what typer says of one that it does not understand."""
 
+import errno
 from typing import Any
 
-from ..errors import one_line
+from ..errors import DownloadError, one_line
+
+_ASKED_WRONGLY = (
+    FileExistsError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
+_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+
+
+def exit_status(error: Exception) -> int:
+    """1 where all was asked rightly, but a disk, a server or the way to it failed; else 2.
+
+    >>> exit_status(OSError(errno.ENOSPC, "No space left on device")), exit_status(ValueError())
+    (1, 2)
+    """
+    cause = error if isinstance(error, OSError) else error.__cause__
+    if isinstance(cause, OSError) and cause.errno in _FAILURES:
+        return 1
+    return 1 if isinstance(error, DownloadError) and not isinstance(cause, _ASKED_WRONGLY) else 2
 
 
 def is_misuse(error: Exception) -> bool:

@@ -21,11 +21,16 @@ def check_target(path: Path | None, endings: tuple[str, ...], option: str) -> No
 
     Raises:
         DipbenchError: the ending is another, or the folder is not there or not writable.
+        MissingExtraError: it is a TIFF, and tifffile is not installed.
     """
     if path is None:
         return
     if path.suffix.lower() not in endings:
         raise DipbenchError(f"{option} {path}: the name must end in {', '.join(endings)}")
+    if path.suffix.lower() in (".tif", ".tiff"):
+        from ..data.imagefiles import import_tifffile
+
+        import_tifffile()
     if path.is_dir():
         raise DipbenchError(f"{option} {path} is a folder: name a file")
     if not path.parent.is_dir():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from ..errors import DownloadError, unknown
+from ..errors import QueryError, unknown
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ def find_dataset(name: str) -> Dataset:
     """A dataset of the catalogue.
 
     Raises:
-        DownloadError: There is none of that name.
+        QueryError: There is none of that name.
 
     >>> find_dataset("isnas-dip").record
     '6351599'
     """
     if name not in known_datasets():
-        raise DownloadError(unknown("dataset", name, known_datasets()))
+        raise QueryError(unknown("dataset", name, known_datasets()))
     return known_datasets()[name]

@@ -55,7 +55,8 @@ def list_files(name: str, out: Path | str | None = None, offline: bool = False) 
             variable `DIPBENCH_OFFLINE`.
 
     Raises:
-        DownloadError: The dataset is unknown, or its list cannot be had.
+        QueryError: The dataset is unknown.
+        DownloadError: Its list cannot be had.
         MissingExtraError: zenodo-get is not installed.
     """
     dataset, folder = find_dataset(name), _folder(name, out)
@@ -79,8 +80,9 @@ def download(name: str, out: Path | str | None = None, offline: bool = False) ->
         The files, in the record's order.
 
     Raises:
-        DownloadError: The dataset is unknown, another download is at work there, the disk is too
-            small, the server fails, or (offline) a file is missing.
+        QueryError: The dataset is unknown.
+        DownloadError: Another download is at work there, the disk is too small, the server fails,
+            or (offline) a file is missing.
         MissingExtraError: zenodo-get is not installed.
     """
     dataset, folder = find_dataset(name), _folder(name, out)

@@ -49,7 +49,7 @@ def read_file(path: Path) -> np.ndarray:
             if is_png16_colour(path):
                 array = read_png16(path)
             elif isinstance(picture, TiffImageFile) and _has_16_bits(picture):
-                array = _interleaved(_grey_or_rgb(_tifffile().imread(path), picture, path))
+                array = _interleaved(_grey_or_rgb(import_tifffile().imread(path), picture, path))
             else:
                 array = _decode(picture)
     except DipbenchError:
@@ -88,7 +88,7 @@ def save_image(path: Path | str, array: np.ndarray, bits: int = 8) -> None:
     import PIL.Image
 
     levels = _levels(array, bits)
-    write_tiff = _tifffile().imwrite if suffix != ".png" else None
+    write_tiff = import_tifffile().imwrite if suffix != ".png" else None
     with published(path, ImageError) as temporary:
         if write_tiff is not None:
             write_tiff(
@@ -120,7 +120,15 @@ def _levels(array: np.ndarray, bits: int) -> np.ndarray:
     return np.ascontiguousarray(levels[0] if len(levels) == 1 else np.moveaxis(levels, 0, 2))
 
 
-def _tifffile() -> Any:
+def import_tifffile() -> Any:
+    """The library that TIFFs are read and written with.
+
+    Raises:
+        MissingExtraError: it is not installed.
+
+    >>> import_tifffile().__name__
+    'tifffile'
+    """
     try:
         import tifffile
     except ImportError as error:
@@ -153,7 +161,7 @@ def _float_tiff(path: Path, unknown: Exception) -> tuple[np.ndarray, int]:
     """
     import PIL.Image
 
-    tifffile = _tifffile()
+    tifffile = import_tifffile()
     limit = 2 * (PIL.Image.MAX_IMAGE_PIXELS or inf)  # where Pillow refuses what it reads itself
     try:
         with tifffile.TiffFile(path) as file:

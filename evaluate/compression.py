@@ -39,6 +39,7 @@ LOSS_ALLOWED_DB = 0.1
 """The coarsest weights are taken that cost no more than this against the finest of the choice."""
 
 _SEED_PARTS = ("compress", "deep-decoder")
+_TOO_LARGE = "this picture", "choose a smaller one or another device"
 Progress = Callable[[int, Training], None]
 
 
@@ -145,7 +146,7 @@ def compress(
         return Code(channels, height, width, depth, seed, digest, packed)
 
     tried, pictures = [], {}
-    with cpu_threads(thread_count(threads)), memory_told("cpu"):
+    with cpu_threads(thread_count(threads)), memory_told("cpu", *_TOO_LARGE):
         for depth in depths:
             size = len(write_code(code(depth)))
             pictures[depth] = _draw(code(depth))
@@ -183,7 +184,10 @@ def decompress(data: bytes, threads: int | None = None) -> tuple[np.ndarray, boo
         DeviceError: This machine has too little memory for the picture.
     """
     code = read_code(data)
-    with cpu_threads(thread_count(threads)), memory_told("cpu"):
+    with (
+        cpu_threads(thread_count(threads)),
+        memory_told("cpu", "this picture", "draw it on a machine with more"),
+    ):
         picture = _draw(code)
     return picture, _digest(picture) == code.picture_sha256
 
@@ -220,7 +224,7 @@ def _train(
         if progress is not None:
             progress(done, state)
 
-    with cpu_threads(thread_count(threads)), memory_told(device):
+    with cpu_threads(thread_count(threads)), memory_told(device, *_TOO_LARGE):
         result = training.run(keep)
     if not best and result.status == "interrupted":
         raise KeyboardInterrupt

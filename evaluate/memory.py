@@ -37,23 +37,25 @@ def may_be_out_of_memory(error: object) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _UNSURE)
 
 
-def too_little_memory(device: object) -> TooLittleMemoryError:
-    """The error for a run that does not fit even alone.
+def too_little_memory(
+    device: object,
+    what: str = "one run",
+    remedy: str = "choose a smaller size, bf16 or another device",
+) -> TooLittleMemoryError:
+    """The error for what does not fit even alone.
 
     >>> print(too_little_memory("cuda:0"))
     too little memory on cuda:0 for one run: choose a smaller size, bf16 or another device
     """
-    return TooLittleMemoryError(
-        f"too little memory on {device} for one run: choose a smaller size, bf16 or another device"
-    )
+    return TooLittleMemoryError(f"too little memory on {device} for {what}: {remedy}")
 
 
 @contextmanager
-def memory_told(device: object) -> Iterator[None]:
+def memory_told(device: object, *what_and_remedy: str) -> Iterator[None]:
     """Have memory that runs out meanwhile told as `too_little_memory`."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if is_out_of_memory(error):
-            raise too_little_memory(device) from error
+            raise too_little_memory(device, *what_and_remedy) from error
         raise

@@ -1,12 +1,20 @@
 """Restoring one picture: which output is kept, that a truth changes nothing, interrupts."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from dipbench.data import load_image, load_observation, parse_task
-from dipbench.errors import DeviceError, DipbenchError, ImageError, ProtocolError
+from dipbench.errors import (
+    DeviceError,
+    DipbenchError,
+    ImageError,
+    MissingExtraError,
+    ProtocolError,
+)
 from dipbench.evaluate import psnr
 from dipbench.evaluate.devices import resolve_precision
 from dipbench.evaluate.fitting import CHUNK
@@ -264,3 +272,11 @@ def test_mistakes_are_told_before_the_work():
         restored(truth=load_image("camera", size=96))
     with pytest.raises(DipbenchError, match="dip-pixel-shuffle cannot make"):
         restore(NOISY, TASK, "dip-pixel-shuffle", iterations=1)
+
+
+def test_what_judges_is_missed_before_the_training(monkeypatch):
+    network = Nearing()
+    monkeypatch.setitem(sys.modules, "skimage.metrics", None)
+    with pytest.raises(MissingExtraError, match=r"SSIM needs .*dipbench\[train\]"):
+        restored(network, truth=CAMERA)
+    assert network.count == 0
