@@ -56,7 +56,7 @@ def keep(folder: Path, kept: Path) -> int:
         builder_lock(kept, "keep", PATIENCE_SECONDS),
         builder_lock(folder, "keep"),
     ):
-        record = _merged(kept, plan)
+        record = matching_record(kept, plan)
         there: dict[RunKey, str] = {}
         for key, status in chain.from_iterable(_entries(kept).values()):
             if supersedes(status, there.get(key)):
@@ -67,8 +67,7 @@ def keep(folder: Path, kept: Path) -> int:
         for key in sorted(sources, key=row_order):
             if there.get(key) not in USABLE:
                 by_place[kept / key.image / key.task / f"seed-{key.seed}"].append(key)
-        with published(kept / RECORD) as temporary:
-            temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_record(kept, record)
         return sum(_add(place, keys, sources, there) for place, keys in by_place.items())
 
 
@@ -95,7 +94,7 @@ def restore(kept: Path, folder: Path) -> int:
     plan = read_plan(folder)
     ends = _cutting(kept, plan)
     if ends is None:
-        _merged(kept, plan)
+        matching_record(kept, plan)
     there, _ = recorded(folder, plan)
     sources = choose_sources(_entries(kept), [])
     wanted = [key for key in plan.run_keys() if key in sources and there.get(key) not in USABLE]
@@ -128,7 +127,7 @@ def _add(
 
 def _entries(kept: Path) -> dict[Path, list[tuple[RunKey, str]]]:
     """Keys and statuses of what is kept, by part."""
-    parts = sorted(kept.rglob("*.parquet"))
+    parts = sorted(kept.glob("*/*/seed-*/*.parquet"))
     return {part: [(run.key, run.status) for run in read_part(part)] for part in parts}
 
 
@@ -146,7 +145,7 @@ def _cutting(kept: Path, plan: Plan) -> Callable[[Run], Run | None] | None:
     longer = any(count > plan.protocol.iterations_for(kind) for kind, count in counts)
     if longer or held.replace(name=whole.name) != whole:
         return None
-    _merged(kept, replace(plan, protocol=whole))
+    matching_record(kept, replace(plan, protocol=whole))
     as_long = held.iterations == plan.protocol.iterations
 
     def change(run: Run) -> Run | None:
@@ -156,8 +155,8 @@ def _cutting(kept: Path, plan: Plan) -> Callable[[Run], Run | None] | None:
     return change
 
 
-def _merged(kept: Path, plan: Plan) -> dict[str, Any]:
-    """What all kept runs have in common with those of a plan, whose images are added.
+def matching_record(kept: Path, plan: Plan) -> dict[str, Any]:
+    """What all that is kept has in common with a plan, whose images are added.
 
     Raises:
         StoreError: if that is not the protocol, the observation seed or an image's content.
@@ -180,6 +179,12 @@ def _merged(kept: Path, plan: Plan) -> dict[str, Any]:
             f"{kept} holds runs of another {', '.join(differing)}: choose another folder for these"
         )
     return {**own, "images": dict(sorted(images.items()))}
+
+
+def write_record(kept: Path, record: Mapping[str, Any]) -> None:
+    """Say of what is kept what it has in common."""
+    with published(kept / RECORD) as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def _read_record(kept: Path) -> dict[str, Any]:

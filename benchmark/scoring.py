@@ -109,7 +109,7 @@ def score_store(
     with writing(folder, "score"), builder_lock(folder, "scoring"):
         models = _sampled(bench.models, sample, seed)
         least = 1 if bench.manifest.is_imported else initialisations
-        held = pa.concat_tables(_tables(folder))
+        held = scores_so_far(folder)
         if retry_failed:
             held = held.filter(pc.field("value").is_valid())
         complete = {name: _complete(held, name, how, suffix, least) for name in names}
@@ -130,10 +130,11 @@ def score_store(
                 threads=thread_count(threads),
             )
             for part in _parts(row | {"how": row["how"] + suffix} for row in records):
-                _write_part(folder / SCORE_PARTS, list(chain.from_iterable(part)))
+                rows = pa.Table.from_pylist(list(chain.from_iterable(part)), schema=SCORES_SCHEMA)
+                write_score_part(folder / SCORE_PARTS, rows)
                 for _ in part:
                     on_model()
-        return _merge(folder)
+        return merge_scores(folder)
 
 
 def _in_size(
@@ -224,8 +225,8 @@ def _parts(records: Iterable[dict[str, Any]]) -> Iterator[list[list[dict[str, An
         yield part
 
 
-def _tables(folder: Path) -> list[pa.Table]:
-    """The scores that are there: the committed ones, then each part's.
+def scores_so_far(folder: Path) -> pa.Table:
+    """The scores that are there: the committed ones, then each part's, in no further order.
 
     Damaged parts are set aside with a warning.
     """
@@ -241,20 +242,20 @@ def _tables(folder: Path) -> list[pa.Table]:
                 f"`dipbench score {folder}` makes its values again",
                 stacklevel=2,
             )
-    return tables
+    return pa.concat_tables(tables)
 
 
-def _write_part(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
+def write_score_part(folder: Path, scores: pa.Table) -> None:
+    """Put scores beside the committed ones, for `merge_scores` to commit."""
     folder.mkdir(exist_ok=True)
-    table = pa.Table.from_pylist(list(records), schema=SCORES_SCHEMA)
-    write_table(table, folder / f"{token_hex(8)}.parquet")
+    write_table(scores, folder / f"{token_hex(8)}.parquet")
 
 
-def _merge(folder: Path) -> Scored:
+def merge_scores(folder: Path) -> Scored:
     """Commit the scores of all parts."""
     with builder_lock(folder, COMMITTING, PATIENCE_SECONDS):
         parts = list_parts(folder / SCORE_PARTS)
-        scores = first_values(pa.concat_tables(_tables(folder)))
+        scores = first_values(scores_so_far(folder))
         manifest = commit_scores(folder, scores) if parts else read_manifest(folder)
         remove_parts(parts)
     return Scored(manifest, scores.num_rows, scores["value"].null_count)

@@ -4,7 +4,7 @@
     python benchmark/mini/build.py ship-pilot  ship the pilots that are complete, as `pilot`
     python benchmark/mini/build.py train       go on with what is neither shipped nor kept
     python benchmark/mini/build.py sizes       train and keep 64 of the models on larger pictures
-    python benchmark/mini/build.py score       score the models of the parts that are complete
+    python benchmark/mini/build.py score       score the models of the samples that are complete
     python benchmark/mini/build.py keep        keep what is trained as files to commit
     python benchmark/mini/build.py ship        ship what is complete, and drop it from what is kept
     python benchmark/mini/build.py status      say how far each part is
@@ -29,6 +29,7 @@ from dipbench.benchmark.compacting import Part, compact
 from dipbench.benchmark.executors import Executor
 from dipbench.benchmark.executors.local import LocalExecutor
 from dipbench.benchmark.keeping import RECORD, keep, restore
+from dipbench.benchmark.keeping_scores import keep_scores, restore_scores, scores_of
 from dipbench.benchmark.loading import shipped_folder
 from dipbench.benchmark.plan import PLAN, freeze_plan, make_plan
 from dipbench.benchmark.store import MANIFEST
@@ -168,18 +169,28 @@ def sides(work: Path, kept: Path) -> list[tuple[int, Path, Path]]:
     return [(n, work / f"side-{n}", kept.with_name(f"{kept.name}-{n}")) for n in SIDES]
 
 
-def score(work: Path) -> None:
-    """Score the models of the parts that are complete, also by outputs of the published size."""
-    for folder in complete_parts(work):
-        finish(folder)
-        run_scoring(folder, SCORED, initialisations=MADE_INITIALISATIONS)
-        run_scoring(folder, SCORED_LARGE, initialisations=MADE_INITIALISATIONS, size=LARGE)
+def score(work: Path, kept: Path) -> None:
+    """Score what is complete of the parts, then by outputs of the published size too."""
+    folders = [found[-1] for part in PARTS if (found := complete_stages(work, part))]
+    for names, size in ((SCORED, None), (SCORED_LARGE, LARGE)):
+        for folder in folders:
+            finish(folder)
+            restore_scores(kept, folder)
+            run_scoring(folder, names, initialisations=MADE_INITIALISATIONS, size=size)
+            keep_scores(folder, kept)
 
 
 def keep_all(work: Path, kept: Path, piloted: Path, shipped: Path) -> int:
-    """Keep the runs of parts that are not shipped, and all of larger pictures; return how many."""
+    """Keep the runs of parts that are not shipped, and all of larger pictures; return how many.
+
+    What is scored of the parts is kept too.
+    """
+    going_on = missing_parts(shipped)
+    for folder in (folder for part in going_on for folder in complete_stages(work, part)):
+        if (folder / MANIFEST).is_file():
+            keep_scores(folder, kept)
     places = {place: kept for place, _ in stages(work)} | {work / PILOT: piloted}
-    builds = [(place, places[place], part) for part in missing_parts(shipped) for place in places]
+    builds = [(place, places[place], part) for part in going_on for place in places]
     builds += [(*each[1:], part) for each in sides(work, kept) for part in PARTS[:SIDES_PARTS]]
     return sum(
         keep(folder, target)
@@ -194,9 +205,15 @@ def ship(work: Path, kept: Path, shipped: Path, card: Path) -> None:
     Raises:
         DipbenchError: if there is none.
     """
+    for folder in complete_parts(work):
+        finish(folder)
+        restore_scores(kept, folder)
     publish(work, shipped, card)
     for part in shipped_parts(shipped):
         shutil.rmtree(kept_of(kept, part), ignore_errors=True)
+    going_on = {part[:2] for part in missing_parts(shipped)}
+    for image, task in {part[:2] for part in PARTS} - going_on:
+        scores_of(kept, (image, task)).unlink(missing_ok=True)
 
 
 def publish(work: Path, shipped: Path, card: Path) -> None:
@@ -236,6 +253,12 @@ def publish(work: Path, shipped: Path, card: Path) -> None:
             old.replace(shipped)
         shutil.rmtree(place, ignore_errors=True)
     print(f"{shipped}: {done.runs} runs in {done.size:,} bytes")
+
+
+def complete_stages(work: Path, part: Part) -> list[Path]:
+    """The folders of a part in which every run is trained; the last has most of the models."""
+    folders = [folder_of(place, part) for place, _ in stages(work)]
+    return [folder for folder in folders if is_complete(folder)]
 
 
 def complete_parts(work: Path) -> list[Path]:
@@ -294,7 +317,7 @@ def main() -> None:
             case "sizes":
                 sizes(asked.work, KEPT, executor)
             case "score":
-                score(asked.work)
+                score(asked.work, KEPT)
             case "keep":
                 print(f"{keep_all(asked.work, KEPT, KEPT_PILOT, SHIPPED)} runs added")
             case "ship":

@@ -202,16 +202,16 @@ def test_two_benchmarks_are_kept_in_one_place_one_after_the_other(
     frozen_plan(tmp_path / "other", MODELS[1:])
     for name in ("one", "other"):
         build(tmp_path / name, Few(100))
-    merged = keeping._merged
+    merged = keeping.matching_record
 
     def meanwhile(*given):
-        monkeypatch.setattr(keeping, "_merged", merged)
+        monkeypatch.setattr(keeping, "matching_record", merged)
         monkeypatch.setattr(keeping, "PATIENCE_SECONDS", 0.0)
         with pytest.raises(StoreError, match="is being built by process"):
             keep(tmp_path / "other", kept)
         return merged(*given)
 
-    monkeypatch.setattr(keeping, "_merged", meanwhile)
+    monkeypatch.setattr(keeping, "matching_record", meanwhile)
     assert keep(tmp_path / "one", kept) == 1
     assert keep(tmp_path / "other", kept) == 2
 

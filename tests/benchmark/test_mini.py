@@ -7,11 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 
 import dipbench
+from dipbench.benchmark import scoring
 from dipbench.benchmark.building import finish, read_progress
 from dipbench.benchmark.cutting import cut
 from dipbench.benchmark.executors import Outcome, Unit
@@ -211,15 +213,36 @@ def test_what_is_complete_is_scored_in_two_sizes(
     monkeypatch.setattr(driver, "SCORED_LARGE", ("psd_99_per_bw",))
     monkeypatch.setattr(driver, "MADE_INITIALISATIONS", 2)
     monkeypatch.setattr(driver, "LARGE", 96)
-    work, shipped = tmp_path / "work", tmp_path / "mini"
-    with suppress(KeyboardInterrupt):
-        driver.train(work, tmp_path / "kept", tmp_path / "no", shipped, Executor(4))
-    driver.score(work)
-    driver.publish(work, shipped, DRIVER.with_name("card.md"))
+    work, kept, shipped = tmp_path / "work", tmp_path / "kept", tmp_path / "mini"
+
+    def sitting(runs: int) -> None:
+        with suppress(KeyboardInterrupt):
+            driver.train(work, kept, tmp_path / "no", shipped, Executor(runs))
+        driver.keep_all(work, kept, tmp_path / "no", shipped)
+
+    sitting(2)  # a sample, of which the scores are good for the whole, and for another seed
+    driver.score(work, kept)
+    made: list[int] = []
+    score_models = scoring.score_models
+
+    def counted(models: Sequence[str], *rest: Any, **options: Any) -> Any:
+        made.append(len(models))
+        return score_models(models, *rest, **options)
+
+    monkeypatch.setattr(scoring, "score_models", counted)
+    rmtree(work)
+    sitting(2)
+    driver.score(work, kept)
+    assert made == [1, 1]
+    driver.keep_all(work, kept, tmp_path / "no", shipped)
+    rmtree(work)
+    sitting(2)
+    driver.ship(work, kept, shipped, DRIVER.with_name("card.md"))
     scores = dipbench.load(shipped).scores()
     assert len(scores) == 3 * (2 + 2 + 1)
     assert scores["value"].notna().all()
     assert set(scores["how"]) == {"table", "table-96", "search"}
+    assert [path.name for path in kept.rglob("*.parquet")] == []
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

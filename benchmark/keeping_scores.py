@@ -1,0 +1,105 @@
+"""Scores kept between the sittings of a long build, a file an image and task, beside the runs.
+
+They are of untrained networks, so that those made of some models, or beside one seed's runs, are
+good for all of them.
+"""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ..errors import StoreError, one_line
+from .keeping import matching_record, write_record
+from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
+from .plan import read_plan
+from .query import Benchmark
+from .schema import Pair
+from .scorefiles import SCORE_KEYS, SCORES_SCHEMA, first_values, write_scores
+from .scoring import SCORE_PARTS, merge_scores, scores_so_far, write_score_part
+from .store import check_writable, writing
+
+
+def keep_scores(folder: Path, kept: Path) -> int:
+    """Keep the scores of a benchmark that are not kept yet; it can be repeated.
+
+    Args:
+        folder: a finished benchmark; it may be scored meanwhile.
+        kept: of the files; made where it is not there.
+
+    Returns:
+        How many values were added.
+
+    Raises:
+        StoreError: if there is no benchmark, `kept` holds what is of another protocol, observation
+            seed or image, or it is damaged.
+    """
+    plan = read_plan(folder)
+    check_writable(kept)
+    with writing(kept), builder_lock(kept, "keep", PATIENCE_SECONDS):
+        record = matching_record(kept, plan)
+        with builder_lock(folder, COMMITTING, PATIENCE_SECONDS):
+            scores = scores_so_far(folder)
+        write_record(kept, record)
+        return sum(_keep_pair(scores, kept, pair) for pair in Benchmark(folder).pairs)
+
+
+def restore_scores(kept: Path, folder: Path) -> int:
+    """Give a benchmark those of the kept scores that its models lack; it can be repeated.
+
+    Args:
+        kept: what `keep_scores` filled.
+        folder: a finished benchmark.
+
+    Returns:
+        How many values it was given.
+
+    Raises:
+        StoreError: if there is no benchmark, or what is kept is damaged, or of another protocol,
+            observation seed or image.
+    """
+    matching_record(kept, read_plan(folder))
+    bench = Benchmark(folder)
+    models = pa.array(bench.models, pa.string())
+    with writing(folder), builder_lock(folder, "scoring"):
+        held = scores_so_far(folder).select(SCORE_KEYS)
+        kept_rows = pa.concat_tables([_read(kept, pair) for pair in bench.pairs])
+        mine = kept_rows.filter(pc.is_in(kept_rows["model"], models))
+        new = mine.join(held, SCORE_KEYS, join_type="left anti")
+        count: int = new.num_rows
+        if count:
+            write_score_part(folder / SCORE_PARTS, new.select(SCORES_SCHEMA.names))
+            merge_scores(folder)
+    return count
+
+
+def scores_of(kept: Path, pair: Pair) -> Path:
+    """Where the scores of an image and task are kept."""
+    image, task = pair
+    return kept / image / task / "scores.parquet"
+
+
+def _keep_pair(scores: pa.Table, kept: Path, pair: Pair) -> int:
+    image, task = pair
+    held = _read(kept, pair)
+    own = scores.filter((pc.field("image") == image) & (pc.field("task") == task))
+    merged = first_values(pa.concat_tables([held, own]))
+    added: int = merged.num_rows - held.num_rows
+    if added or merged["value"].null_count < held["value"].null_count:
+        path = scores_of(kept, pair)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_scores(merged, path)
+    return added
+
+
+def _read(kept: Path, pair: Pair) -> pa.Table:
+    path = scores_of(kept, pair)
+    if not path.is_file():
+        return SCORES_SCHEMA.empty_table()
+    try:
+        return pq.read_table(path, page_checksum_verification=True).cast(SCORES_SCHEMA)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise StoreError(
+            f"{path} is damaged ({one_line(error)}): restore it from a copy"
+        ) from error
