@@ -15,7 +15,7 @@ from ..errors import QueryError, unknown
 from ..evaluate.registry import canonical
 from ..genotypes import Genotype
 from ..seeds import generator, stable_seed
-from ._truth import check_summary, psnr_by_seed, wide
+from ._truth import UNKNOWN_SEED, check_summary, psnr_by_seed, wide
 from .resampling import MINIMUM_GROUPS, group_weights
 
 SCORE_COLUMNS = ("model", "image", "task", "score", "initialisation", "value", "how")
@@ -111,9 +111,7 @@ def read_cells(
                 continue
             cell = _cell(bench, name, text, by, mine, here, genotypes)
             if len(mine) and not cell.seeds and image is not None:
-                raise QueryError(
-                    f"the models of {name} {text} share no seed: train the missing runs"
-                )
+                raise QueryError(f"{name} {text}: {NO_SHARED_SEED}")
             yield cell
 
 
@@ -197,6 +195,9 @@ def has_enough_codes(cell: Cell, known: NDArray[np.bool_]) -> bool:
     return np.unique(cell.groups[known]).size >= MINIMUM_GROUPS
 
 
+NO_SHARED_SEED = "the models share no seed: train the missing runs"
+"""Why a cell without seeds has no PSNR."""
+
 FEW_CODES = f"no interval: fewer than {MINIMUM_GROUPS} upsample codes"
 
 
@@ -279,7 +280,8 @@ def _own_group(name: str) -> int:
 def runs_of(runs: pd.DataFrame, cell: Cell) -> pd.DataFrame:
     """Those of a cell's image and task, and of the seeds that all models share."""
     here = (runs["image"] == cell.image) & (runs["task"] == cell.task)
-    return runs[here if None in cell.seeds else here & runs["seed"].isin(cell.seeds)]
+    seeds = [UNKNOWN_SEED if seed is None else seed for seed in cell.seeds]
+    return runs[here & runs["seed"].astype("Int64").fillna(UNKNOWN_SEED).isin(seeds)]
 
 
 def finite_mean(table: Floats) -> Floats:

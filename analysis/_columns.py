@@ -1,5 +1,8 @@
 """What the columns of the frames of `analysis` mean, kept in one place and put in `.attrs`."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import pandas as pd
 
 RAW = "raw, in [-1, 1]; for a score of which lower is better, negative is good"
@@ -97,7 +100,6 @@ UNITS = {
     "high": "upper end of the interval, bootstrap by upsample code",
     "effect": "dB, mean PSNR of the models with this level less that of all others",
     "mean_psnr": "dB",
-    "spread": "dB, standard deviation",
     "share": "share of the sum of the variances",
     "share_low": "bootstrap by upsample code",
     "share_high": "bootstrap by upsample code",
@@ -118,8 +120,17 @@ UNITS = {
 }
 
 
-def describe(frame: pd.DataFrame, **attrs: object) -> pd.DataFrame:
-    """The frame with what its columns mean in `.attrs["units"]`, and `attrs` beside it."""
-    frame.attrs["units"] = {name: UNITS[name] for name in frame.columns if name in UNITS}
+def describe(
+    frame: pd.DataFrame, own: Mapping[str, str] = MappingProxyType({}), /, **attrs: object
+) -> pd.DataFrame:
+    """The frame with what its columns mean in `.attrs["units"]`, and `attrs` beside it.
+
+    Args:
+        frame: Is changed.
+        own: What columns mean in this frame alone.
+        attrs: More of it.
+    """
+    units = {**UNITS, **own}
+    frame.attrs["units"] = {name: units[name] for name in frame.columns if name in units}
     frame.attrs.update(attrs)
     return frame

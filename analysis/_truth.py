@@ -13,6 +13,10 @@ from ..evaluate.stopping import STOPPING
 
 UNKNOWN_SEED = -1
 STOP = "stop:"
+MIXED_SEEDS = (
+    "runs of unknown seeds stand beside runs of known ones, and curves cannot be asked for by an "
+    "unknown seed: judge by a summary that is stored, such as best_psnr_smooth"
+)
 WORDS = {
     "best_psnr_smooth": "best smoothed PSNR (dB)",
     "best_psnr": "best PSNR (dB)",
@@ -58,13 +62,33 @@ def summary_words(by: str | int) -> str:
     return f"{when} PSNR smoothed with {weight} (dB)"
 
 
+def summary_name(by: str | int) -> str:
+    """A summary within a sentence.
+
+    >>> summary_name("best_psnr_smooth")
+    'best smoothed PSNR'
+    """
+    return summary_words(by).removesuffix(" (dB)")
+
+
+def asked(by: str | int) -> dict[str, Any]:
+    """A summary as an argument of the benchmark's queries.
+
+    >>> asked("best_psnr"), asked("stop:variance")
+    ({'by': 'best_psnr'}, {'stopping': 'variance'})
+    """
+    if isinstance(by, str) and by.startswith(STOP):
+        return {"stopping": by.removeprefix(STOP)}
+    return {"by": by}
+
+
 def psnr_by_seed(
     bench: Any, image: str, task: str, by: str | int, runs: pd.DataFrame, models: list[str]
 ) -> tuple[tuple[int | None, ...], Floats]:
     """The shared seeds, and (models, seeds) dB: NaN where a run is missing or unusable.
 
     Raises:
-        QueryError: Runs were stopped before they had such a value.
+        QueryError: Runs were stopped before they had such a value, or seeds cannot be told apart.
     """
     runs = on_shared_seeds(runs)
     seeds = sorted(int(seed) for seed in runs["seed"].unique())
@@ -73,6 +97,8 @@ def psnr_by_seed(
     if by in runs.columns:
         psnr = wide(runs.assign(value=runs[by]), models, "seed", "value", seeds)
     else:
+        if None in known and len(known) > 1:
+            raise QueryError(f"{image} {task}: {MIXED_SEEDS}")
         psnr = np.full((len(models), len(known)), np.nan)
         for column, seed in enumerate(known):
             mine = runs[runs["seed"] == seeds[column]]
@@ -104,9 +130,7 @@ def _replayed(
     bench: Any, image: str, task: str, seed: int | None, by: str | int, models: list[str]
 ) -> Floats:
     """(models,) dB of the runs of one seed, from their curves; NaN where there is no value."""
-    stop = by.removeprefix(STOP) if isinstance(by, str) and by.startswith(STOP) else None
-    asked = {"by": by} if stop is None else {"stopping": stop}
-    found = bench.query_many(None, image, task, seed=seed, **asked).set_index("model")["psnr"]
+    found = bench.query_many(None, image, task, seed=seed, **asked(by)).set_index("model")["psnr"]
     return np.asarray(found.reindex(models).to_numpy(np.float64))
 
 

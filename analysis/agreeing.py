@@ -77,7 +77,8 @@ def agreement(
         raise QueryError(f"the two benchmarks share no image and task: they hold {held}")
     rows = [_row(mine[place], theirs[place], resamples, level, seed) for place in shared]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return describe(frame, by=by, level=level, resamples=resamples)
+    lacking = {"missing": "models that lack a usable run of a seed in one of the benchmarks"}
+    return describe(frame, lacking, by=by, level=level, resamples=resamples)
 
 
 def _row(mine: Cell, theirs: Cell, resamples: int, level: float, seed: int) -> dict[str, object]:

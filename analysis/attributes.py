@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import QueryError
 from ..genotypes.upsample import Block
-from ._cells import read_cell, shared_weights, weights_of
+from ._cells import FEW_CODES, has_enough_codes, read_cell, shared_weights, weights_of
 from ._columns import describe
 from .association import MINIMUM_MODELS
 from .resampling import bootstrap_p_value, interval, max_statistic
@@ -17,7 +17,7 @@ from .resampling import bootstrap_p_value, interval, max_statistic
 SKIPS = 25
 COLUMNS = (
     *("attribute", "level", "n_with", "n_without", "mean_psnr"),
-    *("effect", "low", "high", "p_bootstrap", "p_max"),
+    *("effect", "low", "high", "p_bootstrap", "p_max", "reason"),
 )
 
 Floats = NDArray[np.float64]
@@ -88,6 +88,7 @@ def attribute_effects(
             f"no effects on {int(known.sum())} genotypes: at least {MINIMUM_MODELS} are needed"
         )
     chosen = [genotypes[model] for model, ok in zip(cell.models, known, strict=True) if ok]
+    reason = None if has_enough_codes(cell, known) else FEW_CODES
     rows, resampled, left_out = [], [], []
     for (attribute, name), has in _levels(chosen).items():
         if min(has.sum(), (~has).sum()) < MINIMUM_MODELS:
@@ -108,6 +109,7 @@ def attribute_effects(
                 "low": ends.low,
                 "high": ends.high,
                 "p_bootstrap": bootstrap_p_value(effect, drawn),
+                "reason": reason,
             }
         )
     frame = pd.DataFrame(rows, columns=list(COLUMNS))

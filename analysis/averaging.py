@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..errors import QueryError
 from ..seeds import generator
 from . import association, resampling
-from ._cells import Cell, score_names, shared_weights, weights_of
+from ._cells import FEW_CODES, Cell, has_enough_codes, score_names, shared_weights, weights_of
 from ._columns import describe
 from ._directions import directed, direction
 from .baselines import judged_cells
@@ -47,7 +47,8 @@ def correlate_over_images(
 
     Returns:
         One row per (task, score), `p_max` adjusted for all the scores of the task; an image on
-        which the score has no tau is left out of the mean and counted in `images_missing`.
+        which the score has no tau is left out of the mean and counted in `images_missing`. Where
+        a number is missing, `reason` says why.
 
     Raises:
         QueryError: An unknown name, or no task with a score on at least two images.
@@ -104,7 +105,7 @@ def average_tau(taus: Floats, resampled: Floats, rng: np.random.Generator) -> Fl
 def _average(
     cells: list[Cell], weights: list[Floats], name: str, level: float, seed: int
 ) -> tuple[dict[str, object], Floats]:
-    taus, drawn, sizes = [], [], []
+    taus, drawn, sizes, few = [], [], [], []
     for cell, multiplicities in zip(cells, weights, strict=True):
         if name not in cell.scores:
             continue
@@ -117,6 +118,8 @@ def _average(
         counts = weights_of(cell, multiplicities, known)
         drawn.append(resampling.resampled_tau(values[known], truth[known], counts))
         sizes.append(int(known.sum()))
+        if not has_enough_codes(cell, known):
+            few.append(cell.image)
     row: dict[str, object] = {
         "direction": direction(name),
         "images": len(taus),
@@ -127,6 +130,7 @@ def _average(
     }
     if len(taus) < 2:
         row |= dict.fromkeys(("tau", "tau_low", "tau_high", "tau_directed", "p_bootstrap"), np.nan)
+        row["reason"] = f"no average: it has a tau on {len(taus)} image" + "s" * (not taus)
         return row, np.full(weights[0].shape[0], np.nan)
     means = average_tau(
         np.array(taus), np.stack(drawn, axis=1), generator("bootstrap-images", seed)
@@ -139,5 +143,6 @@ def _average(
         "tau_high": ends.high,
         "tau_directed": directed(name, tau),
         "p_bootstrap": float(resampling.max_tau([tau], means[:, None])[0]),
+        "reason": f"{FEW_CODES} on {', '.join(few)}" if few else None,
     }
     return row, means

@@ -16,6 +16,7 @@ from ..errors import QueryError
 from . import association, resampling, resampling_top, selection
 from ._cells import (
     FEW_CODES,
+    NO_SHARED_SEED,
     Cell,
     fulfilling,
     has_enough_codes,
@@ -179,6 +180,10 @@ def correlate(
         if names:
             rows += _adjusted([_judge(cell, name, weights, k, level) for name in names])
     if not rows:
+        if scores is not None:
+            raise QueryError(
+                "nothing to correlate: no score is asked for; name one, or None for all"
+            )
         raise QueryError("nothing to correlate: the benchmark holds no score here; score it first")
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     if table["tau"].isna().all():
@@ -213,7 +218,8 @@ def _judge(
     try:
         tau = association.kendall_tau(values, truth)
     except QueryError as error:
-        unknown = {"tau": np.nan, "p_value": np.nan, "reason": str(error)}
+        reason = str(error) if cell.seeds else NO_SHARED_SEED
+        unknown = {"tau": np.nan, "p_value": np.nan, "reason": reason}
         return row | unknown, np.full(drawn.shape[0], np.nan)
     row |= {
         "tau": tau.value,
@@ -223,10 +229,13 @@ def _judge(
         "tau_top": association.top_weighted_tau(values, truth).value,
     }
     x, y, kinds = values[known], truth[known], cell.primitives[known]
-    [row["tau_within"]] = resampling.resampled_tau(x, y, np.ones((1, x.size)), kinds)
+    within, why_none = _within(x, y, kinds)
+    row["tau_within"] = within
     resampled = {
         "tau": resampling.resampled_tau(x, y, drawn),
-        "tau_within": resampling.resampled_tau(x, y, drawn, kinds),
+        "tau_within": resampling.resampled_tau(
+            x, y, drawn if why_none is None else 0 * drawn, kinds
+        ),
         "spearman": resampling.resampled_spearman(x, y, drawn),
         "pearson": resampling.resampled_pearson(x, y, drawn),
         "tau_top": resampling_top.resampled_top_tau(x, y, drawn),
@@ -238,11 +247,23 @@ def _judge(
     row["undefined_resamples"] = int((~np.isfinite(resampled["tau"])).sum())
     row |= _worth(cell, name, known, drawn, k, level)
     reasons = [row["reason"]] if row["reason"] else []
-    if np.isnan(row["tau_within"]):
-        reasons.append("no tau within kinds: the score is the same for all models of each")
+    if why_none is not None:
+        reasons.append(f"no tau within kinds: {why_none}")
     if drawn.any() and np.isnan(row["tau_low"]):
         reasons.append(f"no interval: tau is undefined on {row['undefined_resamples']} resamples")
     return row | {"reason": "; ".join(reasons) or None}, resampled["tau"]
+
+
+def _within(x: Floats, y: Floats, kinds: NDArray[np.str_]) -> tuple[float, str | None]:
+    """Tau over the pairs of models of one kind, or why there is none."""
+    _, counts = np.unique(kinds, return_counts=True)
+    alike = int(counts[counts > 1].sum())
+    if alike < association.MINIMUM_MODELS:
+        return np.nan, f"{alike} models share their kind with another"
+    [tau] = resampling.resampled_tau(x, y, np.ones((1, x.size)), kinds)
+    if np.isnan(tau):
+        return np.nan, "score or PSNR is the same for all models of each"
+    return float(tau), None
 
 
 def _turned(row: dict[str, Any], statistic: str) -> dict[str, Any]:

@@ -29,8 +29,9 @@ def picked_models(
         QueryError: An unknown name, or a score without a declared direction.
     """
     cell = judged_cell(bench, image, task, [score], by)
-    declared_sign(score)
-    picked = sure_picks(cell, canonical(score))
+    name = canonical(score)
+    declared_sign(name)
+    picked = sure_picks(cell, name)
     rows = [
         {"model": cell.models[place], "psnr": cell.truth[place], "k": k}
         for k, places in picked.items()

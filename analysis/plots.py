@@ -199,7 +199,10 @@ def p_words(p_value: float) -> str:
 
 def _trim_start(axes: Axes, lines: list[np.ndarray]) -> None:
     """Leave the steep first iterations out of view, where every curve looks alike."""
-    values = np.concatenate([line[len(line) // 20 :] for line in lines if line.size > 1])
+    late = [line[len(line) // 20 :] for line in lines if line.size > 1]
+    if not late:
+        return
+    values = np.concatenate(late)
     low, high = np.nanmin(values), max(np.nanmax(line) for line in lines)
     axes.set_ylim(low - 0.03 * (high - low), high + 0.08 * (high - low))
 

@@ -7,6 +7,7 @@ from typing import Any
 from ..benchmark.names import unknown_score
 from ..errors import DipbenchError, QueryError
 from ..evaluate.registry import canonical
+from ._truth import check_summary
 from .baselines import judged_cells
 from .plots import IMAGE_FIGURES, TASK_FIGURES, save
 
@@ -29,12 +30,13 @@ def write_figures(
         score: The score of the figures that show one; a task's best where None.
 
     Raises:
-        QueryError: `score` is none of the benchmark's.
+        QueryError: `score` is none of the benchmark's, or `by` is no summary.
 
     Returns:
         The files, named `figure--image--task` or `figure--task`, and, by such a name, why a figure
         could not be drawn.
     """
+    check_summary(by)
     if score is not None:
         held = dict.fromkeys(name for cell in judged_cells(bench, by=by) for name in cell.scores)
         if canonical(score) not in held:

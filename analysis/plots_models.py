@@ -9,6 +9,7 @@ from matplotlib.image import AxesImage
 
 from ..errors import QueryError
 from ..genotypes.upsample import Block
+from ._truth import summary_name
 from .association import MINIMUM_MODELS
 from .attributes import attribute_effects
 from .plots_style import (
@@ -56,7 +57,7 @@ def attribute_plot(
             row += len(block) + 0.7
         above.set_yticks(at, labels)
         above.set_ylim(-0.7, row - 1)
-        above.set_xlabel("mean PSNR with less that without (dB)")
+        above.set_xlabel(f"{summary_name(by)}:\nmean with less mean without (dB)")
         heading(figure, f"{table.attrs['image']}, {table.attrs['task']}, 95 % interval")
         _skips(figure, below, table)
     return figure
@@ -64,7 +65,7 @@ def attribute_plot(
 
 def iteration_plot(bench: Any, task: object, by: str | int = "best_psnr_smooth") -> Figure:
     """The best iteration of the runs of every image: range, quartiles and median."""
-    table = best_iterations(bench, task, by).iloc[::-1]
+    table = best_iterations(bench, task, by).query("runs > 0").iloc[::-1]
     rows = np.arange(len(table))
     with style():
         figure = new_figure(height=0.9 + 0.2 * len(table))
@@ -84,7 +85,7 @@ def iteration_plot(bench: Any, task: object, by: str | int = "best_psnr_smooth")
         axes.set_yticks(rows, table["image"])
         axes.set_ylim(-0.6, len(table) - 0.4)
         axes.set_xlim(left=0)
-        axes.set_xlabel("iteration of the best PSNR")
+        axes.set_xlabel(f"iteration of the {summary_name(by)}")
         heading(figure, f"{table['task'].iloc[0]} (right: best in their last 5 %)")
     return figure
 

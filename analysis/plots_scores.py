@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from ..errors import QueryError
 from ._cells import Cell
 from ._directions import direction
-from ._truth import summary_words
+from ._truth import summary_name, summary_words
 from .averaging import correlate_over_images
 from .baselines import judged_cell
 from .correlation import correlate
@@ -76,7 +76,9 @@ def tau_per_image(bench: Any, task: object, by: str | int = "best_psnr_smooth") 
         axes.set_yticks(range(len(rows)), [score_words(score) for score in rows])
         axes.set_ylim(-0.7, len(rows) - 0.3)
         axes.locator_params(axis="x", nbins=5)
-        axes.set_xlabel("directed Kendall's τ\n(positive: works as declared)")
+        axes.set_xlabel(
+            f"directed Kendall's τ\nwith {summary_name(by)}\n(positive: works as declared)"
+        )
         shown = f"{images} images, blue: their mean" if images > 1 else table["image"].iloc[0]
         heading(figure, f"{table['task'].iloc[0]}, {shown}, 95 % interval")
     return figure

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from ..errors import QueryError
 from ._directions import is_baseline, sees_the_image
+from ._truth import summary_name
 from .plots_style import (
     DIVERGING,
     PALETTE,
@@ -31,7 +32,7 @@ def truth_heatmap(bench: Any, task: object, by: str | int = "best_psnr_smooth") 
     np.fill_diagonal(values, np.nan)
     return _heatmap(
         *(values, list(table.index), "", "", "Kendall's τ"),
-        f"{task}: true rankings of two images",
+        f"{task}: two images' models\nranked by {summary_name(by)}",
         cmap=SEQUENTIAL,
         vmin=min(0, np.nanmin(values)),
         vmax=1,
@@ -55,7 +56,8 @@ def score_matrix(
     images = list(found.images)
     most = np.abs(found.taus).max()
     return _heatmap(
-        *(found.taus, images, "PSNR on image", "score on image", "directed τ", title),
+        *(found.taus, images, f"{summary_name(by)} on image", "score on image"),
+        *("directed τ", title),
         cmap=DIVERGING,
         vmin=-most,
         vmax=most,
@@ -90,7 +92,7 @@ def advantages(bench: Any, task: object, by: str | int = "best_psnr_smooth") -> 
         axes.plot(table["advantage"], rows, "o", color=PALETTE[0], markersize=3.5)
         axes.set_yticks(rows, [score_words(name) for name in table["score"]])
         axes.set_ylim(-0.7, len(table) - 0.3)
-        axes.set_xlabel("directed τ on the own image\nless that on others")
+        axes.set_xlabel(f"directed τ\nwith {summary_name(by)},\nown image less others")
         heading(
             figure, f"{table.attrs['task']}, {int(table['images'].max())} images, 95 % interval"
         )
@@ -115,7 +117,7 @@ def variance_shares(bench: Any, task: object, by: str | int = "best_psnr_smooth"
             )
         axes.invert_yaxis()
         axes.set_xlim(0, 1.35 * table["share"].max())
-        axes.set_xlabel("share of the variance of PSNR (and spread)")
+        axes.set_xlabel(f"share of the variance (and spread)\nof {summary_name(by)}")
         heading(figure, f"{task}, {table.attrs['images']} images")
         axes.tick_params(axis="y", length=0)
     return figure

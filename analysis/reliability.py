@@ -15,7 +15,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import QueryError
 from ..seeds import generator
-from ._cells import FEW_CODES, Cell, has_enough_codes, read_cells, shared_weights, weights_of
+from ._cells import (
+    FEW_CODES,
+    NO_SHARED_SEED,
+    Cell,
+    has_enough_codes,
+    read_cells,
+    shared_weights,
+    weights_of,
+)
 from ._columns import describe
 from .association import MINIMUM_MODELS, kendall_tau
 from .resampling import interval, resampled_tau
@@ -167,7 +175,9 @@ def seed_reliability(
     rows = [
         _row(cell, resamples, seed) for cell in read_cells(bench, image, task, by, scored=False)
     ]
-    return describe(pd.DataFrame(rows, columns=list(COLUMNS)), by=by, resamples=resamples)
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    lacking = {"missing": "models that lack a usable run of one of the seeds"}
+    return describe(frame, lacking, by=by, resamples=resamples)
 
 
 def score_reliability(
@@ -196,9 +206,9 @@ def score_reliability(
             row: dict[str, object] = {"image": cell.image, "task": cell.task, "score": name}
             row["initialisations"] = table.shape[1]
             if table.shape[1] == 1:
-                rows.append(
-                    row | {"n": int(np.isfinite(table).sum()), "reason": "one value a model"}
-                )
+                held = int(np.isfinite(table).sum())
+                lacking = table.shape[0] - held
+                rows.append(row | {"n": held, "missing": lacking, "reason": "one value a model"})
                 continue
             try:
                 parts = variance_components(table)
@@ -207,7 +217,8 @@ def score_reliability(
             except QueryError as error:
                 row["reason"] = str(error)
             rows.append(row)
-    return describe(pd.DataFrame(rows, columns=list(SCORE_COLUMNS)), by=by)
+    frame = pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
+    return describe(frame, {"missing": "models that lack one of the initialisations"}, by=by)
 
 
 def _row(cell: Cell, resamples: int, seed: int) -> dict[str, object]:
@@ -220,6 +231,8 @@ def _row(cell: Cell, resamples: int, seed: int) -> dict[str, object]:
         "n": int(known.sum()),
         "missing": int((~known).sum()),
     }
+    if not cell.seeds:
+        return row | {"reason": NO_SHARED_SEED}
     if len(cell.seeds) < 2:
         return row | {"reason": "reliability needs at least 2 seeds: train another"}
     try:

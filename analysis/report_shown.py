@@ -37,7 +37,7 @@ SHOWN: dict[str, Shown] = {
         },
     ),
     "winners": Shown(
-        "[bench.best(image, task, {asked}) for image, task in bench.pairs]",
+        "best_models(bench, {by})",
         PLACE
         | {
             "psnr": ("PSNR dB", "decibel"),
@@ -45,6 +45,7 @@ SHOWN: dict[str, Shown] = {
             "psnr_std": ("± seeds", "decibel"),
             "n": ("seeds", "count"),
             "iteration": ("iteration", "count"),
+            "reason": ("remark", "text"),
         },
         row=f"bench.best({PAIR_ROW}, {{asked}})",
     ),
@@ -59,6 +60,7 @@ SHOWN: dict[str, Shown] = {
             "latest": ("latest", "count"),
             "share_at_end": ("best at the end", "share"),
             "runs": ("runs", "count"),
+            "reason": ("remark", "text"),
         },
     ),
     "stopping": Shown(
@@ -118,8 +120,11 @@ SHOWN: dict[str, Shown] = {
             "tau_high": ("high", "signed"),
             "p_bootstrap": ("p", "p"),
             "p_max": ("p max", "p"),
+            "reason": ("remark", "text"),
         },
-        row='correlate_over_images(bench, "{task}", ["{score}"], {by}, resamples={resamples})',
+        # p max is adjusted for all the scores of the task, so that one alone would have another.
+        row='correlate_over_images(bench, "{task}", {by}, resamples={resamples})'
+        '.loc[lambda table: table["score"] == "{score}"]',
     ),
     "picks": Shown(
         "picks(bench, {by})",
@@ -211,6 +216,7 @@ SHOWN: dict[str, Shown] = {
             "share": ("share", "share"),
             "share_low": ("low", "share"),
             "share_high": ("high", "share"),
+            "reason": ("remark", "text"),
         },
         tasks=True,
     ),
@@ -230,6 +236,7 @@ SHOWN: dict[str, Shown] = {
             "n_with": ("models with", "count"),
             "n_without": ("without", "count"),
             "mean_psnr": ("mean dB", "decibel"),
+            "reason": ("remark", "text"),
         },
         row=f"attribute_effects(bench, {PAIR_ROW}, {{by}})",
     ),

@@ -19,6 +19,7 @@ from .report_shown import QUOTED_TASK, SHOWN, Shown
 from .tables import (
     attributes_per_image,
     best_iterations,
+    best_models,
     picks,
     score_correlations,
     score_over_images,
@@ -38,6 +39,7 @@ NAMES: dict[str, Callable[..., Any]] = {
             attribute_effects,
             attributes_per_image,
             best_iterations,
+            best_models,
             correlate,
             correlate_over_images,
         ),
@@ -140,10 +142,8 @@ def _table(bench: Any, shown: Shown, by: str | int, resamples: int) -> dict[str,
 
 def _frame(bench: Any, query: str, tasks: bool) -> pd.DataFrame:
     if not tasks:
-        found = ask(bench, query)
-        # A list holds results, whose fields are the columns.
-        known: pd.DataFrame = pd.DataFrame(map(vars, found)) if isinstance(found, list) else found
-        return known
+        found: pd.DataFrame = ask(bench, query)
+        return found
     frames: list[pd.DataFrame] = []
     reasons: list[DipbenchError] = []
     units: dict[str, str] = {}

@@ -15,7 +15,7 @@ from ..seeds import generator
 from ._cells import Cell, score_names, weights_over
 from ._columns import describe
 from ._directions import declared_sign
-from .association import kendall_tau
+from .association import MINIMUM_MODELS, kendall_tau
 from .resampling import Interval, interval, resampled_tau
 from .transfer import aligned, task_cells, union
 
@@ -52,8 +52,8 @@ def truth_specificity(
 
     Returns:
         One row: `other_tau` between seeds of two images, mean over the pairs of images; `own_tau`,
-        what it would be if both images had one order: the geometric mean of the taus between two
-        seeds of each; `advantage`, the second less the first, with its interval.
+        what it would be if both images had one order, from the taus between two seeds of each
+        (see `seeds_against_others`); `advantage`, the second less the first, with its interval.
 
     Raises:
         QueryError: Fewer than two images with two seeds, or fewer than 5 complete models.
@@ -64,6 +64,11 @@ def truth_specificity(
     models = union(cells)
     truth = [aligned(cell, cell.psnr, models) for cell in cells]
     known = np.asarray(np.isfinite(np.concatenate(truth, axis=1)).all(axis=1))
+    if known.sum() < MINIMUM_MODELS:
+        raise QueryError(
+            f"{known.sum()} models have every seed on all of {len(cells)} images of {task}: at "
+            f"least {MINIMUM_MODELS} are needed; train the missing runs"
+        )
     runs = [list(table[known].T) for table in truth]
     weights, reason = weights_over(cells, models, known, resamples, seed)
     own, other, drawn = seeds_against_others(runs, weights)
@@ -80,7 +85,8 @@ def truth_specificity(
         "missing": int((~known).sum()),
         "reason": reason,
     }
-    return describe(pd.DataFrame([row]), by=by, level=level, resamples=resamples)
+    lacking = {"missing": "models that lack a usable run of one of the images' seeds"}
+    return describe(pd.DataFrame([row]), lacking, by=by, level=level, resamples=resamples)
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,6 +233,10 @@ def seeds_against_others(
 ) -> tuple[float, float, Floats]:
     """Over pairs of tables, tau between their seeds: what it would be with one order, and is.
 
+    Two noisy tables of one order correlate by the geometric mean of their reliabilities. That holds
+    for Pearson's r of normal variables, which is sin(pi tau / 2) (W. H. Kruskal, JASA 1958): taus
+    are turned into it and back, and those below 0 count as 0.
+
     Args:
         tables: the PSNRs (models,) of each seed, two at least, of each image or benchmark.
         weights: (resamples, models) multiplicities.
@@ -245,9 +255,6 @@ def _own_and_other(
     tau: Callable[[Floats, Floats], Floats], images: Sequence[Sequence[Floats]], across: Across
 ) -> tuple[Floats, Floats]:
     """Over pairs of images, what their agreement could be and is; one each, or one a resample.
-
-    Two noisy tables of one order correlate by the geometric mean of their reliabilities. That holds
-    for Pearson's r of normal variables, which is sin(pi tau / 2) (W. H. Kruskal, JASA 1958).
 
     Args:
         tau: of two orders.

@@ -11,9 +11,10 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from ..benchmark.schema import USABLE, peak_censored
 from ..errors import QueryError
 from . import association
-from ._cells import read_cell, read_cells, runs_of
+from ._cells import FEW_CODES, NO_SHARED_SEED, read_cell, read_cells, runs_of
 from ._columns import describe
 from ._directions import sees_the_image
+from ._truth import asked, check_summary
 from .attributes import attribute_effects
 from .averaging import correlate_over_images
 from .correlation import correlate, picks_of
@@ -29,6 +30,11 @@ PICK_COLUMNS = (
     *("precision", "precision_low", "precision_high", "random_precision"),
     *("best_psnr", "random_best_psnr", "oracle_psnr"),
     *("regret", "random_regret", "regret_crossfit", "random_regret_crossfit", "reason"),
+)
+
+ITERATION_COLUMNS = (
+    *("image", "task", "runs", "missing"),
+    *("earliest", "quartile_1", "median", "quartile_3", "latest", "share_at_end", "reason"),
 )
 
 UNSEEN = "does not look at the image"
@@ -107,30 +113,32 @@ def best_iterations(
     """When usable runs are at their best: quantiles of the best iteration over those of an image.
 
     `share_at_end` is the share of runs whose best iteration lies in their last 5 %
-    (`peak_censored`): longer training may have raised their PSNR.
+    (`peak_censored`): longer training may have raised their PSNR. `reason` says why an image has
+    no quantiles.
 
     Raises:
         QueryError: `by` is no best PSNR, or no run is usable.
     """
-    if by not in ("best_psnr_smooth", "best_psnr"):
+    check_summary(by)
+    runs = bench.to_frame()
+    if f"{by}_iteration" not in runs or not str(by).startswith("best"):
         raise QueryError(f"by {by!r} has no best iteration: take best_psnr_smooth or best_psnr")
     rows = []
-    runs = bench.to_frame()
     runs = runs[runs["status"].isin(USABLE)]
     for cell in read_cells(bench, None, task, by, scored=False):
         mine = runs_of(runs, cell)
         at = mine[f"{by}_iteration"].astype("Float64").to_numpy(np.float64, na_value=np.nan)
         length = mine["length"].astype("Float64").to_numpy(np.float64, na_value=np.nan)
         known = np.isfinite(at)
+        row: dict[str, object] = {"image": cell.image, "task": cell.task}
+        row |= {"runs": int(known.sum()), "missing": int((~known).sum())}
         if not known.any():
+            rows.append(row | {"reason": "no usable run" if cell.seeds else NO_SHARED_SEED})
             continue
         low, first, middle, third, high = np.quantile(at[known], [0, 0.25, 0.5, 0.75, 1])
         rows.append(
-            {
-                "image": cell.image,
-                "task": cell.task,
-                "runs": int(known.sum()),
-                "missing": int((~known).sum()),
+            row
+            | {
                 "earliest": low,
                 "quartile_1": first,
                 "median": middle,
@@ -139,26 +147,67 @@ def best_iterations(
                 "share_at_end": float(np.mean(list(map(peak_censored, at[known], length[known])))),
             }
         )
-    if not rows:
-        raise QueryError(f"no run of {task or 'any task'} is usable: all diverged or failed")
-    return describe(pd.DataFrame(rows), by=by, iterations="counted from 0")
+    if not any(row["runs"] for row in rows):
+        why = rows[0]["reason"] if rows else "nothing was trained"
+        raise QueryError(f"no best iterations of {task or 'any task'}: {why}")
+    frame = pd.DataFrame(rows, columns=list(ITERATION_COLUMNS))
+    lacking = {"missing": "usable runs without a best iteration"}
+    return describe(frame, lacking, by=by, iterations="counted from 0")
 
 
 def attributes_per_image(
     bench: Any, task: object | None = None, by: str | int = "best_psnr_smooth"
 ) -> pd.DataFrame:
-    """Effects of the genotypes' attributes on every image, see `attribute_effects`."""
+    """Effects of the genotypes' attributes on every image, see `attribute_effects`.
+
+    An image without effects is one row, whose `reason` says why.
+
+    Raises:
+        QueryError: No image has any.
+    """
     frames = []
+    refused: dict[tuple[str, str], QueryError] = {}
     for cell in read_cells(bench, None, task, by, scored=False):
-        effects = attribute_effects(bench, cell.image, cell.task, by)
+        try:
+            effects = attribute_effects(bench, cell.image, cell.task, by)
+        except QueryError as error:
+            refused[cell.image, cell.task] = error
+            continue
         effects.insert(0, "image", cell.image)
         effects.insert(1, "task", cell.task)
         frames.append(effects)
-    units = frames[0].attrs["units"] if frames else {}
+    if not frames:
+        raise next(iter(refused.values()), QueryError("no effects: nothing was trained"))
     for frame in frames:
         # Frames whose attrs differ lose them when they are put together.
         frame.attrs = {}
-    return describe(pd.concat(frames, ignore_index=True), by=by, units=units)
+    rows = [
+        {"image": image, "task": text, "reason": str(error)}
+        for (image, text), error in refused.items()
+    ]
+    if rows:
+        frames.append(pd.DataFrame(rows))
+    return describe(pd.concat(frames, ignore_index=True), by=by)
+
+
+def best_models(bench: Any, by: str | int = "best_psnr_smooth") -> pd.DataFrame:
+    """The best model of every image and task, a row each, see `bench.best`.
+
+    `reason` says why a pair has none.
+
+    >>> import dipbench
+    >>> best_models(dipbench.load("pilot"))["psnr"].round(2).tolist()
+    [27.09, 25.34]
+    """
+    rows: list[dict[str, object]] = []
+    for image, task in bench.pairs:
+        try:
+            rows.append(vars(bench.best(image, task, **asked(by))))
+        except QueryError as error:
+            rows.append({"image": image, "task": task, "reason": str(error)})
+    columns = ["image", "task", "model", "psnr", "psnr_std", "n", "iteration", "reason"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return describe(frame, {"n": "seeds", "psnr": "dB", "psnr_std": "dB"}, by=by)
 
 
 def truth_over_images(bench: Any, task: object, by: str | int = "best_psnr_smooth") -> pd.DataFrame:
@@ -226,6 +275,7 @@ def variance(bench: Any, task: object, by: str | int = "best_psnr_smooth") -> pd
             "share": np.array(values) / sum(values),
             "share_low": [end.low for end in ends],
             "share_high": [end.high for end in ends],
+            "reason": [FEW_CODES if np.isnan(end.low) else None for end in ends],
         }
     )
     counts = {"n": parts.n, "images": parts.images, "seeds": parts.seeds, "missing": parts.missing}

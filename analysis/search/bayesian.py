@@ -16,7 +16,8 @@ class BayesianOptimisation(Searcher):
     """Train next where a Gaussian process expects the largest improvement.
 
     Expected improvement of Jones, Schonlau and Welch, "Efficient Global Optimization" (1998),
-    maximised exactly: every model not yet tried is looked at.
+    maximised exactly: every model not yet tried is looked at. Signals are noisy, so that it is the
+    improvement of the process without its noise, over the highest mean at a model that was tried.
 
     Args:
         models: text forms of genotypes.
@@ -68,9 +69,13 @@ class BayesianOptimisation(Searcher):
         with warnings.catch_warnings():
             # A length scale at the edge of its range is no mistake of the user's.
             warnings.simplefilter("ignore")
-            self._process.fit(self._features[list(self._told)], values)
+            known = self._features[list(self._told)]
+            self._process.fit(known, values)
             mean, deviation = self._process.predict(self._features[left], return_std=True)
-        above = mean - values.max()
-        deviation = np.maximum(deviation, 1e-12)
+            best = self._process.predict(known).max()
+        # The process is fitted to the values in units of their deviation.
+        noise = self._process.kernel_.k2.noise_level * values.var()
+        above = mean - best
+        deviation = np.sqrt(np.maximum(deviation**2 - noise, 1e-24))
         z = above / deviation
         return np.asarray(above * norm.cdf(z) + deviation * norm.pdf(z))

@@ -46,6 +46,7 @@ class LiveObjective(Objective):
 
         Raises:
             MissingExtraError: torch is not installed.
+            KeyboardInterrupt: the training was interrupted.
         """
         try:
             from ...evaluate.fitting import fit
@@ -65,6 +66,8 @@ class LiveObjective(Objective):
             )
         except TooLittleMemoryError:  # of this model, not of the search
             return Outcome(trial, None, Cost())
+        if result.status == "interrupted":
+            raise KeyboardInterrupt  # which ends the search too; a part of a training is none
         failed = result.status == "diverged"
         signal = None if failed else signal_of_curves(result.curves, self._signal)
         macs = None if result.macs is None else float(result.macs) * result.length

@@ -39,6 +39,7 @@ from dipbench.data import load_image
 from dipbench.errors import DipbenchError
 from dipbench.evaluate import SCORES
 from dipbench.evaluate.protocol import Protocol, get_protocol
+from dipbench.evaluate.scores import PUBLISHED
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / "kept"
@@ -76,6 +77,8 @@ PARTS: tuple[Part, ...] = tuple(
 """In the order of the build. Every image is taken in grey."""
 
 SCORED = tuple(SCORES)
+SCORED_FIRST = (*PUBLISHED, *(name for name, score in SCORES.items() if not score.cost.forward))
+"""The published ones, and those that cost nothing."""
 SCORED_LARGE = tuple(
     name
     for name, score in SCORES.items()
@@ -170,9 +173,9 @@ def sides(work: Path, kept: Path) -> list[tuple[int, Path, Path]]:
 
 
 def score(work: Path, kept: Path) -> None:
-    """Score what is complete of the parts, then by outputs of the published size too."""
+    """Score what is complete of the parts, and keep that: the published scores come first."""
     folders = [found[-1] for part in PARTS if (found := complete_stages(work, part))]
-    for names, size in ((SCORED, None), (SCORED_LARGE, LARGE)):
+    for names, size in ((SCORED_FIRST, None), (SCORED, None), (SCORED_LARGE, LARGE)):
         for folder in folders:
             finish(folder)
             restore_scores(kept, folder)

@@ -47,3 +47,16 @@ def test_an_image_without_the_score_is_counted(make_bench):
 def test_one_image_is_no_average(make_bench):
     with pytest.raises(QueryError, match="two images"):
         correlate_over_images(make_bench(images=("a",)))
+
+
+def test_what_has_no_interval_says_why(bench):
+    blocks = {str(genotype): genotype.upsample for genotype in bench.genotypes}
+    few = bench.runs["model"].map(blocks).value_counts().index[:4]
+    bench.runs = bench.runs[
+        (bench.runs["image"] == "camera") | bench.runs["model"].map(blocks).isin(few)
+    ]
+    frame = correlate_over_images(bench)
+    assert frame["tau_low"].isna().all()
+    assert (
+        frame["reason"].str.fullmatch(r"no interval: fewer than 5 upsample codes on .*coins").all()
+    )

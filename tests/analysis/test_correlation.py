@@ -324,3 +324,36 @@ def test_a_condition_leaves_the_models_that_fulfil_it():
 def test_a_condition_that_no_model_fulfils_is_refused():
     with pytest.raises(QueryError, match="no run fulfils 'kernel > 8'"):
         correlate(load("pilot"), where="kernel > 8")
+
+
+@pytest.mark.parametrize("mates", [0, 1])
+def test_tau_within_kinds_takes_five_models_that_share_one(bench, mates):
+    kinds = {str(genotype): genotype.primitive for genotype in bench.genotypes}
+    one_each = list({kind: model for model, kind in kinds.items()}.values())
+    assert len(one_each) >= 5
+    others = [model for model in kinds if model not in one_each]
+    kept = bench.score_rows["model"].isin([*one_each, *others[:mates]])
+    bench.score_rows = bench.score_rows[kept]
+    frame = correlate(bench, "camera", scores=[SCORE])
+    assert frame["tau_within"].isna().all()
+    assert f"{2 * mates} models share their kind with another" in frame["reason"].iloc[0]
+
+
+def test_no_score_asked_for_is_said(bench):
+    with pytest.raises(QueryError, match="no score is asked for"):
+        correlate(bench, scores=[])
+
+
+def test_an_image_whose_models_share_no_seed_says_so(bench):
+    moved = (bench.runs["image"] == "coins") & (bench.runs["model"] == str(bench.genotypes[0]))
+    bench.runs["seed"] += 7 * moved
+    frame = correlate(bench, scores=[SCORE]).set_index("image")
+    assert frame.loc["coins", "reason"] == "the models share no seed: train the missing runs"
+    assert np.isfinite(frame.loc["camera", "tau"])
+
+
+def test_curves_of_an_unknown_seed_beside_a_known_one_are_not_asked_for(bench):
+    bench.runs["seed"] = bench.runs["seed"].astype("Int64").replace({0: pd.NA})
+    assert kendall(bench, "camera", "denoising", SCORE).n == 40
+    with pytest.raises(QueryError, match="unknown seeds stand beside runs of known ones"):
+        kendall(bench, "camera", "denoising", SCORE, by=50)

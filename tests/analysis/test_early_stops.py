@@ -150,3 +150,19 @@ def test_what_cannot_be_replayed_is_told(bench):
         stopping_losses(bench, criteria=["varianse"])
     with pytest.raises(QueryError, match="unknown image"):
         stopping_losses(bench, "lena")
+
+
+def test_seeds_that_cannot_be_compared_are_told(bench, monkeypatch):
+    runs = bench.to_frame().astype({"seed": "Int64"})
+    first, later = runs["model"] == MODELS[0], runs["seed"] == 1
+    for changed, reason in (
+        (
+            runs[~(first & later)].assign(seed=lambda kept: kept["seed"] + 7 * first),
+            "share no seed",
+        ),
+        (runs.assign(seed=runs["seed"].mask(~later)), "unknown seeds stand beside runs of known"),
+    ):
+        monkeypatch.setattr(bench, "to_frame", lambda changed=changed: changed)
+        row = stopping_losses(bench, criteria=["last"]).iloc[0]
+        assert row["n"] == 0
+        assert reason in row["reason"]

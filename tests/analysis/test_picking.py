@@ -24,3 +24,8 @@ def test_a_pick_that_a_tie_decides_is_left_out(bench):
     frame = picked_models(bench, "camera", "denoising", SCORE)
     assert set(frame.loc[frame["k"] == 15, "model"]) == set(models[:15])
     assert not (frame["k"] == 5).any()
+
+
+def test_the_published_spelling_is_read(bench):
+    frame = picked_models(bench, "camera", "denoising", "psd db strip mse")
+    assert frame.equals(picked_models(bench, "camera", "denoising", SCORE))

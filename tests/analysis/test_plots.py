@@ -49,10 +49,10 @@ def check_legible(figure):
         assert min(across, down) < 2, f"{words!r} and {others!r} overlap"
 
 
-def draw(bench, name):
+def draw(bench, name, **options):
     if name in plots.IMAGE_FIGURES:
-        return plots.FIGURES[name](bench, "camera", "denoising")
-    return plots.FIGURES[name](bench, "denoising")
+        return plots.FIGURES[name](bench, "camera", "denoising", **options)
+    return plots.FIGURES[name](bench, "denoising", **options)
 
 
 @pytest.mark.parametrize("name", plots.FIGURES)
@@ -159,3 +159,24 @@ def test_the_readers_settings_and_windows_are_left_alone(bench):
     plots.scatter(bench, "camera", "denoising", SCORE)
     assert dict(matplotlib.rcParams) == before
     assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_figures_by_what_is_no_summary_are_not_begun(bench, tmp_path):
+    with pytest.raises(QueryError, match="unknown summary 'nonsense'"):
+        write_figures(bench, tmp_path / "figures", by="nonsense")
+    assert not (tmp_path / "figures").exists()
+
+
+def test_curves_of_one_iteration_are_drawn(bench):
+    for curves in bench.curves.values():
+        curves.update({key: curve[:1] for key, curve in curves.items()})
+    bench.curve_iterations = lambda *place, seed: np.arange(1)
+    check_legible(plots.curves(bench, "camera", "denoising", [str(bench.genotypes[0])]))
+
+
+def test_figures_say_what_a_run_is_worth(bench):
+    for name in ("attributes", "tau per image", "truth over images", "variance"):
+        figure = draw(bench, name, by="final_psnr_smooth")
+        words = [figure.get_suptitle()]
+        words += [axes.get_xlabel() for axes in figure.axes]
+        assert any("final smoothed PSNR" in word for word in words), name

@@ -89,3 +89,19 @@ def test_models_that_lack_a_seed_are_counted(bench):
     lost = (bench.runs["model"] == str(bench.genotypes[0])) & (bench.runs["seed"] == 1)
     bench.runs.loc[lost, "status"] = "diverged"
     assert (seed_reliability(bench, resamples=10)["missing"] == 1).all()
+
+
+def test_models_that_share_no_seed_are_told(bench):
+    moved = (bench.runs["image"] == "coins") & (bench.runs["model"] == str(bench.genotypes[0]))
+    bench.runs["seed"] += 7 * moved
+    frame = seed_reliability(bench, resamples=0).set_index("image")
+    assert frame.loc["coins", "reason"] == "the models share no seed: train the missing runs"
+    assert np.isfinite(frame.loc["camera", "reliability"])
+
+
+def test_models_that_lack_the_only_initialisation_are_counted(bench):
+    bench.score_rows = bench.score_rows[bench.score_rows["initialisation"] == 0]
+    bench.score_rows.loc[bench.score_rows["model"] == str(bench.genotypes[0]), "value"] = np.nan
+    frame = score_reliability(bench)
+    assert frame["missing"].eq(1).all()
+    assert frame.attrs["units"]["missing"] == "models that lack one of the initialisations"

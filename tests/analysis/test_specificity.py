@@ -126,3 +126,10 @@ def test_a_score_that_cannot_be_judged_has_a_reason(four):
     assert found[SCORE].n == 60
     assert "equal 1" in found["psd_db_mse"]
     assert found["psd_99_per_bw"].images == ("a", "b", "d")
+
+
+def test_too_few_models_with_every_seed_are_refused(four):
+    models = four.runs["model"].unique()
+    four.runs = four.runs[(four.runs["image"] == "a") | four.runs["model"].isin(models[:4])]
+    with pytest.raises(QueryError, match="4 models have every seed on all of 4 images"):
+        truth_specificity(four, "denoising")

@@ -3,15 +3,19 @@
 import numpy as np
 import pytest
 
+import dipbench
 from dipbench.analysis import kendall
 from dipbench.analysis.specificity import score_transfer
 from dipbench.analysis.tables import (
     TABLES,
+    attributes_per_image,
     best_iterations,
+    best_models,
     picks,
     score_correlations,
     score_over_images,
     tau_per_image,
+    truth_over_images,
     variance,
 )
 from dipbench.errors import QueryError
@@ -68,3 +72,65 @@ def test_best_iterations_are_quantiles_over_runs(bench):
 
 def test_shares_of_the_variance_sum_to_one(bench):
     assert variance(bench, "denoising")["share"].sum() == pytest.approx(1)
+
+
+@pytest.fixture
+def uneven(make_bench):
+    """Of coins four models are trained, of page none has a seed in common."""
+    bench = make_bench(images=("camera", "coins", "page"))
+    few = bench.runs["model"].isin(bench.runs["model"].unique()[:4])
+    bench.runs = bench.runs[(bench.runs["image"] != "coins") | few]
+    late = (bench.runs["image"] == "page") & bench.runs["model"].isin(models_of(bench)[::2])
+    bench.runs["seed"] += 7 * late
+    return bench
+
+
+def models_of(bench):
+    return list(bench.runs["model"].unique())
+
+
+def test_an_image_that_is_not_ready_leaves_the_others_theirs(uneven):
+    effects = attributes_per_image(uneven)
+    assert set(effects["image"]) == {"camera", "coins", "page"}
+    assert effects[effects["image"] == "camera"]["effect"].notna().all()
+    reasons = effects.dropna(subset=["reason"]).set_index("image")["reason"]
+    assert reasons["coins"].startswith("no effects on 4 genotypes")
+    iterations = best_iterations(uneven).set_index("image")
+    assert iterations.loc["camera", "runs"] == 80
+    assert iterations.loc["page", "runs"] == 0
+    assert iterations.loc["page", "reason"] == "the models share no seed: train the missing runs"
+
+
+def test_two_images_that_share_too_few_models_have_no_tau(make_bench):
+    bench = make_bench(images=("camera", "coins", "page"))
+    few = bench.runs["model"].isin(models_of(bench)[:4])
+    bench.runs = bench.runs[(bench.runs["image"] != "coins") | few]
+    frame = truth_over_images(bench, "denoising")
+    assert np.isfinite(frame.loc["camera", "page"])
+    assert np.isnan(frame.loc["camera", "coins"])
+    assert frame.attrs["n"] == [[40, 4, 40], [4, 4, 4], [40, 4, 40]]
+    bench.runs = bench.runs[bench.runs["image"] != "page"]
+    with pytest.raises(QueryError, match="no correlation on 4 models"):
+        truth_over_images(bench, "denoising")
+
+
+def test_best_iterations_of_any_moving_average(bench):
+    bench.runs["best_psnr_smooth_0.5_iteration"] = 7
+    bench.runs["best_psnr_smooth_0.5"] = 20.0
+    assert best_iterations(bench, by="best_psnr_smooth_0.5")["median"].tolist() == [7, 7]
+
+
+def test_the_best_models_are_those_of_the_queries():
+    pilot = dipbench.load("pilot")
+    for by, asked in ((303, {"by": 303}), ("stop:discrepancy", {"stopping": "discrepancy"})):
+        frame = best_models(pilot, by)
+        best = [pilot.best(image, task, **asked) for image, task in pilot.pairs]
+        assert frame["model"].tolist() == [one.model for one in best]
+        assert frame["psnr"].tolist() == [one.psnr for one in best]
+
+
+def test_a_pair_without_a_best_model_says_why():
+    pilot = dipbench.load("pilot")
+    frame = best_models(pilot, "stop:nothing")
+    assert frame["model"].isna().all()
+    assert frame["reason"].str.contains("nothing").all()

@@ -209,7 +209,9 @@ def test_what_is_complete_is_scored_in_two_sizes(
 ) -> None:
     assert {"psd_99_per_bw", "psd_db_strip_mse"} < set(driver.SCORED_LARGE) < set(driver.SCORED)
     assert {"epsilon", "grad_norm", "macs"} < set(driver.SCORED) - set(driver.SCORED_LARGE)
+    assert {"psd_99_per_bw", "macs"} < set(driver.SCORED_FIRST) < set(driver.SCORED)
     monkeypatch.setattr(driver, "SCORED", ("psd_99_per_bw", "macs"))
+    monkeypatch.setattr(driver, "SCORED_FIRST", ("psd_99_per_bw",))
     monkeypatch.setattr(driver, "SCORED_LARGE", ("psd_99_per_bw",))
     monkeypatch.setattr(driver, "MADE_INITIALISATIONS", 2)
     monkeypatch.setattr(driver, "LARGE", 96)
@@ -233,7 +235,7 @@ def test_what_is_complete_is_scored_in_two_sizes(
     rmtree(work)
     sitting(2)
     driver.score(work, kept)
-    assert made == [1, 1]
+    assert made == [1, 1, 1]
     driver.keep_all(work, kept, tmp_path / "no", shipped)
     rmtree(work)
     sitting(2)

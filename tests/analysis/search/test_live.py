@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,3 +49,16 @@ def test_a_model_that_memory_is_too_little_for_has_no_signal_and_a_mistake_is_to
 def test_without_the_truth_only_blind_signals_are_offered():
     with pytest.raises(QueryError, match="true image"):
         LiveObjective(None, "denoising-25", "truth")
+
+
+def test_an_interrupted_training_ends_the_search(monkeypatch):
+    def interrupted(*arguments, **options):
+        return replace(fit(*arguments, **options), status="interrupted")
+
+    monkeypatch.setattr("dipbench.evaluate.fitting.fit", interrupted)
+    few = get_protocol("quick").with_iterations(2)
+    objective = LiveObjective(
+        load_image("camera", size=64), "denoising-25", protocol=few, device="cpu"
+    )
+    with pytest.raises(KeyboardInterrupt):
+        objective.evaluate(Trial(CHEAP[0]))
