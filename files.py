@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
@@ -39,7 +39,8 @@ def published(path: Path | str, refused: type[DipbenchError] | None = None) -> I
         temporary.replace(path)
         _sync_folder(path.parent)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # of a read-only mount; the error that led here tells more
+            temporary.unlink(missing_ok=True)
         if refused is not None and isinstance(error, OSError):
             raise refused(f"cannot write {path}: {one_line(error.strerror or error)}") from error
         raise

@@ -9,7 +9,7 @@ from ..errors import DipbenchError, QueryError
 from ._cells import Cell
 from .baselines import DIRECTIONS, judged_cells
 from .picking import sure_picks
-from .report_tables import arguments, ask, columns, fill
+from .report_tables import arguments, ask, columns, fill, plain
 from .specificity import all_score_transfers
 from .tables import score_correlations, truth_over_images
 
@@ -111,7 +111,10 @@ def levels(values: np.ndarray) -> list[Any]:
 
 
 def transfer_tables(bench: Any, by: str | int) -> list[dict[str, Any]]:
-    """Per task the images and the tau between the true rankings of every two, or the reason."""
+    """Per task the images and the tau between the true rankings of every two, or the reason.
+
+    A tau of two images that share too few models is None.
+    """
     found: list[dict[str, Any]] = []
     for task in bench.tasks:
         try:
@@ -119,15 +122,16 @@ def transfer_tables(bench: Any, by: str | int) -> list[dict[str, Any]]:
         except DipbenchError as error:
             found.append({"task": task, "reason": str(error)})
             continue
-        taus = frame.to_numpy().round(3).tolist()
+        taus = [[plain(tau) for tau in row] for row in frame.to_numpy().round(3)]
         found.append({"task": task, "images": list(frame.index), "taus": taus})
     return found
 
 
 def score_matrices(bench: Any, by: str | int) -> list[dict[str, Any]]:
-    """Per task the images, and by score the directed taus between image and image, or a reason.
+    """Per task and score its images and the directed taus between image and image, or a reason.
 
-    Whole numbers of thousandths, row after row: the score's images down, PSNR's across.
+    Whole numbers of thousandths, row after row: the score's images down, PSNR's across. A score
+    need not be known on every image of its task, so that each has images of its own.
     """
     found: list[dict[str, Any]] = []
     for task in bench.tasks:
@@ -137,16 +141,19 @@ def score_matrices(bench: Any, by: str | int) -> list[dict[str, Any]]:
             found.append({"task": task, "reason": str(error)})
             continue
         judged = {name: one for name, one in transfers.items() if not isinstance(one, str)}
-        images = next((list(one.images) for one in judged.values()), [])
-        room = len(judged) * len(images) ** 2 * len(bench.tasks) * PER_CELL
+        room = sum(one.taus.size for one in judged.values()) * len(bench.tasks) * PER_CELL
         if room > BUDGET:
-            reason = f"the matrices of {len(judged)} scores on {len(images)} images are too large"
+            most = max(len(one.images) for one in judged.values())
+            reason = f"the matrices of {len(judged)} scores on {most} images are too large"
             found.append({"task": task, "reason": f"{reason} for this page: draw them as figures"})
             continue
         matrices = {
-            name: (one.taus * 1000).round().astype(int).ravel().tolist()
+            name: {
+                "images": list(one.images),
+                "taus": (one.taus * 1000).round().astype(int).ravel().tolist(),
+            }
             for name, one in judged.items()
         }
         refused = {name: one for name, one in transfers.items() if isinstance(one, str)}
-        found.append({"task": task, "images": images, "taus": matrices, "refused": refused})
+        found.append({"task": task, "scores": matrices, "refused": refused})
     return found

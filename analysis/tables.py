@@ -196,8 +196,8 @@ def best_models(bench: Any, by: str | int = "best_psnr_smooth") -> pd.DataFrame:
     `reason` says why a pair has none.
 
     >>> import dipbench
-    >>> best_models(dipbench.load("pilot"))["psnr"].round(2).tolist()
-    [27.09, 25.34]
+    >>> best_models(dipbench.load("pilot")).set_index("image")["psnr"].round(2).to_dict()
+    {'astronaut': 24.42, 'camera': 27.09}
     """
     rows: list[dict[str, object]] = []
     for image, task in bench.pairs:

@@ -10,11 +10,19 @@ from ..errors import StoreError
 from .joining import differing_observations, differing_settings
 from .locking import COMMITTING, builder_lock
 from .merging import Generation, merge, refuse_compact, run_sha256
-from .parts import list_parts
+from .parts import in_common, list_parts
 from .pictures import StoredObservations, read_images
 from .schema import USABLE, supersedes
 from .scorefiles import SCORE_KEYS, commit_scores, committed_scores, first_values
-from .store import PARTS, Manifest, check_writable, file_of, read_manifest, writing
+from .store import (
+    IMPORTED_FROM,
+    PARTS,
+    Manifest,
+    check_writable,
+    file_of,
+    read_manifest,
+    writing,
+)
 from .verifying import verify
 
 SHOWN = 5
@@ -55,7 +63,7 @@ def add(folder: Path, other: Path) -> Added:
         raise StoreError(
             f"{folder} holds runs that are not merged yet: `dipbench finish {folder}` does it"
         )
-    with writing(folder, "finish"), builder_lock(folder, COMMITTING):
+    with writing(folder, "give the same command again"), builder_lock(folder, COMMITTING):
         mine, theirs = Generation(folder), Generation(other)
         refuse_compact(folder, (mine, theirs))
         check_alike(folder, mine.manifest, other, theirs.manifest)
@@ -68,9 +76,8 @@ def add(folder: Path, other: Path) -> Added:
             mine.manifest,
             tasks=tuple(dict.fromkeys([*mine.manifest.tasks, *theirs.manifest.tasks])),
             images={**mine.manifest.images, **theirs.manifest.images},
-            environment=dict(
-                mine.manifest.environment.items() & theirs.manifest.environment.items()
-            ),
+            environment=in_common([mine.manifest.environment, theirs.manifest.environment]),
+            further={**mine.manifest.further, **_origins(mine.manifest, theirs.manifest)},
         )
         manifest = mine.manifest
         if new:
@@ -87,6 +94,12 @@ def add(folder: Path, other: Path) -> Added:
         elif added_scores:
             manifest = commit_scores(folder, scores)
     return Added(manifest, new, added_scores, alike)
+
+
+def _origins(*manifests: Manifest) -> dict[str, list[str]]:
+    """What published files the runs of several benchmarks were imported from, if any were."""
+    names = [name for each in manifests for name in each.further.get(IMPORTED_FROM, [])]
+    return {IMPORTED_FROM: list(dict.fromkeys(names))} if names else {}
 
 
 def check_alike(folder: Path, mine: Manifest, other: Path, theirs: Manifest) -> None:

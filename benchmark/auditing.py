@@ -8,16 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import StoreError
+from ..errors import DeviceError, StoreError
 from ..evaluate.protocol import Protocol
 from ..seeds import generator
-from .building import environment
 from .merging import Generation
 from .pictures import read_images, read_observation
 from .schema import USABLE, Run, RunKey, summarise
 from .store import file_of, read_table
 from .thinning import dataset_name, restored, thinned_curves, thinned_iterations
-from .training import make_run
+from .training import environment, make_run
 
 DEVIATIONS = 3.0
 SUMMARY = "best_psnr_smooth"
@@ -74,6 +73,7 @@ def audit_runs(
 
     Raises:
         StoreError: if it holds no run that could be compared.
+        DeviceError: if the device is not there, or has too little memory for one of them.
     """
     generation = Generation(folder)
     keys = [key for key, status in generation.entries if status in USABLE]
@@ -154,7 +154,10 @@ class _Remaking:
     def __call__(self, key: RunKey) -> Run:
         observation = read_observation(self._pictures, (key.image, key.task))
         image = self._images.get(key.image)
-        return make_run(key, image, observation, self._protocol, self._device)
+        try:
+            return make_run(key, image, observation, self._protocol, self._device)
+        except MemoryError as error:
+            raise DeviceError(str(error)) from error
 
 
 def _same_machine(generation: Generation, stored: Run, made: Run) -> bool:

@@ -1,18 +1,17 @@
 """Building a benchmark: what remains of its plan is trained, and what is there is merged."""
 
-import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache
-from importlib import metadata
 from itertools import chain
+from math import gcd
 from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
 from .executors import Executor, Unit
 from .joining import check_joins
-from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
+from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock, living_shards
 from .merging import merge
 from .parts import Keys, finished_keys, list_parts, readable_keys
 from .pictures import StoredObservations, read_observation
@@ -29,6 +28,7 @@ from .store import (
     remove_leftovers,
     writing,
 )
+from .training import environment
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,14 @@ class Shard:
     def takes(self, items: list[Any]) -> list[Any]:
         """This shard's items: disjoint from other shards', and together complete."""
         return items[self.index - 1 :: self.count]
+
+    def overlaps(self, other: "Shard") -> bool:
+        """Whether a plan can have a run that both take.
+
+        >>> Shard(1, 2).overlaps(Shard(2, 4)), Shard(1, 2).overlaps(Shard(3, 4))
+        (False, True)
+        """
+        return (self.index - other.index) % gcd(self.count, other.count) == 0
 
     def __str__(self) -> str:
         return f"{self.index}of{self.count}"
@@ -127,7 +135,7 @@ def build(
     read_planned_images(folder, plan)
     check_joins(folder, plan, StoredObservations(folder / PLAN_PICTURES))
     check_writable(folder)
-    with writing(folder), builder_lock(folder, str(shard)):
+    with writing(folder), _sole_builder(folder, shard):
         remove_leftovers(folder)
         statuses, damaged = recorded(folder, plan)
         failed = {key for key, status in statuses.items() if status == "failed"}
@@ -144,6 +152,26 @@ def build(
         if shard.count == 1:
             return finish(folder, PATIENCE_SECONDS)
     return None
+
+
+@contextmanager
+def _sole_builder(folder: Path, shard: Shard) -> Iterator[None]:
+    """Hold the lock of a shard, of whose runs no other builder has any.
+
+    Raises:
+        StoreError: if another builder has.
+    """
+    with ExitStack() as held:
+        with builder_lock(folder, "shards", PATIENCE_SECONDS):
+            for other in living_shards(folder):
+                if shard.overlaps(Shard.parse(other.replace("of", "/"))) and other != str(shard):
+                    raise StoreError(
+                        f"{folder}: shard {other.replace('of', '/')} is being built, which has "
+                        f"runs of {shard.index}/{shard.count} too: wait for it, end it first, or "
+                        "give --shard with its number of shards"
+                    )
+            held.enter_context(builder_lock(folder, str(shard)))
+        yield
 
 
 def read_progress(folder: Path) -> Progress:
@@ -170,6 +198,7 @@ def finish(folder: Path, patience: float = 0.0) -> Manifest:
     if not list_parts(folder / PARTS) and not (folder / MANIFEST).is_file():
         raise StoreError(f"{folder} holds no finished runs yet: run `dipbench train` first")
     with writing(folder), builder_lock(folder, COMMITTING, patience):
+        remove_leftovers(folder)
         if not list_parts(folder / PARTS):
             manifest = read_manifest(folder)
             for role in manifest.files:
@@ -195,24 +224,6 @@ def finish(folder: Path, patience: float = 0.0) -> Manifest:
             images.values(),
             {pair: read_observation(folder / PLAN_PICTURES, pair) for pair in pairs},
         )
-
-
-def environment() -> Mapping[str, str]:
-    """Versions and hardware that runs are made with."""
-    names = ("dipbench", "torch", "numpy", "scipy", "pyarrow", "h5py", "scikit-image", "pillow")
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        **{name: version for name in names if (version := _version(name))},
-    }
-
-
-@cache
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _committed(folder: Path) -> Iterable[tuple[RunKey, str]]:

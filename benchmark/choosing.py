@@ -37,14 +37,13 @@ def parse_models(text: str) -> tuple[str, ...]:
 
 def _models_of(item: str) -> list[str]:
     """The models of an item of a list, which may be the name of a file."""
-    path = Path(item)
-    if not _is_like_a_file(item):
-        return _expand(item)
-    if path.is_file():
-        return [model for name in _lines(path) for model in _expand(name)]
     try:
         return _expand(item)
     except GenotypeError as error:
+        if _is_file(item):
+            return [model for name in _lines(Path(item)) for model in _expand(name)]
+        if not _is_like_a_file(item):
+            raise
         raise GenotypeError(
             f"there is no file {item}, and no model of that name: give a file with a model a line, "
             "isnas522, indices or genotypes"
@@ -59,6 +58,13 @@ def _is_like_a_file(item: str) -> bool:
     """
     front, slash, _ = item.partition("/")
     return ":" not in item and bool(Path(item).suffix or (slash and "-" not in front))
+
+
+def _is_file(item: str) -> bool:
+    try:
+        return Path(item).is_file()
+    except OSError:  # too long for a name
+        return False
 
 
 def _lines(path: Path) -> list[str]:

@@ -142,6 +142,11 @@ class CurvesReader:
     def _file(self) -> h5py.File:
         try:
             return h5py.File(self._path, "r")
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"{self._path} is not there: if the benchmark has grown since it was opened, load "
+                "it again; else restore the file from a copy"
+            ) from error
         except OSError as error:
             raise StoreError(
                 f"{self._path} cannot be read ({one_line(error)}): restore it from a copy"

@@ -1,6 +1,7 @@
 """What a plan will cost, before it is started."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..data import Image, parse_task
@@ -26,23 +27,26 @@ class Estimate:
     gigabytes: float
 
 
-def estimate(plan: Plan, images: list[Image], workers: int, device: str = "auto") -> Estimate:
-    """Estimate a plan's cost from the seconds that one of its runs takes.
+def estimate(
+    plan: Plan, keys: Iterable[RunKey], images: list[Image], workers: int, device: str = "auto"
+) -> Estimate:
+    """Estimate the cost of a plan's runs from the seconds that one of them takes.
 
     Of each size of image, the run in the middle by multiply-accumulates trains for a few
     iterations; the others are taken to cost in proportion to theirs. That a GPU makes several runs
     side by side is left out.
 
     Args:
-        plan: what is to be trained.
-        images: its images.
+        plan: of the runs.
+        keys: those of its runs that are to be trained.
+        images: the plan's.
         workers: runs side by side.
         device: where they will run.
     """
     by_name = {image.name: image for image in images}
     costs: defaultdict[tuple[int, int, int], dict[RunKey, float]] = defaultdict(dict)
     values = 0
-    for key in plan.run_keys():
+    for key in keys:
         shape = by_name[key.image].shape
         costs[shape][key] = run_cost(plan, key, shape)
         values += _iterations(plan, key)

@@ -16,9 +16,8 @@ from ..data.archives import walk
 from ..data.refusal import RefusedError
 from ..errors import StoreError
 from ..evaluate.protocol import get_protocol
-from .building import environment
 from .importreport import Report, make_report
-from .intake import Intake
+from .intake import IMPORTED, Intake
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .merging import merge
 from .parts import finished_keys, list_parts, read_part, remove_parts, write_part
@@ -37,7 +36,10 @@ from .store import (
     read_manifest,
     read_table,
     remove_bare,
+    remove_leftovers,
+    writing,
 )
+from .training import environment
 
 PROTOCOL = "isnas"
 _SCRATCH = ".import-"
@@ -80,7 +82,8 @@ def import_published(
     is_new = not folder.exists()
     _check_target(folder)
     try:
-        return _import(sources, folder, outputs, on_file)
+        with writing(folder, "give the same command again"):
+            return _import(sources, folder, outputs, on_file)
     finally:
         if is_new:
             remove_bare(folder)
@@ -90,6 +93,7 @@ def _import(
     sources: Sequence[Path | str], folder: Path, outputs: bool, on_file: Callable[[str], None]
 ) -> Report:
     with builder_lock(folder, "import"), _scratch(folder) as scratch:
+        remove_leftovers(folder)
         staging = Staging(scratch)
         committed = _committed(folder)
         by_part, _ = finished_keys(list_parts(folder / PARTS))
@@ -140,7 +144,7 @@ def _finish(
     hashes, chosen = _observations(staging)
     _complete_parts(folder, intake, hashes)
     if _is_new(folder, staging, chosen):
-        _merge(folder, staging, chosen, [Path(source).name for source in sources])
+        _merge(folder, staging, chosen, [Path(source).resolve().name for source in sources])
     if (folder / MANIFEST).is_file():
         _merge_scores(folder, intake)
     return make_report(folder, intake)
@@ -178,7 +182,7 @@ def _complete_parts(folder: Path, intake: Intake, hashes: Mapping[tuple[Pair, st
             }
             known = {name: value for name, value in found.items() if value is not None}
             completed.append(replace(run, facts={**run.facts, **known}))
-        write_part(folder / PARTS, completed)
+        write_part(folder / PARTS, completed, IMPORTED)
         remove_parts([part])
 
 

@@ -14,11 +14,13 @@ from ..data.legacyfiles import LegacyScores, read_array, read_number, read_pictu
 from ..data.refusal import RefusedError
 from ..errors import DipbenchError
 from ..genotypes import Genotype
-from .parts import write_part
+from .parts import Made, write_part
 from .schema import Pair, Run, RunKey
 from .staging import Staging
 
 RUNS_PER_PART = 16
+IMPORTED: Made = {"imported": True}
+"""What a part of published runs says of them."""
 OUTPUT_BYTES_PER_PART = 8 * 2**20
 """A part is written once it has so many runs, or outputs of so many bytes."""
 
@@ -106,7 +108,7 @@ class Intake:
     def flush(self) -> None:
         """Write the runs that are still in memory."""
         if self._batch:
-            write_part(self._folder, self._batch)
+            write_part(self._folder, self._batch, IMPORTED)
             self._batch = []
 
     def _run(self, place: Place, member: Member) -> None:
@@ -146,11 +148,18 @@ class Intake:
         read_number(member.read())  # follows from observation and truth, so only its form counts
 
     def _scores(self, place: Place, member: Member) -> None:
-        rows = {_key(place, row.model): row for row in self._table(member)}
-        self.tables.update(rows)
+        contradicted = 0
+        for row in self._table(member):
+            first = self.tables.setdefault(_key(place, row.model), row)
+            contradicted += not _agree(first.scores, row.scores)
+        _refuse_contradicted(contradicted)
 
     def _lowpass(self, place: Place, member: Member) -> None:
-        self.lowpass.update({_model(row.model): row.scores for row in self._table(member)})
+        contradicted = 0
+        for row in self._table(member):
+            first = self.lowpass.setdefault(_model(row.model), row.scores)
+            contradicted += not _agree(first, row.scores)
+        _refuse_contradicted(contradicted)
 
     def _table(self, member: Member) -> list[LegacyScores]:
         rows = read_scores(member.read())
@@ -186,6 +195,17 @@ _TAKERS: dict[str, Callable[[Intake, Place, Member], None]] = {
     "random_output": Intake._leave,
     "noisy_picture": Intake._leave,
 }
+
+
+def _agree(first: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    return all(first.get(name) == value for name, value in other.items())
+
+
+def _refuse_contradicted(rows: int) -> None:
+    if rows:
+        raise RefusedError(
+            f"has other scores of {rows} models than an earlier table, whose are kept"
+        )
 
 
 def _model(name: str | None) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from ..data import Observation
 from ..errors import ProtocolError, StoreError
 from ..evaluate.protocol import Protocol
+from .parts import list_parts, read_made
 from .pictures import Pair, StoredObservations
-from .store import MANIFEST, Manifest, file_of, read_manifest
+from .store import MANIFEST, PARTS, Manifest, file_of, read_manifest
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -24,8 +25,9 @@ def check_joins(folder: Path, plan: "Plan", observations: Mapping[Pair, Observat
 
     Raises:
         StoreError: if the benchmark is compact, or of another protocol, observation seed, or
-            content of an image or observation.
+            content of an image or observation, or parts hold runs of another protocol.
     """
+    _check_parts(folder, plan)
     if not (folder / MANIFEST).is_file():
         return
     manifest = read_manifest(folder)
@@ -40,6 +42,24 @@ def check_joins(folder: Path, plan: "Plan", observations: Mapping[Pair, Observat
             f"{folder} holds runs of another {', '.join(differing)}: choose another folder for "
             "this plan"
         )
+
+
+def _check_parts(folder: Path, plan: "Plan") -> None:
+    """See that the parts, whose plan may have been lost, are of this one."""
+    protocol = plan.protocol.to_record()
+    for part in list_parts(folder / PARTS):
+        made = read_made(part)
+        if made.get("imported"):
+            raise StoreError(
+                f"{folder} holds published runs of an import that did not end: give `dipbench "
+                "import` its sources again, or choose another folder for this plan"
+            )
+        names = differing_settings(made.get("protocol", protocol), protocol)
+        if names:
+            raise StoreError(
+                f"{part} holds runs of another protocol ({', '.join(names)}): choose another "
+                "folder for this plan, or move them away"
+            )
 
 
 def _differences(

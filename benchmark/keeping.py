@@ -21,7 +21,7 @@ from .cutting import cut
 from .joining import differing_settings
 from .locking import PATIENCE_SECONDS, builder_lock
 from .merging import Generation, Source, choose_sources, load_runs
-from .parts import finished_keys, list_parts, read_part, write_part
+from .parts import finished_keys, in_common, list_parts, read_made, read_part, write_part
 from .plan import Plan, read_plan
 from .schema import USABLE, Run, RunKey, row_order, supersedes
 from .store import MANIFEST, PARTS, check_writable, writing
@@ -51,7 +51,7 @@ def keep(folder: Path, kept: Path) -> int:
         raise StoreError(f"{folder} keeps smoothed outputs, which are too large to be kept apart")
     check_writable(kept)
     with (
-        writing(kept),
+        writing(kept, "keep them again"),
         # Two benchmarks may be kept in one place, whose record is read and written again.
         builder_lock(kept, "keep", PATIENCE_SECONDS),
         builder_lock(folder, "keep"),
@@ -68,7 +68,8 @@ def keep(folder: Path, kept: Path) -> int:
             if there.get(key) not in USABLE:
                 by_place[kept / key.image / key.task / f"seed-{key.seed}"].append(key)
         write_record(kept, record)
-        return sum(_add(place, keys, sources, there) for place, keys in by_place.items())
+        protocol = plan.protocol
+        return sum(_add(place, keys, sources, there, protocol) for place, keys in by_place.items())
 
 
 def restore(kept: Path, folder: Path) -> int:
@@ -99,7 +100,7 @@ def restore(kept: Path, folder: Path) -> int:
     sources = choose_sources(_entries(kept), [])
     wanted = [key for key in plan.run_keys() if key in sources and there.get(key) not in USABLE]
     with writing(folder):
-        return _add(folder / PARTS, wanted, sources, there, ends)
+        return _add(folder / PARTS, wanted, sources, there, plan.protocol, ends)
 
 
 def _add(
@@ -107,6 +108,7 @@ def _add(
     keys: Sequence[RunKey],
     sources: Mapping[RunKey, Source],
     there: Mapping[RunKey, str],
+    protocol: Protocol,
     change: Callable[[Run], Run | None] | None = None,
 ) -> int:
     """Write the runs that are worth it as parts of their own."""
@@ -120,9 +122,22 @@ def _add(
         if run.status != "failed" and supersedes(run.status, there.get(run.key))
     ]
     runs = worth if change is None else [new for run in worth if (new := change(run))]
+    made: dict[str, Any] = {"protocol": protocol.to_record()}
+    environments = [_environment(source) for source in {sources[key] for key in keys}]
+    known = [environment for environment in environments if environment is not None]
+    if len(known) == len(environments) > 0:
+        made["environment"] = in_common(known)
     for start in range(0, len(runs), RUNS_PER_PART):
-        write_part(place, runs[start : start + RUNS_PER_PART])
+        write_part(place, runs[start : start + RUNS_PER_PART], made)
     return len(runs)
+
+
+def _environment(source: Source) -> Mapping[str, str] | None:
+    """That the runs of a source have in common; None where it does not say."""
+    if isinstance(source, Generation):
+        return source.manifest.environment
+    environment: Mapping[str, str] | None = read_made(source).get("environment")
+    return environment
 
 
 def _entries(kept: Path) -> dict[Path, list[tuple[RunKey, str]]]:

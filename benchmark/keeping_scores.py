@@ -37,7 +37,7 @@ def keep_scores(folder: Path, kept: Path) -> int:
     """
     plan = read_plan(folder)
     check_writable(kept)
-    with writing(kept), builder_lock(kept, "keep", PATIENCE_SECONDS):
+    with writing(kept, "keep them again"), builder_lock(kept, "keep", PATIENCE_SECONDS):
         record = matching_record(kept, plan)
         with builder_lock(folder, COMMITTING, PATIENCE_SECONDS):
             scores = scores_so_far(folder)
@@ -62,7 +62,7 @@ def restore_scores(kept: Path, folder: Path) -> int:
     matching_record(kept, read_plan(folder))
     bench = Benchmark(folder)
     models = pa.array(bench.models, pa.string())
-    with writing(folder), builder_lock(folder, "scoring"):
+    with writing(folder, "take them up again"), builder_lock(folder, "scoring"):
         held = scores_so_far(folder).select(SCORE_KEYS)
         kept_rows = pa.concat_tables([_read(kept, pair) for pair in bench.pairs])
         mine = kept_rows.filter(pc.is_in(kept_rows["model"], models))

@@ -35,7 +35,7 @@ def find(name: str | Path) -> Path:
     >>> find("pilot").name
     'pilot'
     """
-    folder, text = Path(name).expanduser(), str(name)
+    folder, text = _expanded(Path(name)), str(name)
     if folder.is_dir() and _may_be_one(folder):
         return folder
     known = known_names()
@@ -56,6 +56,14 @@ def known_names() -> dict[str, Path]:
 def shipped_folder() -> Path:
     """Where the benchmarks inside the package lie."""
     return Path(__file__).parent / "shipped"
+
+
+def _expanded(path: Path) -> Path:
+    """With the home folder in place of `~`, where there is one."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def _may_be_one(folder: Path) -> bool:

@@ -76,6 +76,20 @@ def builder_lock(folder: Path, shard: str = "1of1", patience: float = 0.0) -> It
         lock.release()
 
 
+def living_shards(folder: Path) -> list[str]:
+    """Shards, such as `1of4`, whose locks are held."""
+    found = []
+    for path in sorted((folder / "builders").glob("*of*.lock")):
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            found.append(path.stem)
+        else:
+            lock.release()
+    return found
+
+
 def builders(folder: Path) -> list[Builder]:
     """Those who build now, or died while building, by their last heartbeats."""
     found = []

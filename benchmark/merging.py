@@ -15,7 +15,15 @@ from ..data import Image, Observation
 from ..errors import StoreError
 from .curves import CurvesReader, write_curves
 from .hdf5 import published_hdf5
-from .parts import finished_keys, list_parts, read_part, remove_parts, table_keys
+from .parts import (
+    finished_keys,
+    in_common,
+    list_parts,
+    read_made,
+    read_part,
+    remove_parts,
+    table_keys,
+)
 from .pictures import (
     Pair,
     StoredObservations,
@@ -89,6 +97,7 @@ def merge(
         "curves": folder / f"curves-{own}.h5",
         "images": folder / f"images-{own}.h5",
     }
+    blank = replace(blank, environment=_environment(parts, blank.environment))
     tables: list[pa.Table] = []
     digests: list[str] = []
     with published_hdf5(paths["curves"]) as file:
@@ -170,6 +179,21 @@ def refuse_compact(folder: Path, generations: Iterable[Generation]) -> None:
         )
 
 
+def _environment(
+    parts: Mapping[Path, Sequence[tuple[RunKey, str]]], own: Mapping[str, str]
+) -> Mapping[str, str]:
+    """What the runs of some parts have in common; of a part that says nothing, this process's own.
+
+    What only says why runs could not be made does not count.
+    """
+    made = [
+        read_made(part).get("environment", own)
+        for part, entries in parts.items()
+        if any(status != "failed" for _, status in entries)
+    ]
+    return in_common(made) if made else own
+
+
 Source = Path | Generation
 """The part or the generation that a run is read from."""
 
@@ -185,8 +209,8 @@ def _with_those_before(
     if before is None:
         return images, observations, blank
     # What the runs have in common, not what the last of them were made with.
-    shared = before.manifest.environment.items() & blank.environment.items()
-    blank = replace(blank, environment=dict(sorted(shared)))
+    shared = in_common([before.manifest.environment, blank.environment])
+    blank = replace(blank, environment=shared)
     if "images" not in before.manifest.files:
         return images, observations, blank
     path = file_of(folder, before.manifest, "images")

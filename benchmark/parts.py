@@ -5,11 +5,13 @@ A part is named by chance and by the hash of its bytes, so that damage anywhere 
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,15 +21,22 @@ from ..errors import StoreError
 from ..files import published
 from .schema import RUNS_SCHEMA, Run, RunKey
 
+_MADE = b"made"
 _CURVE = "curve:"
 _OUTPUT = "output"
 _KEYS = list(RunKey._fields)
 
 
-def write_part(folder: Path, runs: Sequence[Run]) -> Path:
+Made = Mapping[str, Any]
+"""How the runs of a part came about, as far as it is known: `environment`, versions and hardware;
+`protocol`, its record; `imported`, true of published runs."""
+
+
+def write_part(folder: Path, runs: Sequence[Run], made: Made = MappingProxyType({})) -> Path:
     """Publish a part that holds `runs` under a unique name and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     table, buffer = runs_to_table(runs), BytesIO()
+    table = table.replace_schema_metadata({_MADE: json.dumps(dict(made))})
     curves = [name for name in table.column_names if name.startswith(_CURVE)]
     pq.write_table(
         table,
@@ -96,6 +105,25 @@ def read_part(path: Path) -> list[Run]:
         StoreError: if the part is damaged.
     """
     return list(table_to_runs(_read_table(path)))
+
+
+def read_made(path: Path) -> Made:
+    """How the runs of a part came about; nothing is known of one that is damaged or gone."""
+    try:
+        made: Made = json.loads((pq.read_schema(path).metadata or {}).get(_MADE, b"{}"))
+    except (OSError, ValueError, pa.ArrowException):
+        return {}
+    return made
+
+
+def in_common(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """What several environments have in common.
+
+    >>> in_common([{"torch": "2.13.0", "python": "3.11"}, {"torch": "2.13.0", "python": "3.12"}])
+    {'torch': '2.13.0'}
+    """
+    first, *others = environments
+    return {name: held for name, held in first.items() if all(e.get(name) == held for e in others)}
 
 
 def table_keys(table: pa.Table) -> list[tuple[RunKey, str]]:

@@ -275,5 +275,12 @@ def read_planned_images(folder: Path, plan: Plan) -> dict[str, Image]:
 
 
 def _differences(one: Plan, other: Plan) -> list[str]:
-    left, right = one.to_record(), other.to_record()
+    left, right = (_unordered(plan.to_record()) for plan in (one, other))
     return [name for name in left if left[name] != right[name]]
+
+
+def _unordered(record: dict[str, Any]) -> dict[str, Any]:
+    """Lists as sets: a plan's runs have an order of their own."""
+    return {
+        name: set(value) if isinstance(value, list) else value for name, value in record.items()
+    }

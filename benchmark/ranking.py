@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import QueryError
+from ..errors import QueryError, listed
 from ..evaluate.protocol import Protocol
 from .curves import CurvesReader
 from .question import Question
@@ -142,6 +142,8 @@ def rank(
     asked = rows[rows >= 0]
     concerned = np.zeros(found.part.stop - found.part.start, bool)
     concerned[asked] = True
+    if not runs.usable[found.part][asked].any():
+        raise QueryError(f"no usable run on {pair[0]}, {pair[1]}: all diverged or failed")
     answers = run_values(runs, curves, pair, question, concerned, noise, protocol)
     values = np.where(rows >= 0, answers.psnr[rows], np.nan)
     counts = (~np.isnan(values)).sum(axis=1)
@@ -150,12 +152,8 @@ def rank(
     if not len(held):
         reasons = ", ".join(f"{reason}: {n}" for reason, n in left_out.items() if n)
         raise QueryError(
-            f"no usable run on {pair[0]}, {pair[1]} answers that"
-            + (
-                f" (left out: {reasons}): choose other limits"
-                if reasons
-                else ": all diverged or failed"
-            )
+            f"no usable run on {pair[0]}, {pair[1]} answers that (left out: {reasons}): choose "
+            "other limits"
         )
     means = np.full(len(values), np.nan)
     means[held] = np.nansum(values[held], axis=1) / counts[held]
@@ -172,6 +170,7 @@ def shared_seeds(pair: PairRuns) -> list[int]:
     recorded = pair.rows >= 0
     shared = recorded[recorded.any(axis=1)].all(axis=0)
     if not shared.any():
-        listed = ", ".join(map(str, pair.seeds))
-        raise QueryError(f"the models share no seed: give seed= one of {listed}")
+        known = [str(seed) for seed in pair.seeds if seed is not None]
+        remedy = f"give seed= one of {listed(known)}" if known else "train the missing runs"
+        raise QueryError(f"the models share no seed: {remedy}")
     return np.flatnonzero(shared).tolist()

@@ -106,7 +106,7 @@ def score_store(
     if size is not None:
         images, observations = _in_size(bench, images, size)
     suffix = "" if size is None else f"-{size}"
-    with writing(folder, "score"), builder_lock(folder, "scoring"):
+    with writing(folder, "give the same command again"), builder_lock(folder, "scoring"):
         models = _sampled(bench.models, sample, seed)
         least = 1 if bench.manifest.is_imported else initialisations
         held = scores_so_far(folder)

@@ -188,8 +188,14 @@ def file_of(folder: Path, manifest: Manifest, role: str) -> Path:
     path = folder / str(entry["name"])
     size = path.stat().st_size if path.is_file() else None
     if size != entry["size"]:
-        state = "is missing" if size is None else f"has {size} bytes instead of {entry['size']}"
-        raise StoreError(f"{path} {state}: restore it from a copy")
+        if size is None:
+            raise StoreError(
+                f"{path} is missing: if the benchmark has grown since it was opened, load it "
+                "again; else restore the file from a copy"
+            )
+        raise StoreError(
+            f"{path} has {size} bytes instead of {entry['size']}: restore it from a copy"
+        )
     return path
 
 
@@ -280,12 +286,12 @@ def commit(
 
 
 @contextmanager
-def writing(folder: Path, resume: str = "train --out") -> Iterator[None]:
+def writing(folder: Path, then: str | None = None) -> Iterator[None]:
     """Tell in one line of a full disk, or of a file that fails, while a benchmark is written.
 
     Args:
         folder: that is written to.
-        resume: the command that goes on, but for the folder.
+        then: what goes on once that is mended; without it, training does.
 
     Raises:
         StoreError: instead of an OSError.
@@ -299,7 +305,7 @@ def writing(folder: Path, resume: str = "train --out") -> Iterator[None]:
         mend = "make room" if full else "see to that"
         raise StoreError(
             f"cannot {'write to' if full else 'read or write'} {place} ({why}): what is finished "
-            f"is kept; {mend}, then go on with `dipbench {resume} {folder}`"
+            f"is kept; {mend}, then {then or f'go on with `dipbench train --out {folder}`'}"
         ) from error
 
 
@@ -330,5 +336,5 @@ def check_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise StoreError(
-            f"cannot write to {folder}: {error.strerror}; choose another --out"
+            f"cannot write to {folder}: {error.strerror}; choose another folder"
         ) from error

@@ -1,8 +1,10 @@
 """Training the runs of one unit: what every executor's worker does."""
 
+import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache, partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from ..evaluate.protocol import Protocol
 from ..evaluate.results import Fit
 from .executors import Outcome, Unit
 from .logs import logger, unit_log
-from .parts import write_part
+from .parts import Made, write_part
 from .pictures import read_images, read_observation
 from .plan import PLAN_PICTURES, Plan
 from .schema import Run, RunKey
@@ -38,7 +40,7 @@ def train_unit(folder: Path, plan: Plan, keys: tuple[RunKey, ...], device: str) 
             log.info("%s %s %s", run.status, run.key, run.reason)
             made[run.key] = run
         runs = [made[key] for key in keys]
-        write_part(folder / PARTS, runs)
+        write_part(folder / PARTS, runs, made_by(plan.protocol))
         log.info("its part is published")
     return [(run.key, run.status) for run in runs]
 
@@ -179,6 +181,29 @@ def _images(folder: Path) -> dict[str, Image]:
 @lru_cache(maxsize=64)
 def _observation(folder: Path, image: str, task: str) -> Observation:
     return read_observation(folder / PLAN_PICTURES, (image, task))
+
+
+def made_by(protocol: Protocol) -> Made:
+    """How runs that are made here and now come about."""
+    return {"environment": environment(), "protocol": protocol.to_record()}
+
+
+def environment() -> Mapping[str, str]:
+    """Versions and hardware that runs are made with."""
+    names = ("dipbench", "torch", "numpy", "scipy", "pyarrow", "h5py", "scikit-image", "pillow")
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{name: version for name in names if (version := _version(name))},
+    }
+
+
+@cache
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 @cache

@@ -127,7 +127,11 @@ def _run_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
     if list(runs.models) != sorted(runs.models, key=model_order):
         yield "the runs are not sorted by model"
         return
-    if not manifest.is_imported:  # published runs may have come without their pictures
+    if not manifest.is_imported:
+        yield from _listed(
+            "finished runs of another length than the protocol's", _odd(manifest, table)
+        )
+        # Published runs may have come without their pictures.
         bare = _strange(table["image"], manifest.images)
         yield from _listed("runs of images without a hash", bare)
     yield from _listed("runs of tasks that are not named", _strange(table["task"], manifest.tasks))
@@ -144,6 +148,18 @@ def _run_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
     yield from _listed("curves without rows", [" ".join(pair) for pair in held - runs.parts.keys()])
     if content_sha256(digests) != manifest.content_sha256:
         yield "the content hash is another than that of the runs and curves"
+
+
+def _odd(manifest: Manifest, table: pa.Table) -> list[str]:
+    """Runs that finished after another number of iterations than the protocol has."""
+    protocol = Protocol.from_record(manifest.protocol)
+    finished = table.filter(pc.field("status") == "finished")
+    rows = finished.select([*RunKey._fields, "length"]).to_pylist()
+    lengths = {
+        task: protocol.iterations_for(parse_task(task).kind)
+        for task in pc.unique(finished["task"]).to_pylist()
+    }
+    return [_name(row) for row in rows if row["length"] != lengths[row["task"]]]
 
 
 def _pair_problems(

@@ -84,6 +84,9 @@ _PACKAGE = Path(__file__).parents[1]
 
 def main() -> None:
     """Run the command line; exit with 1 on a failure, 2 on bad arguments, 130 on an interrupt."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # no table without a ± in an encoding without it
     try:
         try:
             with warnings.catch_warnings():

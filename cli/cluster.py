@@ -64,8 +64,7 @@ def _check_further(context: typer.Context, out: Path) -> None:
         if not is_misuse(error):
             raise
         raise DipbenchError(explained(error)) from error
-    given = {name: train.get_parameter_source(name) for name in OWN}
-    refused = [f"--{name}" for name, source in given.items() if source.name == "COMMANDLINE"]
+    refused = options.given(train, OWN)
     refused += ["--out"] if train.params["out"] != out else []
     if refused:
         raise DipbenchError(

@@ -11,6 +11,7 @@ from ..benchmark.intake import Problem
 from ..data.catalogue import Dataset, find_dataset
 from ..data.downloads import FileState, download_folder, list_files
 from ..data.downloads import download as fetch_dataset
+from ..errors import DipbenchError
 from ..files import data_home
 from . import options
 from .output import console, notes, print_json, progress_bar, say, table
@@ -55,6 +56,10 @@ def download(
 
     Example: `dipbench download isnas-dip --dry-run`
     """
+    if outputs and not import_it:
+        raise DipbenchError(
+            "--outputs says what is imported, and --no-import imports nothing: leave out one"
+        )
     if dry_run:
         states = list_files(name, out, offline)
         if as_json:

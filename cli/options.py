@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -22,13 +23,20 @@ Store = Annotated[str, typer.Option("--store", help=_FOLDER_OR_NAME)]
 NamedStore = Annotated[str, typer.Argument(help=_FOLDER_OR_NAME, show_default=False)]
 
 
-def _own_folder(given: Path) -> Path:
+_COMPLETE = {
+    "status": "is complete: `dipbench info --store {name}` tells what it holds",
+    "finish": "is finished already: ask it with --store {name}",
+    "score": "stays as it is: to add scores to it, give a copy of its folder, {folder}",
+    "add": "stays as it is: to add runs to it, give a copy of its folder, {folder}",
+}
+"""What a command says of a benchmark that is known by its name."""
+
+
+def _own_folder(context: typer.Context, given: Path) -> Path:
     """Refuse the name of a benchmark that is not the user's to change."""
     if not given.exists() and str(given) in known_names():
-        raise StoreError(
-            f"{given} is finished and stays as it is; to add scores to it, give a copy of its "
-            f"folder, {find(given)}"
-        )
+        said = _COMPLETE[str(context.command.name)].format(name=given, folder=find(given))
+        raise StoreError(f"{given} {said}")
     return given
 
 
@@ -81,11 +89,27 @@ Stopping = Annotated[
     typer.Option(help=f"Replay a stopping criterion on each run: {', '.join(STOPPING)}."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; by default all.")]
+MOST_THREADS = max(128, 8 * (os.cpu_count() or 1))
+"""Beyond it threads wait for each other alone; a large machine's number can be asked for anywhere,
+for bits depend on it."""
+
+Threads = Annotated[
+    int | None, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; by default all.")
+]
 Precision = Annotated[
     str, typer.Option(help="float32, bf16, or auto: bf16 where it is known to change nothing.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+
+
+def given(context: typer.Context, names: Iterable[str]) -> list[str]:
+    """Those options that stand on the command line, as one writes them."""
+    sources = {name: context.get_parameter_source(name) for name in names}
+    return [
+        f"--{name.replace('_', '-')}"
+        for name, source in sources.items()
+        if source is not None and source.name == "COMMANDLINE"
+    ]
 
 
 def read_scores(words: Iterable[str]) -> list[str]:

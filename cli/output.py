@@ -31,8 +31,8 @@ def say(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print plain values or dataclasses as JSON; infinity, which JSON lacks, as null."""
-    print(json.dumps(_without_infinity(value), indent=2, default=_plain, allow_nan=False))
+    """Print plain values or dataclasses as JSON; infinity and NaN, which JSON lacks, as null."""
+    print(json.dumps(_plain(value), indent=2, default=str, allow_nan=False))
 
 
 def table(columns: Iterable[str], rows: Iterable[Sequence[object]], title: str = "") -> Group:
@@ -122,20 +122,16 @@ def _psnr(result: Result) -> str:
     return f"{result.psnr:.2f}{spread}"
 
 
-def _without_infinity(value: Any) -> Any:
-    """The same with None for each infinity, such as the PSNR of no difference at all.
-
-    >>> _without_infinity({"psnr": float("inf"), "tried": [1.5, "a"]})
-    {'psnr': None, 'tried': [1.5, 'a']}
-    """
-    if isinstance(value, dict):
-        return {key: _without_infinity(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_infinity(item) for item in value]
-    return None if isinstance(value, float) and math.isinf(value) else value
-
-
 def _plain(value: Any) -> Any:
+    """Plain values, None for what is not finite, such as the PSNR of no difference at all.
+
+    >>> _plain({"psnr": float("inf"), "tried": (1.5, "a", float("nan"))})
+    {'psnr': None, 'tried': [1.5, 'a', None]}
+    """
     if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    return str(value)
+        value = asdict(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,5 +1,6 @@
 """The command that replays architecture searches against a benchmark."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -159,6 +160,6 @@ def _questions(budget: float | None) -> int:
     """How many models a search asks the surrogate for."""
     if budget is None:
         return 500
-    if budget < 1 or budget != int(budget):
+    if not math.isfinite(budget) or budget < 1 or budget != int(budget):
         raise QueryError(f"a surrogate is asked for models: give a whole --budget, not {budget:g}")
     return int(budget)

@@ -13,6 +13,7 @@ from ..errors import QueryError
 from ..evaluate.plugins import load_plugin
 from . import options
 from .output import console, notes, print_json, progress_bar, records_of, say, table
+from .targets import check_apart, check_target, check_target_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,13 +125,15 @@ def report(
 
     if html is None and png is None and svg is None:
         raise QueryError("nothing to write: give --html FILE, --png FOLDER or --svg FOLDER")
+    check_target(html, (), "--html")
+    for option, folder in {"--png": png, "--svg": svg}.items():
+        check_target_folder(folder, option)
+        check_apart({"--html": html, option: folder})
     if plugin is not None:
         load_plugin(plugin)
     bench = load(store)
     asked = options.read_by(by)
     if html is not None:
-        if not html.parent.is_dir():
-            raise QueryError(f"cannot write {html}: there is no folder {html.parent}")
         with progress_bar() as bar:
             line = bar.add_task("reading", total=None)
             path = write_report(

@@ -16,7 +16,7 @@ def check_target(path: Path | None, endings: tuple[str, ...], option: str) -> No
 
     Args:
         path: of the file; None is accepted, for nothing will be written.
-        endings: that its name may have, in lower case.
+        endings: that its name may have, in lower case; without any, all.
         option: the option that named it, for the message.
 
     Raises:
@@ -25,7 +25,7 @@ def check_target(path: Path | None, endings: tuple[str, ...], option: str) -> No
     """
     if path is None:
         return
-    if path.suffix.lower() not in endings:
+    if endings and path.suffix.lower() not in endings:
         raise DipbenchError(f"{option} {path}: the name must end in {', '.join(endings)}")
     if path.suffix.lower() in (".tif", ".tiff"):
         from ..data.imagefiles import import_tifffile
@@ -42,6 +42,27 @@ def check_target(path: Path | None, endings: tuple[str, ...], option: str) -> No
         raise DipbenchError(
             f"{option} {path} cannot be written: {error.strerror or error}; choose another place"
         ) from error
+
+
+def check_target_folder(path: Path | None, option: str) -> None:
+    """See that files can be written in a folder, which is made later if need be.
+
+    Args:
+        path: of the folder; None is accepted, for nothing will be written.
+        option: the option that named it, for the message.
+
+    Raises:
+        DipbenchError: it, or what it would be made in, is a file or not writable.
+    """
+    if path is None:
+        return
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise DipbenchError(f"{option} {path}: {there} is a file; name a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DipbenchError(
+            f"{option} {path} cannot be written: {there} is not writable; choose another place"
+        )
 
 
 def check_apart(

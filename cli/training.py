@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from ..benchmark import load
-from ..benchmark.building import WHOLE, Progress, Shard, build, read_progress
+from ..benchmark.building import WHOLE, Progress, Shard, build, read_progress, recorded
 from ..benchmark.building import finish as merge_parts
 from ..benchmark.choosing import parse_models
 from ..benchmark.executors import Executor
 from ..benchmark.executors.local import LocalExecutor, default_workers
 from ..benchmark.logs import told
+from ..benchmark.parts import readable_keys
 from ..benchmark.pictures import Pair, StoredObservations, read_images
 from ..benchmark.plan import (
     Plan,
@@ -85,7 +86,9 @@ def train(
         int | None,
         typer.Option(min=1, help="Runs side by side; by default as many as there are cores for."),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each run.")] = 1,
+    threads: Annotated[
+        int, typer.Option(min=1, max=options.MOST_THREADS, help="CPU threads of each run.")
+    ] = 1,
     precision: Annotated[
         str, typer.Option(help="float32, bf16, or auto: bf16 where it is known to change nothing.")
     ] = "auto",
@@ -127,6 +130,11 @@ def train(
         _refuse_plans(context, out)
         pictures = list(read_planned_images(out, plan).values())
     else:
+        if images_from is not None and options.given(context, ("observation_seed",)):
+            raise DipbenchError(
+                "--images-from takes the observations of a benchmark as they are: leave out "
+                "--observation-seed"
+            )
         settings = _protocol(protocol, size, iterations, threads)
         settings = settings.replace(precision=_precision(precision, device, executor))
         pictures, observations = _pictures(images, images_from, settings.size)
@@ -144,7 +152,8 @@ def train(
     share = Shard.parse(shard)
     check_plan(out, plan, observations)
     if dry_run:
-        _print_estimate(plan, pictures, LocalExecutor(workers, device), as_json)
+        remaining = _remaining(out, plan, share, retry_failed)
+        _print_estimate(plan, remaining, pictures, LocalExecutor(workers, device), as_json)
         return
     check_writable(out)
     if plans:
@@ -158,12 +167,7 @@ def train(
 
 def _refuse_plans(context: typer.Context, out: Path) -> None:
     """Refuse options that a plan which is there would pass over in silence."""
-    sources = {name: context.get_parameter_source(name) for name in PLANNED}
-    given = [
-        f"--{name.replace('_', '-')}"
-        for name, source in sources.items()
-        if source is not None and source.name == "COMMANDLINE"
-    ]
+    given = options.given(context, PLANNED)
     if given:
         raise DipbenchError(
             f"{out} is planned already, and {', '.join(given)} would be passed over: leave that "
@@ -282,21 +286,35 @@ def _seeds(text: str) -> list[int]:
     return [int(item) for item in text.split(",")]
 
 
+def _remaining(folder: Path, plan: Plan, shard: Shard, retry_failed: bool) -> list[RunKey]:
+    """The runs that a shard has left to make; nothing is touched."""
+    statuses, _ = recorded(folder, plan, readable_keys)
+    made = {key for key, status in statuses.items() if status != "failed" or not retry_failed}
+    return [key for key in shard.takes(plan.run_keys()) if key not in made]
+
+
 def _print_estimate(
-    plan: Plan, pictures: list[Image], executor: LocalExecutor, as_json: bool
+    plan: Plan,
+    keys: list[RunKey],
+    pictures: list[Image],
+    executor: LocalExecutor,
+    as_json: bool,
 ) -> None:
     from ..benchmark.estimating import estimate
 
     workers = executor.workers or default_workers(plan.protocol.threads, executor.device)
-    notes.print(f"timing some iterations of a run by the protocol {plan.protocol.name}")
-    found = estimate(plan, pictures, workers, executor.device)
+    if keys:
+        notes.print(f"timing some iterations of a run by the protocol {plan.protocol.name}")
+    found = estimate(plan, keys, pictures, workers, executor.device)
     if as_json:
         print_json(found)
         return
     about = "about" if plan.protocol.stop is None else "at most about"  # a rule may end runs early
+    planned = len(plan.run_keys())
     say(
-        f"{found.runs:,} runs, {about} {_span(found.hours)} with {workers} side by side on this "
-        f"machine, and {_size(found.gigabytes)} of curves"
+        f"{found.runs:,}{'' if found.runs == planned else f' of {planned:,}'} runs, {about} "
+        f"{_span(found.hours)} with {workers} side by side on this machine, and "
+        f"{_size(found.gigabytes)} of curves"
     )
 
 

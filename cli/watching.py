@@ -1,5 +1,6 @@
 """Commands that watch a benchmark under construction."""
 
+import re
 import time
 from dataclasses import asdict
 from datetime import datetime
@@ -10,6 +11,7 @@ import typer
 from rich.console import Group
 from rich.live import Live
 
+from ..benchmark.locking import Builder
 from ..benchmark.watching import Report, Watch, is_silent
 from ..errors import DipbenchError
 from . import options
@@ -63,7 +65,7 @@ def _watch(looking: Watch, folder: Path) -> None:
             facts, lines = facts_table(_facts(report)), _builder_lines(report)
             workers = [_workers_table(report, folder)] if report.workers else []
             live.update(Group(facts, *lines, *workers), refresh=True)
-            if not report.remaining or all(map(is_silent, report.builders)):
+            if not report.remaining or all(map(is_silent, _builders(report))):
                 break
             time.sleep(SECONDS_BETWEEN_LOOKS)
     if report.remaining:
@@ -75,7 +77,7 @@ def _watch(looking: Watch, folder: Path) -> None:
 
 def _facts(report: Report) -> dict[str, object]:
     rate, work, end = report.runs_per_hour, report.work_made, report.expected_end
-    unknown = "not known yet" if report.remaining and report.builders else "nothing is under way"
+    unknown = "not known yet" if report.remaining and _builders(report) else "nothing is under way"
     local_end = end and datetime.fromisoformat(end).astimezone().strftime("%Y-%m-%d %H:%M")
     return {
         "planned": report.planned,
@@ -89,9 +91,16 @@ def _facts(report: Report) -> dict[str, object]:
     }
 
 
+def _builders(report: Report) -> list[Builder]:
+    """Those who make runs; others hold a lock for a work of another name, such as scoring."""
+    return [one for one in report.builders if re.fullmatch(r"\d+of\d+", one.shard)]
+
+
 def _builder_lines(report: Report) -> list[str]:
+    making = _builders(report)
     return [
-        f"shard {one.shard}: process {one.process} on {one.host}"
+        ("shard " if one in making else "also at work, ")
+        + f"{one.shard}: process {one.process} on {one.host}"
         + (f", not seen for {time.time() - one.seen:.0f} s" if is_silent(one) else "")
         for one in report.builders
     ]

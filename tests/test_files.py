@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dipbench.errors import StoreError
 from dipbench.files import published
 
 
@@ -25,3 +26,18 @@ def test_a_folder_that_cannot_be_synced_is_no_fault(
     with published(tmp_path / "a.txt") as temporary:
         temporary.write_text("whole")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["whole"]
+
+
+def test_a_read_only_mount_is_told_by_the_name_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *options: object, **more: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with (
+        pytest.raises(StoreError, match=r"cannot write .*/a\.txt: Read-only file system$"),
+        published(tmp_path / "a.txt", StoreError) as temporary,
+    ):
+        temporary.write_text("whole")

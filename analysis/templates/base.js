@@ -46,16 +46,24 @@ function svg(tag, attributes = {}, ...children) {
 
 /** A number with a true minus sign; nothing for a missing one. */
 function number(value, digits, sign = false) {
-  if (value === null || value === undefined) return "";
+  if (value == null) return "";
   const text = Math.abs(value).toFixed(digits);
   if (Number(text) === 0) return text;
   return (value < 0 ? "−" : sign ? "+" : "") + text;
 }
 
+// A table's column without any value is not in the page: what is missing is null or undefined.
 function pValue(value) {
-  if (value === null) return "";
+  if (value == null) return "";
   return value < 0.0001 ? "< 0.0001" : value.toPrecision(2);
 }
+
+/** A p-value with its name, to follow other numbers; nothing for a missing one. */
+const withP = (name, value) => (value == null ? "" : `, ${name} ${pValue(value)}`);
+
+/** An interval to follow its number; nothing for a missing one. */
+const inBrackets = (low, high) =>
+  (low == null || high == null ? "" : ` [${number(low, 2, true)}, ${number(high, 2, true)}]`);
 
 /** Little-endian uint16 from base64. */
 function unpack(text) {
@@ -78,8 +86,14 @@ function queryBox() {
   const code = el("code");
   const copy = el("button", { type: "button" }, "Copy");
   copy.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(code.textContent);
-    copy.textContent = "Copied";
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      copy.textContent = "Copied";
+    } catch {
+      // Over plain http there is no clipboard, and a browser may refuse the one that there is.
+      getSelection().selectAllChildren(code);
+      copy.textContent = "Selected: copy it with Ctrl+C or ⌘C";
+    }
   });
   const box = el("details", { class: "query" }, el("summary", {}, "Query"), el("pre", {}, code), copy);
   let general = "";
@@ -90,21 +104,33 @@ function queryBox() {
   return { box, set: (line) => { general = line; show(""); }, one: show };
 }
 
-/** Show a text beside the pointer while it is over a node. */
+/** Show a text beside the pointer while it is over a node, or beside the node that has the focus. */
 function tip(node, text) {
-  const note = find("tip");
-  const place = (event) => {
-    note.textContent = typeof text === "function" ? text() : text;
+  const place = (x, y) => {
+    const note = find("tip");
+    note.textContent = text;
     note.hidden = false;
     const room = document.documentElement.clientWidth - note.offsetWidth - 8;
-    note.style.left = `${Math.max(8, Math.min(event.clientX + 14, room))}px`;
-    const above = event.clientY - note.offsetHeight - 14;
-    note.style.top = `${above > 8 ? above : event.clientY + 20}px`;
+    note.style.left = `${Math.max(8, Math.min(x + 14, room))}px`;
+    const above = y - note.offsetHeight - 14;
+    note.style.top = `${above > 8 ? above : y + 20}px`;
   };
-  node.addEventListener("pointerenter", place);
-  node.addEventListener("pointermove", place);
-  node.addEventListener("pointerleave", () => { note.hidden = true; });
+  const point = (event) => place(event.clientX, event.clientY);
+  node.addEventListener("pointerenter", point);
+  node.addEventListener("pointermove", point);
+  node.addEventListener("pointerleave", hideTip);
+  node.addEventListener("focus", () => {
+    if (!node.matches(":focus-visible")) return;
+    node.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
+    const box = node.getBoundingClientRect();
+    place(box.left + box.width / 2, box.top);
+  });
+  node.addEventListener("blur", hideTip);
   return node;
+}
+
+function hideTip() {
+  find("tip").hidden = true;
 }
 
 /** Call `draw(width)` with the room that a host has, now and whenever that changes. */

@@ -28,41 +28,39 @@ function dotPlot({ width, rows, title, lines = [] }) {
     for (const dot of row.others ?? []) {
       group.append(svg("circle", { cx: at(dot.value), cy: y, r: 3, class: "other" }));
     }
-    if (row.low !== null && row.high !== null && row.low !== undefined) {
+    if (row.low != null && row.high != null) {
       group.append(svg("line", { x1: at(row.low), x2: at(row.high), y1: y, y2: y, class: "interval" }));
     }
-    if (row.value !== null) group.append(svg("circle", { cx: at(row.value), cy: y, r: 4, class: "dot" }));
-    if (row.ring !== null && row.ring !== undefined) {
+    if (row.value != null) group.append(svg("circle", { cx: at(row.value), cy: y, r: 4, class: "dot" }));
+    if (row.ring != null) {
       group.append(svg("circle", { cx: at(row.ring), cy: y, r: 5, class: "ring" }));
     }
-    tip(group, row.hover);
-    if (row.click) group.addEventListener("click", row.click);
-    root.append(group);
+    root.append(mark(group, row.hover, row.click));
   });
   return root;
 }
 
-const inBrackets = (low, high) => (low === null || low === undefined ? "" : ` [${number(low, 2, true)}, ${number(high, 2, true)}]`);
-
 /** Raw tau with the sign that the declared direction gives it; both ends of an interval too. */
 function directed(row) {
   const sign = row.direction === "lower" ? -1 : 1;
-  const flip = (value) => (value === null || value === undefined ? null : sign * value);
+  const flip = (value) => (value == null ? null : sign * value);
   const [low, high] = sign < 0 ? [row.tau_high, row.tau_low] : [row.tau_low, row.tau_high];
   return { value: flip(row.tau), low: flip(low), high: flip(high) };
 }
 
 function tauFigure(width, one) {
   const part = data.tables.correlations;
-  const rows = records(part).filter((row) => row.task === chosen.task && row.tau !== null);
-  if (!rows.length) return { reason: part.reason ?? "no score could be correlated on this task", query: part.query };
+  const every = records(part).filter((row) => row.task === chosen.task);
+  const rows = every.filter((row) => row.tau != null);
+  if (!rows.length) return { reason: whyNone(part, every, "tau", "no score could be correlated on this task"), query: part.query };
   const averages = records(data.tables.averages).filter((row) => row.task === chosen.task);
   const byScore = Map.groupBy ? Map.groupBy(rows, (row) => row.score) : group(rows, (row) => row.score);
   const images = new Set(rows.map((row) => row.image)).size;
   const made = [...byScore].map(([score, mine]) => {
-    const average = averages.find((row) => row.score === score && row.tau !== null);
+    const average = averages.find((row) => row.score === score);
     const here = mine.find((row) => row.image === chosen.image);
-    const main = average ? directed(average) : directed(here ?? mine[0]);
+    // Of several images the one dot is their mean, and no single image stands for it.
+    const main = images > 1 ? directed(average ?? {}) : directed(mine[0]);
     const arrow = mine[0].direction ? "" : " (raw)";
     return {
       label: words(score) + arrow,
@@ -72,26 +70,35 @@ function tauFigure(width, one) {
       strong: score === chosen.score,
       hover: [
         words(score) + arrow,
-        average ? `mean of ${average.images} images: τ = ${number(main.value, 3, true)}${inBrackets(main.low, main.high)}` : null,
-        here ? `${here.image}: τ = ${number(directed(here).value, 3, true)}${inBrackets(directed(here).low, directed(here).high)}, `
-          + `p Holm ${pValue(here.p_holm)}, n = ${here.n}` : null,
+        images > 1 ? meanWords(average, main) : null,
+        here ? `${here.image}: τ = ${number(directed(here).value, 3, true)}${inBrackets(directed(here).low, directed(here).high)}`
+          + `${withP("p Holm", here.p_holm)}, n = ${here.n}` : null,
       ].filter(Boolean).join("\n"),
       click: () => { choose({ score }); one(fillQuery(part.row, { ...mine[0], ...here })); },
     };
   });
-  made.sort((a, b) => b.value - a.value);
+  // Those without a mean come last.
+  made.sort((a, b) => (b.value ?? -2) - (a.value ?? -2));
   const ceilings = records(data.tables.reliability)
     .filter((row) => row.task === chosen.task && typeof row.ceiling === "number")
     .map((row) => row.ceiling);
   // Beside the means over images a ceiling is one over the same images.
   const lines = ceilings.length && ceilings.length === images
     ? [{ name: "ceiling", value: ceilings.reduce((sum, value) => sum + value, 0) / ceilings.length }] : [];
+  const fewer = averages.some((row) => row.tau != null && row.images < images);
+  const mean = `mean of ${fewer ? "up to " : ""}${images} images, 95 % interval`;
   const head = el("p", { class: "key" },
-    key("dot", images > 1 ? `mean of ${images} images, 95 % interval` : "τ, 95 % interval"),
+    made.some((row) => row.value !== null) ? key("dot", images > 1 ? mean : "τ, 95 % interval") : null,
     images > 1 ? key("other", "single images") : null,
     images > 1 ? key("ring", chosen.image) : null);
   const node = dotPlot({ width, rows: made, lines, title: "directed Kendall’s τ" });
   return { head, node, query: `${part.query}\n${data.tables.averages.query}`, name: `Directed tau of ${made.length} scores on ${chosen.task}` };
+}
+
+/** What the hover says of a mean over images, or why there is none. */
+function meanWords(average, { value, low, high }) {
+  if (value === null) return average?.reason ?? "no mean over images";
+  return `mean of ${average.images} images: τ = ${number(value, 3, true)}${inBrackets(low, high)}`;
 }
 
 function group(list, name) {
@@ -106,15 +113,16 @@ function key(kind, text) {
 
 function specificity(width, one) {
   const part = data.tables.specificity;
-  const rows = records(part).filter((row) => row.task === chosen.task && row.advantage !== null);
-  if (!rows.length) return { reason: part.reason ?? "no score could be compared over the images of this task", query: part.query };
+  const here = records(part).filter((row) => row.task === chosen.task);
+  const rows = here.filter((row) => row.advantage != null);
+  if (!rows.length) return { reason: whyNone(part, here, "advantage", "no score could be compared over the images of this task"), query: part.query };
   rows.sort((a, b) => b.advantage - a.advantage);
   const node = dotPlot({
     width,
     title: "directed τ on the own image less on others",
     rows: rows.map((row) => ({
       label: words(row.score), value: row.advantage, low: row.low, high: row.high,
-      hover: `${words(row.score)}\nadvantage ${number(row.advantage, 3, true)}${inBrackets(row.low, row.high)}, p of assignments ${pValue(row.p_assignment)}`,
+      hover: `${words(row.score)}\nadvantage ${number(row.advantage, 3, true)}${inBrackets(row.low, row.high)}${withP("p of assignments", row.p_assignment)}`,
       strong: row.score === chosen.score,
       click: () => { choose({ score: row.score }); one(fillQuery(part.row, row)); },
     })),
@@ -124,16 +132,16 @@ function specificity(width, one) {
 
 function attributeFigure(width, one) {
   const part = data.tables.attributes;
-  const rows = records(part).filter((row) =>
-    row.attribute !== "skip" && row.image === chosen.image && row.task === chosen.task);
-  if (!rows.length) return { reason: part.reason ?? "no attribute has 5 models with and 5 without it", query: part.query };
+  const here = records(part).filter((row) => row.image === chosen.image && row.task === chosen.task);
+  const rows = here.filter((row) => row.attribute !== "skip" && row.effect != null);
+  if (!rows.length) return { reason: whyNone(part, here, "effect", "no attribute has 5 models with and 5 without it"), query: part.query };
   const node = dotPlot({
     width,
     title: "mean PSNR with less without (dB)",
     rows: rows.map((row) => ({
       label: `${row.attribute} ${words(row.level)}`, value: row.effect, low: row.low, high: row.high,
       hover: `${row.attribute} ${words(row.level)}: ${number(row.effect, 2, true)} dB${inBrackets(row.low, row.high)}\n`
-        + `${row.n_with} models with, ${row.n_without} without, adjusted p ${pValue(row.p_max)}`,
+        + `${row.n_with} models with, ${row.n_without} without${withP("adjusted p", row.p_max)}`,
       click: () => one(fillQuery(part.row, row)),
     })),
   });
@@ -166,7 +174,7 @@ function histogram(width, one) {
   root.append(axisBelow(x, [low, high], line, line, `${data.facts.by_words}`, width / 90));
   counts.forEach((count, bin) => {
     const bar = svg("rect", { x: x(low + bin * size) + 0.5, width: Math.max(1, (right - left) / bins - 1), y: y(count), height: bottom - y(count), class: "bar" });
-    root.append(tip(bar, `${count} models, ${number(low + bin * size, 2)} to ${number(low + (bin + 1) * size, 2)} dB`));
+    root.append(mark(bar, `${count} models, ${number(low + bin * size, 2)} to ${number(low + (bin + 1) * size, 2)} dB`));
   });
   if (!picks.length) return { node: root, query, name: `Distribution of PSNR over ${psnr.length} models` };
   const rank = new Map(part.places.map((place, at) => [place, at]));
@@ -175,10 +183,9 @@ function histogram(width, one) {
     for (const place of places) {
       const at = rank.get(place);
       const model = data.models[place];
-      const mark = svg("rect", { x: x(psnr[at]) - 1.25, y: bottom + 4, width: 2.5, height: 13, class: `pick top${k}` });
-      tip(mark, `${shortModel(model)}\ntop ${k} of ${words(chosen.score)}\nrank ${at + 1}, ${number(psnr[at], 2)} dB`);
-      mark.addEventListener("click", () => one(fillQuery(data.queries.model, { ...chosen, model })));
-      root.append(mark);
+      const pick = svg("rect", { x: x(psnr[at]) - 1.25, y: bottom + 4, width: 2.5, height: 13, class: `pick top${k}` });
+      root.append(mark(pick, `${shortModel(model)}\ntop ${k} of ${words(chosen.score)}\nrank ${at + 1}, ${number(psnr[at], 2)} dB`,
+        () => one(fillQuery(data.queries.model, { ...chosen, model }))));
     }
   }
   const head = el("p", { class: "key" }, el("span", {}, "picks of ", el("strong", {}, words(chosen.score))),
@@ -216,11 +223,11 @@ function scatterFigure(width, one) {
   for (const point of points) {
     const model = data.models[point.place];
     const dot = svg("circle", { cx: x(point.score), cy: y(point.psnr), r: 3.2, class: "point" });
-    tip(dot, `${shortModel(model)}\nrank ${point.rank + 1}, ${number(point.psnr, 2)} dB, score ${point.score.toPrecision(4)}`);
-    dot.addEventListener("click", () => one(fillQuery(line, { ...chosen, model })));
-    root.append(dot);
+    root.append(mark(dot, `${shortModel(model)}\nrank ${point.rank + 1}, ${number(point.psnr, 2)} dB, score ${point.score.toPrecision(4)}`,
+      () => one(fillQuery(line, { ...chosen, model }))));
   }
   const head = el("p", { class: "key" }, el("strong", {}, words(chosen.score)),
-    row ? el("span", {}, `${chosen.image}: raw τ = ${number(row.tau, 3, true)}${inBrackets(row.tau_low, row.tau_high)}, p ${pValue(row.p_value)}, n = ${row.n}`) : null);
+    row ? el("span", {}, row.tau == null ? row.reason ?? ""
+      : `${chosen.image}: raw τ = ${number(row.tau, 3, true)}${inBrackets(row.tau_low, row.tau_high)}${withP("p", row.p_value)}, n = ${row.n}`) : null);
   return { head, node: root, query: row ? fillQuery(data.tables.correlations.row, row) : "", name: `${words(chosen.score)} against PSNR, ${points.length} models` };
 }

@@ -33,8 +33,8 @@ function heatmap({ width, rows, heads, value, reach, hover, click, digits = 2, m
       });
       root.append(square);
       if (found === null) return;
-      tip(square, () => hover(i, j));
-      square.addEventListener("click", () => click?.(i, j));
+      square.dataset.column = j;
+      mark(square, hover(i, j), () => click(i, j));
       if (numbers) {
         root.append(label(x + cell / 2, y + cell / 2 + 3.5,
           number(found, digits).replace(/^(−?)0\./, "$1."), { "text-anchor": "middle", class: letters }));
@@ -85,11 +85,11 @@ function transfer(width, one) {
 function matrix(width, one) {
   const query = fillQuery(data.queries.matrix, chosen);
   const part = data.matrices.find((other) => other.task === chosen.task);
-  const taus = part.taus?.[chosen.score];
-  if (!taus) {
+  const mine = part.scores?.[chosen.score];
+  if (!mine) {
     return { reason: part.reason ?? part.refused[chosen.score] ?? `${words(chosen.score ?? "no score")} is not compared over images; choose another score` };
   }
-  const { images } = part;
+  const { images, taus } = mine;
   const tau = (i, j) => taus[i * images.length + j] / 1000;
   const node = heatmap({
     width: Math.min(width, 560),
@@ -108,9 +108,9 @@ function matrix(width, one) {
 
 function skips(width, one) {
   const part = data.tables.attributes;
-  const here = records(part).filter((row) =>
-    row.attribute === "skip" && row.image === chosen.image && row.task === chosen.task);
-  if (!here.length) return { reason: part.reason ?? "no skip has 5 models with and 5 without it" };
+  const rows = records(part).filter((row) => row.image === chosen.image && row.task === chosen.task);
+  const here = rows.filter((row) => row.attribute === "skip" && row.effect != null);
+  if (!here.length) return { reason: whyNone(part, rows, "effect", "no skip has 5 models with and 5 without it") };
   const of = (i, j) => here.find((row) => row.level === `${i + 1}<-${j + 1}`) ?? null;
   const reach = Math.max(...here.map((row) => Math.abs(row.effect)), 1e-6);
   const node = heatmap({
@@ -122,8 +122,8 @@ function skips(width, one) {
     most: 46,
     hover: (i, j) => {
       const row = of(i, j);
-      return `${row.level.replace("<-", " ← ")}: ${number(row.effect, 2, true)} dB `
-        + `[${number(row.low, 2, true)}, ${number(row.high, 2, true)}], adjusted p ${pValue(row.p_max)}`;
+      return `${row.level.replace("<-", " ← ")}: ${number(row.effect, 2, true)} dB`
+        + inBrackets(row.low, row.high) + withP("adjusted p", row.p_max);
     },
     click: (i, j) => one(fillQuery(part.row, of(i, j))),
     note: "skips: effect in dB, columns: encoder level",

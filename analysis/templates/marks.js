@@ -65,6 +65,62 @@ function axisLeft(at, range, left, right, title, wanted) {
   return group;
 }
 
+/** A shape that tells its exact values to the pointer and, by `roam`, to the keyboard. */
+function mark(node, text, click = null) {
+  const name = text.replaceAll("\n", ", ");
+  fillIn(node, { tabindex: -1, role: click ? "button" : "img", "aria-label": name, onclick: click }, []);
+  node.classList.add("mark");
+  return tip(node, text);
+}
+
+/**
+ * Make the marks of a figure one tab stop, and let the arrow keys move between them.
+ *
+ * Left and right go through all of them; up and down keep to the column where marks have one. The
+ * listeners are the host's: an SVG element that listens to focus would be a tab stop itself.
+ */
+function roam(host) {
+  let marks = [];
+  let stop = null;
+  const stopAt = (next) => {
+    stop?.setAttribute("tabindex", -1);
+    next?.setAttribute("tabindex", 0);
+    stop = next;
+  };
+  host.addEventListener("focusin", (event) => {
+    if (marks.includes(event.target)) stopAt(event.target);
+  });
+  host.addEventListener("keydown", (event) => {
+    const at = marks.indexOf(event.target);
+    if (at < 0 || event.altKey || event.ctrlKey || event.metaKey) return;
+    const next = nextMark(marks, at, event.key);
+    if (next) next.focus({ preventScroll: true });
+    else if (event.key === "Enter" || event.key === " ") marks[at].dispatchEvent(new MouseEvent("click"));
+    else if (event.key === "Escape") hideTip();
+    else return;
+    event.preventDefault();
+  });
+  /** Take the marks that were drawn anew. */
+  return (root) => {
+    marks = [...root.querySelectorAll(".mark")];
+    stopAt(marks[0]);
+    return marks;
+  };
+}
+
+function nextMark(marks, at, key) {
+  if (key === "Home") return marks[0];
+  if (key === "End") return marks.at(-1);
+  const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[key];
+  if (!step) return null;
+  const inColumn = (node) => node.dataset.column === marks[at].dataset.column;
+  let next = at + step;
+  if (key === "ArrowUp" || key === "ArrowDown") {
+    while (marks[next] && !inColumn(marks[next])) next += step;
+  }
+  return marks[next] ?? marks[at];
+}
+
 /**
  * A figure in a host element, drawn to its width and drawn again on the choices named.
  *
@@ -76,17 +132,24 @@ function makeFigure(id, names, draw) {
   const query = queryBox();
   host.classList.add("figure");
   host.append(plot, query.box);
+  const renew = roam(plot);
+  let marks = [];
   const again = onWidth(plot, (width) => {
+    const focused = marks.indexOf(document.activeElement);
+    if (focused >= 0) hideTip();
     const made = draw(width, query.one);
+    marks = made.reason ? [] : renew(made.node);
     query.set(made.query ?? "");
     query.box.hidden = !made.query;
     if (made.reason) {
       plot.replaceChildren(el("p", { class: "none" }, `Not available: ${made.reason}.`));
       return;
     }
-    made.node.setAttribute("role", "img");
-    made.node.setAttribute("aria-label", made.name);
+    made.node.setAttribute("role", marks.length ? "application" : "img");
+    made.node.setAttribute("aria-label", made.name + (marks.length ? "; arrow keys move between its marks" : ""));
     plot.replaceChildren(made.head ?? "", made.node);
+    // The mark that was focused has been made anew.
+    marks[focused]?.focus({ preventScroll: true });
   });
   follow(names, again);
 }
@@ -101,4 +164,9 @@ function records(part) {
   if (!part.data) return [];
   return (part.data[0] ?? []).map((_, at) =>
     Object.fromEntries(part.columns.map(([name], column) => [name, part.data[column][at]])));
+}
+
+/** Why there is nothing to draw: the table's reason, or that of a row that lacks the number. */
+function whyNone(part, rows, name, otherwise) {
+  return part.reason ?? rows.find((row) => row[name] == null && row.reason)?.reason ?? otherwise;
 }

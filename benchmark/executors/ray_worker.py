@@ -12,11 +12,11 @@ import ray
 
 from ...errors import DipbenchError, StoreError
 from ...evaluate.gpus import MemoryUse, measure_memory
-from ..building import environment
 from ..parts import list_parts, runs_to_table
 from ..plan import PLAN_PICTURES, Plan
 from ..schema import RunKey
 from ..store import PARTS, check_writable, writing
+from ..training import environment
 from . import Outcome, Unit
 
 Work = Callable[[Path, Plan, tuple[RunKey, ...], str], Outcome]

@@ -15,13 +15,21 @@ from dipbench.benchmark.merging import merge
 from dipbench.benchmark.parts import write_part
 from dipbench.benchmark.schema import Run
 from dipbench.benchmark.scorefiles import SCORES_SCHEMA, commit_scores
-from dipbench.benchmark.store import MANIFEST, PARTS, Manifest, read_manifest
+from dipbench.benchmark.store import (
+    MANIFEST,
+    PARTS,
+    Manifest,
+    commit,
+    file_of,
+    read_manifest,
+)
 from dipbench.benchmark.verifying import verify
 from dipbench.data import load_image, parse_task
 from dipbench.errors import StoreError
 from dipbench.evaluate.protocol import get_protocol
 
 TASK = "denoising-25"
+QUICK = get_protocol("quick").with_iterations(3)
 
 
 @pytest.fixture
@@ -49,7 +57,7 @@ def make_store(tmp_path: Path, make_run: Callable[..., Run]) -> Callable[..., Pa
         blank = Manifest(
             name=name,
             generation=0,
-            protocol=get_protocol("quick").with_iterations(3).to_record(),
+            protocol=QUICK.to_record(),
             tasks=(TASK,),
             images={picture.name: picture.sha256 for picture in pictures},
             observation_seed=0,
@@ -146,8 +154,8 @@ def test_a_failed_score_gives_way_to_a_value_in_one_commit_with_the_runs(
         ({"size": 96}, "1 images of one name with two contents: camera"),
         ({"observation_seed": 1}, "drew its observations with seed 1"),
         (
-            {"protocol": get_protocol("quick").with_iterations(4).to_record()},
-            r"another protocol .*\(iterations\)",
+            {"protocol": QUICK.replace(learning_rate=0.5).to_record()},
+            r"another protocol .*\(learning_rate\)",
         ),
         ({"score": 2.0}, "1 scores that both hold, and differ: .*grad_norm"),
     ],
@@ -209,3 +217,14 @@ def test_a_damaged_store_is_not_added(make_store: Callable[..., Path], models: l
     path.write_bytes(damaged)
     with pytest.raises(StoreError, match=r"cannot be added: .*differs from its SHA-256"):
         add(mine, theirs)
+
+
+def test_what_was_imported_stays_known(make_store: Callable[..., Path], models: list[str]) -> None:
+    mine, theirs = make_store("mine", models[:1]), make_store("theirs", models[1:2])
+    manifest = read_manifest(theirs)
+    imported = {"imported_from": ["benchmark.zip"]}
+    roles = {role: file_of(theirs, manifest, role) for role in manifest.files}
+    commit(theirs, replace(manifest, generation=9, further=imported), roles)
+    grown = add(mine, theirs).manifest
+    assert grown.is_imported
+    assert grown.further == imported

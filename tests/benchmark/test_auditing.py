@@ -18,7 +18,8 @@ from dipbench.benchmark.parts import write_part
 from dipbench.benchmark.plan import Plan
 from dipbench.benchmark.schema import Run
 from dipbench.benchmark.store import PARTS
-from dipbench.errors import StoreError
+from dipbench.errors import DeviceError, StoreError
+from dipbench.evaluate.memory import too_little_memory
 
 Freeze = Callable[..., Plan]
 
@@ -120,4 +121,18 @@ def test_a_benchmark_without_usable_runs_is_one_error(
     write_part(tmp_path / PARTS, [make_run(plan.models[0], status="failed", psnr=())])
     build(tmp_path, LocalExecutor(1, "cpu"))
     with pytest.raises(StoreError, match="holds no usable run to audit"):
+        audit_runs(tmp_path, 1)
+
+
+def test_a_run_that_needs_too_much_memory_is_one_error(
+    tmp_path: Path, frozen_plan: Freeze, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen_plan(tmp_path, ("deep-decoder",))
+    build(tmp_path, LocalExecutor(1, "cpu"))
+
+    def too_large(*given: object, **options: object) -> None:
+        raise too_little_memory("cuda:0")
+
+    monkeypatch.setattr("dipbench.evaluate.fitting.fit", too_large)
+    with pytest.raises(DeviceError, match="too little memory on cuda:0 for one run"):
         audit_runs(tmp_path, 1)

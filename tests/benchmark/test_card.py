@@ -40,7 +40,7 @@ def sound(
     make_run: Callable[..., Run],
 ) -> Path:
     """A store with its images, which alone can be copied."""
-    plan = frozen_plan(tmp_path / "sound")
+    plan = frozen_plan(tmp_path / "sound", iterations=5)
     observed = read_observation(tmp_path / "sound" / PLAN_PICTURES, ("camera", "denoising-25"))
     psnr = [20.0, 21.0, 22.0, 21.5, 21.0]
     facts = {"observation_sha256": observed.sha256}

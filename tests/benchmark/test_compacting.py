@@ -48,6 +48,7 @@ TASK = "denoising-25"
 MODELS = [str(genotype) for genotype in sorted(ISNAS522)[:4]]
 ITERATIONS = 60
 STRIDE = 4
+PROTOCOL = get_protocol("quick").with_iterations(ITERATIONS).replace(ema=(0.95, 0.99))
 
 
 def curves_of(rng: np.random.Generator, length: int = ITERATIONS) -> dict[str, np.ndarray]:
@@ -93,7 +94,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_part(folder / PARTS, runs)
     blank = Manifest(
         name="full", generation=0,
-        protocol=get_protocol("quick").replace(ema=(0.95, 0.99)).to_record(), tasks=(TASK,),
+        protocol=PROTOCOL.to_record(), tasks=(TASK,),
         images={p.name: p.sha256 for p in pictures}, observation_seed=0,
         environment={"python": "3.11"}, content_sha256="", files={},
     )  # fmt: skip
@@ -380,7 +381,7 @@ def test_what_cannot_be_copied_is_refused_and_leaves_nothing(
 def test_a_benchmark_without_a_complete_part_is_refused(
     tmp_path: Path, frozen_plan: Callable[..., Plan]
 ) -> None:
-    plan = frozen_plan(tmp_path / "store", seeds=(0, 1))
+    plan = frozen_plan(tmp_path / "store", seeds=(0, 1), iterations=ITERATIONS)
     one, _, _, other = plan.run_keys()
     sha256 = read_observation(tmp_path / "store" / PLAN_PICTURES, one[1:3]).sha256
     facts, rng = {"observation_sha256": sha256}, np.random.default_rng(0)
@@ -414,7 +415,7 @@ def test_a_copy_grows_by_what_was_trained_since(
         plan = frozen_plan(tmp_path / name, (49, 273, 124), ("denoising-25", "sr-4"), seeds)
         for key in plan.run_keys():
             sha256 = read_observation(tmp_path / name / PLAN_PICTURES, key[1:3]).sha256
-            made.setdefault(key, Run(key, "finished", "", curves_of(rng, 30 + key.seed),
+            made.setdefault(key, Run(key, "stopped", "", curves_of(rng, 30 + key.seed),
                                      {"observation_sha256": sha256}))  # fmt: skip
         write_part(tmp_path / name / PARTS, [made[key] for key in plan.run_keys()])
         finish(tmp_path / name)

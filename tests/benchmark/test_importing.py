@@ -24,6 +24,7 @@ from dipbench.benchmark.pictures import (
     read_observation,
     read_outputs,
 )
+from dipbench.benchmark.scorefiles import committed_scores
 from dipbench.benchmark.store import MANIFEST, file_of, read_manifest
 from dipbench.benchmark.verifying import verify
 from dipbench.data.refusal import RefusedError
@@ -453,3 +454,17 @@ def test_memory_does_not_grow_with_the_archive(outputs: bool, tmp_path: Path) ->
         peaks.append(found["peak_bytes"])
     assert max(peaks) < 500e6
     assert peaks[1] - peaks[0] < 100e6
+
+
+def test_a_table_that_contradicts_an_earlier_one_is_refused(tree: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(tree, tmp_path / "other"))
+    [table] = other.rglob("denoising/25/camera_64/similarity_metrics_noisy_img.csv")
+    first = import_published([tree], tmp_path / "one")
+    head, row, *rest = table.read_text().splitlines()
+    name, *values = row.split(",")
+    table.write_text("\n".join([head, ",".join([name, *["0.125"] * len(values)]), *rest]))
+    both = import_published([tree, other], tmp_path / "both")
+    assert "other scores of 1 models than an earlier table" in reason(both, table.name)
+    assert both.scores == first.scores
+    held = [committed_scores(tmp_path / name).to_pylist() for name in ("one", "both")]
+    assert held[0] == held[1]

@@ -300,7 +300,7 @@ def test_a_file_that_is_missing_or_cut_short_is_named(
     ):
         Benchmark(tmp_path)
     (tmp_path / name).unlink()
-    with pytest.raises(StoreError, match=f"{name} is missing: restore it"):
+    with pytest.raises(StoreError, match=f"{name} is missing: if the benchmark has grown"):
         Benchmark(tmp_path)
 
 

@@ -1,6 +1,7 @@
 """Plans: which models a text means, and that a plan once frozen stays as it is."""
 
 import json
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,10 @@ def test_a_file_of_models(tmp_path: Path) -> None:
     file.write_text(str(file))  # a file is not looked for in a file
     with pytest.raises(GenotypeError):
         parse_models(str(file))
+    plain = tmp_path / "best"
+    plain.write_text("12\n")
+    with chdir(tmp_path):  # without a suffix or a folder it is a file's name all the same
+        assert parse_models("best,5") == (str(ISNAS522[12]), str(ISNAS522[5]))
     file.write_bytes(b"\xff\xfe\xff")
     with pytest.raises(GenotypeError, match="is no readable list of models"):
         parse_models(str(file))
@@ -87,6 +92,15 @@ def test_a_frozen_plan_comes_back(tmp_path: Path, camera: Image) -> None:
     before = (tmp_path / PLAN).stat().st_mtime_ns
     freeze_plan(tmp_path, plan, [camera])
     assert (tmp_path / PLAN).stat().st_mtime_ns == before
+
+
+def test_another_order_is_no_other_plan(tmp_path: Path, camera: Image) -> None:
+    plan = planned(camera)
+    freeze_plan(tmp_path, plan, [camera])
+    turned = planned(camera, models=["0", "9"], tasks=["sr-4", "denoising"], seeds=[1, 0])
+    assert turned.run_keys() == plan.run_keys()
+    freeze_plan(tmp_path, turned, [camera])
+    assert read_plan(tmp_path) == plan
 
 
 @pytest.mark.parametrize(

@@ -303,3 +303,28 @@ def test_a_folder_that_happens_to_be_called_so_hides_no_benchmark(
 def test_an_empty_folder_is_no_benchmark(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"holds no benchmark\.json"):
         load(tmp_path)
+
+
+def test_seeds_to_choose_from_are_those_that_can_be_given(make_bench, make_run, models):
+    runs = [make_run(models[0], seed=None), make_run(models[1], seed=0)]
+    bench = make_bench(runs)
+    with pytest.raises(QueryError, match="share no seed: give seed= one of 0"):
+        bench.best("camera", "denoising")
+
+
+def test_where_every_run_failed_each_question_says_so(make_bench, make_run, models):
+    bench = make_bench([make_run(models[0], psnr=(), status="failed")])
+    for asked in ({}, {"by": 1}, {"budget_iterations": 2}, {"stopping": "variance"}):
+        with pytest.raises(QueryError, match="all diverged or failed"):
+            bench.best("camera", "denoising", **asked)
+
+
+def test_a_benchmark_that_has_grown_since_it_was_opened_says_so(
+    tmp_path, make_run, add_runs, models
+):
+    for number in range(3):
+        add_runs(tmp_path, [make_run(models[number])])
+        if not number:
+            opened = Benchmark(tmp_path)
+    with pytest.raises(StoreError, match="has grown since it was opened"):
+        opened.curve(models[0], "camera", "denoising")

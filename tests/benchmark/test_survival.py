@@ -198,20 +198,22 @@ def test_a_second_builder_is_refused_and_told_by_whom(
     tmp_path: Path, frozen_plan: Freeze, started: Started
 ) -> None:
     frozen_plan(tmp_path / "store", random_models(6))
-    first = started(tmp_path / "store", seconds=60)
+    first = started(tmp_path / "store", seconds=60, shard="1/6")
     assert wait_for(lambda: bool(builders(tmp_path / "store")))
-    second = started(tmp_path / "store")
+    second = started(tmp_path / "store", shard="1/6")
     error = second.communicate()[1].strip()
     assert second.returncode == 1
     assert f"is being built by process {first.pid} on {os.uname().nodename}" in error
     assert "\n" not in error
     assert [b.process for b in builders(tmp_path / "store")] == [first.pid]
-    # Another shard is another builder.
+    # Another shard is another builder, unless it has runs of the first.
+    whole = started(tmp_path / "store")
+    assert "shard 1/6 is being built, which has runs of 1/1 too" in whole.communicate()[1]
     other = started(tmp_path / "store", shard="6/6")
     assert other.wait(60) == 0
     first.kill()
     first.wait()
-    assert started(tmp_path / "store").wait(60) == 0
+    assert started(tmp_path / "store", shard="1/6").wait(60) == 0
     assert builders(tmp_path / "store") == []
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dipbench.benchmark.locking import Builder
+from dipbench.benchmark.locking import Builder, builder_lock
 from dipbench.benchmark.roster import Worker
 
 Call = Callable[..., Any]
@@ -74,15 +74,41 @@ def test_a_script_for_slurm_passes_on_what_train_takes(
     assert said in answer.err
 
 
-def test_watching_ends_where_no_one_builds(dipbench: Call, store: Path, tmp_path: Path) -> None:
-    shutil.copytree(store, tmp_path / "half")
-    plan = json.loads((tmp_path / "half" / "plan.json").read_text())
+@pytest.fixture
+def half(store: Path, tmp_path: Path) -> Path:
+    """A benchmark of whose plan a third of the runs are not made."""
+    folder = Path(shutil.copytree(store, tmp_path / "half"))
+    plan = json.loads((folder / "plan.json").read_text())
     plan["seeds"].append(2)
-    (tmp_path / "half" / "plan.json").write_text(json.dumps(plan))
-    answer = dipbench("status", tmp_path / "half", "--watch")
+    (folder / "plan.json").write_text(json.dumps(plan))
+    return folder
+
+
+def test_watching_ends_where_no_one_builds(dipbench: Call, half: Path) -> None:
+    answer = dipbench("status", half, "--watch")
     assert answer.status == 0, answer.err
     said = " ".join(answer.out.split())
     assert "16 runs remain and no builder is at work: `dipbench train --out " in said
+
+
+def test_who_scores_is_no_builder(
+    dipbench: Call, half: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_again(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dipbench.cli.watching.time.sleep", look_again)
+    with builder_lock(half, "scoring"):
+        watched = dipbench("status", half, "--watch")
+        assert "16 runs remain and no builder is at work" in " ".join(watched.out.split())
+        shown = dipbench("status", half).out
+        assert "\nalso at work, scoring: process " in shown
+        assert "nothing is under way" in shown
+        with builder_lock(half, "2of3"):
+            shown = dipbench("status", half).out
+            assert "\nshard 2of3: process " in shown
+            assert "not known yet" in shown
+            assert dipbench("status", half, "--watch").status == 130
 
 
 def test_mistakes_are_one_line(dipbench: Call, store: Path, monkeypatch: Any) -> None:

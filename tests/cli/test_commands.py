@@ -1,7 +1,9 @@
 """The command line as a whole: help texts, and the way from nothing to an answer."""
 
 import json
+import os
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -80,6 +82,20 @@ def test_a_reader_who_has_heard_enough_is_no_error():
     assert done.stdout.splitlines()[0] == "iteration,psnr_smooth"
 
 
+def test_an_encoding_without_all_signs_is_no_error():
+    command = [sys.executable, "-m", "dipbench", "top", "camera", "denoising", "-k", "1"]
+    ascii_alone = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONWARNINGS": "error"}
+    done = subprocess.run(command, capture_output=True, text=True, env=ascii_alone)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert " ? " in done.stdout
+
+
+def test_what_a_download_would_pass_over_is_refused(dipbench):
+    answer = dipbench("download", "--no-import", "--outputs")
+    assert (answer.status, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert "leave out one" in answer.err
+
+
 def test_from_nothing_to_an_answer(dipbench, tmp_path):
     folder = tmp_path / "a-store"
     plan = ["--images", "camera", "--tasks", "denoising", "--models", "0,9,21", "--seeds", "0"]
@@ -134,6 +150,31 @@ def test_a_dry_run_counts_and_starts_nothing(dipbench, tmp_path):
     assert not folder.exists()
 
 
+def test_a_dry_run_counts_what_a_shard_has_left(dipbench, store, tmp_path, monkeypatch):
+    monkeypatch.setattr("dipbench.benchmark.estimating._seconds", lambda *asked: 3600.0)
+    folder = shutil.copytree(store, tmp_path / "copy")
+    plan = json.loads((folder / "plan.json").read_text())
+    (folder / "plan.json").write_text(json.dumps({**plan, "seeds": [0, 1, 2]}))
+    key = next(key for key in read_plan(folder).run_keys() if key.seed == 2)
+    write_part(folder / "parts", [Run(key, "failed", "no reason")])
+    damaged = folder / "parts" / "00000000-0000000000000000.parquet"
+    damaged.write_bytes(b"no part")
+    before = sorted(folder.rglob("*"))
+
+    def runs(*options):
+        told = dipbench("train", "--out", folder, "--dry-run", "--json", *options)
+        return json.loads(told.out)["runs"]
+
+    assert (runs(), runs("--retry-failed")) == (15, 16)
+    assert runs("--shard", "1/2") + runs("--shard", "2/2") == 15
+    shown = dipbench("train", "--out", folder, "--dry-run", "--workers", 3)
+    assert shown.out.startswith("15 of 48 runs, about ")
+    assert sorted(folder.rglob("*")) == before
+    nothing = dipbench("train", "--out", store, "--dry-run")
+    assert nothing.out.startswith("0 of 32 runs, about 0.0 minutes")
+    assert "timing" not in nothing.err
+
+
 def test_failed_runs_are_told_until_they_are_taken_up(dipbench, tmp_path):
     plan = ["--images", "camera", "--models", "deep-decoder", "--protocol", "quick"]
     plan += ["--iterations", "2", "--seeds", "0,1", "--out", tmp_path]
@@ -150,7 +191,8 @@ def test_failed_runs_are_told_until_they_are_taken_up(dipbench, tmp_path):
 
 def test_a_dry_run_of_a_plan_that_is_there_needs_its_folder_alone(dipbench, tmp_path):
     plan = ["--images", "camera", "--models", "deep-decoder", "--protocol", "quick"]
-    assert dipbench("train", *plan, "--iterations", "2", "--out", tmp_path / "a").status == 0
+    plan += ["--iterations", "2", "--seeds", "0,1", "--shard", "1/2"]
+    assert dipbench("train", *plan, "--out", tmp_path / "a").status == 0
     told = json.loads(dipbench("train", "--out", tmp_path / "a", "--dry-run", "--json").out)
     assert told["runs"] == 1
     assert 0 < told["hours"] < 0.1

@@ -139,6 +139,7 @@ def test_kendall_equals_the_function(dipbench, store):
         (("kendall", "camera", "denoising", "psd_db_mse"), "psd_db_strip_mse"),
         (("curve", 0, "camera", "denoising", "--kind", "ssim"), "unknown kind of curve"),
         (("info", "--store", "no-such-store"), "unknown benchmark"),
+        (("info", "--store", "~no-such-user/x"), "unknown benchmark '~no-such-user/x'"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(dipbench, store, arguments, says):

@@ -58,9 +58,28 @@ def test_report_writes_the_page_and_the_figures(dipbench, store, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [((), "--html"), (("--html", "no-such-folder/report.html"), "no-such-folder")],
+    [
+        ((), "--html"),
+        (("--html", "no-such-folder/report.html"), "there is no folder no-such-folder"),
+        (("--html", "folder"), "--html folder is a folder: name a file"),
+        (("--png", "file"), "--png file: file is a file; name a folder"),
+        (("--svg", "file/figures"), "/file is a file; name a folder"),
+        (("--html", "same", "--png", "same"), "--png same is --html too"),
+    ],
 )
-def test_report_without_a_place_to_write_is_refused(dipbench, store, arguments, says):
-    answer = dipbench("report", store, *arguments)
-    assert answer.status == 2
+def test_report_without_a_place_to_write_is_refused(
+    dipbench, tmp_path, monkeypatch, arguments, says
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    answer = dipbench("report", "looked-at-later", *arguments)
+    assert (answer.status, answer.out, answer.err.count("\n")) == (2, "", 1)
     assert says in answer.err
+
+
+def test_a_folder_that_takes_no_figures_is_refused(dipbench, tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    answer = dipbench("report", "looked-at-later", "--png", tmp_path / "a" / "b")
+    assert (answer.status, answer.err.count("\n")) == (2, 1)
+    assert f"{tmp_path} is not writable" in answer.err

@@ -94,6 +94,7 @@ def test_restore_by_a_mask_file_and_by_alpha(dipbench, files):
         (("--model", "dip-pixel-shuffle"), "cannot make an image"),
         (("--device", "cuda:99"), "cuda:99"),
         (("--precision", "half"), "'half' is no precision"),
+        (("--threads", "99999"), "invalid value for '--threads'"),
         (("--input-noise", "inf"), "0 or more, finite"),
         (("--input-noise", "-1"), "input_noise is -1.0"),
         (("--input-noise-decay", "1.5"), "in (0, 1]"),

@@ -138,6 +138,8 @@ def test_search_replay_prints_what_it_found(dipbench, store):
         (["--surrogate", "--signal", "truth"], "--surrogate takes no --signal"),
         (["--out", "nowhere/a.png"], "there is no folder nowhere"),
         (["--surrogate"], "20 genotypes"),
+        (["--surrogate", "--budget", "inf"], "give a whole --budget, not inf"),
+        (["--surrogate", "--budget", "nan"], "give a whole --budget, not nan"),
     ],
 )
 def test_search_replay_says_in_one_line_what_it_cannot_do(dipbench, store, options, word):

@@ -57,12 +57,24 @@ def test_no_images_are_no_pictures_of_the_folder(
     refused(dipbench("train", "--images", "", "--out", tmp_path / "s"), "no images given")
 
 
-@pytest.mark.parametrize("command", ["score", "finish", "status"])
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["score", "pilot"], "to add scores to it, give a copy of its folder, /"),
+        (["add", "pilot", "x"], "to add runs to it, give a copy of its folder, /"),
+        (["finish", "pilot"], "pilot is finished already: ask it with --store pilot"),
+        (["status", "pilot"], "pilot is complete: `dipbench info --store pilot` tells what it"),
+    ],
+)
 def test_a_benchmark_of_the_package_is_not_changed_by_its_name(
-    dipbench: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+    dipbench: Call,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    said: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    refused(dipbench(command, "pilot"), "give a copy of its folder, /")
+    refused(dipbench(*command), said)
 
 
 def test_a_compact_benchmark_takes_no_runs(dipbench: Call, store: Path, tmp_path: Path) -> None:
@@ -81,6 +93,14 @@ def test_observations_that_are_not_there_are_missed_before_a_folder_is_made(
     assert not (tmp_path / "new").exists()
 
 
+def test_no_option_is_passed_over_beside_images_from(
+    dipbench: Call, store: Path, tmp_path: Path
+) -> None:
+    plan = ["--images-from", store, "--models", "deep-decoder", "--observation-seed", 0]
+    refused(dipbench("train", *plan, "--out", tmp_path / "new"), "leave out --observation-seed")
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -90,6 +110,8 @@ def test_observations_that_are_not_there_are_missed_before_a_folder_is_made(
         (["--models", "random:²"], "is no random choice"),
         (["--models", "nosuch.txt"], "there is no file nosuch.txt"),
         (["--models", "lists/nosuch"], "there is no file lists/nosuch"),
+        (["--models", "n" * 300], "unknown model"),
+        (["--threads", 99_999], "invalid value for '--threads'"),
     ],
 )
 def test_what_is_no_plan_makes_no_folder(

@@ -2,8 +2,6 @@
 
 import base64
 import io
-import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,61 +9,22 @@ import pytest
 
 from dipbench.analysis.report_tables import NAMES
 
-webdriver = pytest.importorskip("selenium.webdriver")
+pytest.importorskip("selenium")
 
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+# Selenium leaves its sockets to the garbage collector.
 pytestmark = [
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium is not installed"),
-    # Selenium leaves its sockets to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-WIDTHS = {"phone": (390, 844), "desktop": (1280, 900)}
-SWITCHES = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--disable-dev-shm-usage", "--hide-scrollbars"),
-)
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(switch)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    driver.execute_cdp_cmd("Network.enable", {})
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture(params=WIDTHS)
-def opened(browser, page, request):
-    """The page at a width; afterwards, that it asked for nothing and complained of nothing."""
-    width, height = WIDTHS[request.param]
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    for log in ("browser", "performance"):
-        browser.get_log(log)
-    browser.get(page.as_uri())
-    yield browser
-    assert [entry["message"] for entry in browser.get_log("browser")] == []
-    assert requested(browser) == {page.as_uri()}
-
-
-def requested(browser):
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    sent = [m["params"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-    urls = {one["request"]["url"].partition("#")[0] for one in sent}
-    # The browser's own first page may still be loading, and no other page can ask for chrome:.
-    return {url for url in urls if not url.startswith(("data:", "chrome:"))}
+@pytest.fixture(params=["phone", "desktop"])
+def opened(visit, page, request):
+    return visit(page, request.param)
 
 
 def column(browser, table, name):
@@ -185,7 +144,9 @@ def test_the_matrix_is_that_of_the_chosen_score(opened, content):
     assert opened.find_element(By.CSS_SELECTOR, "#figure-matrix .key strong").text == "grad norm"
     values = opened.find_elements(By.CSS_SELECTOR, "#figure-matrix .value")
     shown = [value.text for value in values]
-    expected = [f"{tau / 1000:.2f}".replace("0.", ".") for tau in part["taus"]["grad_norm"]]
+    expected = [
+        f"{tau / 1000:.2f}".replace("0.", ".") for tau in part["scores"]["grad_norm"]["taus"]
+    ]
     assert shown == [text.replace("-", "−") for text in expected]
     assert len(opened.find_elements(By.CSS_SELECTOR, "#figure-matrix .own")) == 2
     code = "#figure-matrix .query code"

@@ -15,6 +15,7 @@ import dipbench
 from dipbench.analysis.baselines import ELSEWHERE, mean_rank_elsewhere
 from dipbench.analysis.report_curves import LOWEST, MISSING, STEP, curve_payload
 from dipbench.analysis.report_pictures import data_url
+from dipbench.analysis.report_scores import transfer_tables
 from dipbench.analysis.report_tables import SHOWN, ask, fill
 from dipbench.analysis.reporting import page as make_page
 from dipbench.analysis.reporting import payload, report
@@ -130,14 +131,34 @@ def test_picks_are_those_of_their_query(bench, content):
                 assert models == set(found.loc[found["k"] <= k, "model"])
 
 
-def test_matrices_are_those_of_their_query(bench, content):
+@pytest.mark.parametrize("names", [("bench", "content"), ("gaps", "gaps_content")])
+def test_matrices_are_those_of_their_query(names, request):
+    bench, content = map(request.getfixturevalue, names)
     for part in content["matrices"]:
-        assert ELSEWHERE not in part["taus"], "made of the images that it would be judged on"
-        for score, taus in part["taus"].items():
+        assert ELSEWHERE not in part["scores"], "made of the images that it would be judged on"
+        for score, one in part["scores"].items():
             query = fill(content["queries"]["matrix"], {"task": part["task"], "score": score})
             found = ask(bench, query)
-            assert list(found.index) == part["images"]
-            np.testing.assert_allclose(np.array(taus) / 1000, found.to_numpy().ravel(), atol=5e-4)
+            assert list(found.index) == one["images"]
+            taus = np.array(one["taus"]) / 1000
+            np.testing.assert_allclose(taus, found.to_numpy().ravel(), atol=5e-4)
+
+
+def test_a_matrix_is_of_the_images_that_have_the_score(gaps_content):
+    [part] = gaps_content["matrices"]
+    images = {score: one["images"] for score, one in part["scores"].items()}
+    assert images == {
+        "psd_99_per_bw": ["camera", "coins", "moon"],
+        "psd_db_strip_mse": ["coins", "moon"],
+    }
+    assert "known on one image" in part["refused"]["grad_norm"]
+
+
+def test_images_that_share_too_few_models_have_no_tau(bench, monkeypatch):
+    frame = pd.DataFrame([[1, np.nan], [np.nan, 1]], bench.images, bench.images)
+    monkeypatch.setattr("dipbench.analysis.report_scores.truth_over_images", lambda *_: frame)
+    part = transfer_tables(bench, "best_psnr_smooth")[0]
+    assert part["taus"] == [[1, None], [None, 1]]
 
 
 def test_matrices_too_large_for_the_page_are_left_out(bench, monkeypatch):

@@ -1,0 +1,117 @@
+"""What parts say of how their runs came about: foreign ones are refused, what is common is kept."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dipbench.benchmark.building import build, finish
+from dipbench.benchmark.keeping import keep, restore
+from dipbench.benchmark.parts import list_parts, read_made, write_part
+from dipbench.benchmark.plan import PLAN, Plan
+from dipbench.benchmark.schema import Run
+from dipbench.benchmark.store import PARTS, read_manifest
+from dipbench.benchmark.training import environment, made_by
+from dipbench.errors import StoreError
+
+Freeze = Callable[..., Plan]
+HERE = {"python": "3.11.7", "torch": "2.13.0"}
+
+
+@pytest.fixture
+def write(make_run: Callable[..., Run]) -> Callable[..., None]:
+    """Write a part of one run of a plan, made in that way."""
+
+    def write(folder: Path, plan: Plan, place: int, status: str = "finished", **made: Any) -> None:
+        key = plan.run_keys()[place]
+        write_part(folder / PARTS, [make_run(*key, status=status)], made)
+
+    return write
+
+
+def test_parts_whose_plan_was_lost_are_taken_up_under_the_same_protocol_alone(
+    tmp_path: Path, frozen_plan: Freeze, write: Callable[..., None]
+) -> None:
+    plan = frozen_plan(tmp_path)
+    write(tmp_path, plan, 0, **made_by(plan.protocol))
+    (tmp_path / PLAN).unlink()
+    with pytest.raises(StoreError, match=r"runs of another protocol \(iterations\)"):
+        frozen_plan(tmp_path, iterations=3)
+    assert frozen_plan(tmp_path) == plan
+
+
+def test_parts_of_an_import_that_did_not_end_are_no_trainings(
+    tmp_path: Path, frozen_plan: Freeze, write: Callable[..., None]
+) -> None:
+    plan = frozen_plan(tmp_path / "other")
+    write(tmp_path / "store", plan, 0, imported=True)
+    with pytest.raises(StoreError, match="give `dipbench import` its sources again"):
+        frozen_plan(tmp_path / "store")
+
+
+def test_the_environment_is_that_of_the_runs_not_of_who_merges(
+    tmp_path: Path, frozen_plan: Freeze, write: Callable[..., None]
+) -> None:
+    plan = frozen_plan(tmp_path)
+    write(tmp_path, plan, 0, environment=HERE)
+    write(tmp_path, plan, 1, "failed")
+    assert finish(tmp_path).environment == HERE
+    write(tmp_path, plan, 1, environment={**HERE, "python": "3.12.1"})
+    assert finish(tmp_path).environment == {"torch": HERE["torch"]}
+
+
+def test_runs_that_say_nothing_have_that_of_who_merges(
+    tmp_path: Path, frozen_plan: Freeze, write: Callable[..., None]
+) -> None:
+    plan = frozen_plan(tmp_path)
+    write(tmp_path, plan, 0)
+    write(tmp_path, plan, 1, environment={**environment(), "torch": "0.1"})
+    assert finish(tmp_path).environment.keys() == environment().keys() - {"torch"}
+
+
+def test_what_is_kept_says_what_its_runs_have_in_common(
+    tmp_path: Path, frozen_plan: Freeze, write: Callable[..., None]
+) -> None:
+    work, kept, again = tmp_path / "work", tmp_path / "kept", tmp_path / "again"
+    plan = frozen_plan(work)
+    write(work, plan, 0, environment=HERE)
+    write(work, plan, 1, environment={**HERE, "python": "3.12.1"})
+    assert keep(work, kept) == 2
+    frozen_plan(again)
+    assert restore(kept, again) == 2
+    assert read_made(list_parts(again / PARTS)[0])["protocol"] == plan.protocol.to_record()
+    assert finish(again).environment == {"torch": HERE["torch"]}
+
+
+def test_a_worker_says_how_it_made_its_runs(tmp_path: Path, frozen_plan: Freeze) -> None:
+    from dipbench.benchmark.training import train_unit
+
+    plan = frozen_plan(tmp_path, ("deep-decoder",))
+    train_unit(tmp_path, plan, tuple(plan.run_keys()), "cpu")
+    [part] = list_parts(tmp_path / PARTS)
+    assert read_made(part) == {"environment": environment(), "protocol": plan.protocol.to_record()}
+    part.write_bytes(b"half")
+    assert read_made(part) == {}
+
+
+def test_shards_that_share_runs_are_not_built_at_once(tmp_path: Path, frozen_plan: Freeze) -> None:
+    from dipbench.benchmark.building import Shard
+    from dipbench.benchmark.locking import builder_lock
+
+    class Nothing:
+        def run(self, *asked: object) -> list[Any]:
+            return []
+
+    frozen_plan(tmp_path)
+    with builder_lock(tmp_path, "1of2"):
+        for text in ("1/1", "3/4"):
+            with pytest.raises(StoreError, match="shard 1/2 is being built, which has runs of"):
+                build(tmp_path, Nothing(), shard=Shard.parse(text))
+        with pytest.raises(StoreError, match="is being built by process"):
+            build(tmp_path, Nothing(), shard=Shard.parse("1/2"))
+        build(tmp_path, Nothing(), shard=Shard.parse("2/2"))
+        build(tmp_path, Nothing(), shard=Shard.parse("2/4"))
+    build(tmp_path, Nothing(), shard=Shard.parse("3/4"))
+    with pytest.raises(StoreError):
+        read_manifest(tmp_path)
