@@ -18,6 +18,7 @@ from .pictures import StoredObservations, read_observation
 from .plan import PLAN_PICTURES, Plan, read_plan, read_planned_images
 from .schema import RunKey, row_order, supersedes
 from .store import (
+    BEACON,
     MANIFEST,
     PARTS,
     Manifest,
@@ -137,6 +138,9 @@ def build(
     check_writable(folder)
     with writing(folder), _sole_builder(folder, shard):
         remove_leftovers(folder)
+        if shard.count == 1:  # else another shard's builder may need its own
+            for beacon in folder.glob(f"{BEACON}*"):
+                beacon.unlink(missing_ok=True)
         statuses, damaged = recorded(folder, plan)
         failed = {key for key, status in statuses.items() if status == "failed"}
         skipped = set(statuses) - (failed if retry_failed else set())

@@ -20,7 +20,7 @@ from .importreport import Report, make_report
 from .intake import IMPORTED, Intake
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .merging import merge
-from .parts import finished_keys, list_parts, read_part, remove_parts, write_part
+from .parts import finished_keys, list_parts, read_made, read_part, remove_parts, write_part
 from .pictures import Pair, StoredObservations, read_images, read_observation
 from .plan import PLAN
 from .schema import RunKey
@@ -128,6 +128,8 @@ def _check_target(folder: Path) -> None:
                 f"{folder} holds runs that were trained under {manifest.protocol.get('name')}, not "
                 "published ones: import into another folder"
             )
+    if any("protocol" in read_made(part) for part in list_parts(folder / PARTS)):
+        raise StoreError(f"{folder} holds runs of a training: import into another folder")
     check_writable(folder)
 
 

@@ -35,7 +35,10 @@ GENERATION_FILES = re.compile(
 LEFTOVER_SECONDS = 3600
 """How old what a dead writer left must be to be removed."""
 
-LEFTOVERS = (".*.tmp", "*/.*.tmp", ".probe-*", "*/.probe-*", ".beacon-*")
+BEACON = ".beacon-"
+"""How the file is called by which workers elsewhere know a builder's folder."""
+
+LEFTOVERS = (".*.tmp", "*/.*.tmp", ".probe-*", "*/.probe-*")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ..pictures import read_images
 from ..plan import PLAN_PICTURES, Plan
 from ..roster import Roster
 from ..schema import RunKey
+from ..store import BEACON
 from ..training import train_unit
 from . import Lost, Outcome, Unit
 from .local import default_workers
@@ -102,7 +103,7 @@ def _costs(folder: Path, plan: Plan, keys: Sequence[RunKey]) -> dict[RunKey, flo
 @contextmanager
 def _beacon(folder: Path) -> Iterator[str]:
     """A file by which workers know this folder from another one of the same name."""
-    name = f".beacon-{token_hex(8)}"
+    name = f"{BEACON}{token_hex(8)}"
     (folder / name).touch()
     try:
         yield name

@@ -6,16 +6,27 @@ from typing import Any
 
 import pytest
 
-from dipbench.benchmark.building import build, finish
+from dipbench.benchmark.building import Shard, build, finish
+from dipbench.benchmark.importing import import_published
 from dipbench.benchmark.keeping import keep, restore
+from dipbench.benchmark.locking import builder_lock
 from dipbench.benchmark.parts import list_parts, read_made, write_part
 from dipbench.benchmark.plan import PLAN, Plan
 from dipbench.benchmark.schema import Run
-from dipbench.benchmark.store import PARTS, read_manifest
-from dipbench.benchmark.training import environment, made_by
+from dipbench.benchmark.store import BEACON, PARTS, read_manifest
+from dipbench.benchmark.training import environment, made_by, train_unit
 from dipbench.errors import StoreError
 
 Freeze = Callable[..., Plan]
+
+
+class Nothing:
+    """An executor that trains nothing."""
+
+    def run(self, *asked: object) -> list[Any]:
+        return []
+
+
 HERE = {"python": "3.11.7", "torch": "2.13.0"}
 
 
@@ -85,8 +96,6 @@ def test_what_is_kept_says_what_its_runs_have_in_common(
 
 
 def test_a_worker_says_how_it_made_its_runs(tmp_path: Path, frozen_plan: Freeze) -> None:
-    from dipbench.benchmark.training import train_unit
-
     plan = frozen_plan(tmp_path, ("deep-decoder",))
     train_unit(tmp_path, plan, tuple(plan.run_keys()), "cpu")
     [part] = list_parts(tmp_path / PARTS)
@@ -95,14 +104,29 @@ def test_a_worker_says_how_it_made_its_runs(tmp_path: Path, frozen_plan: Freeze)
     assert read_made(part) == {}
 
 
+def test_an_import_takes_no_parts_of_a_training_for_its_own(
+    tmp_path: Path, frozen_plan: Freeze, write: Callable[..., None]
+) -> None:
+    plan = frozen_plan(tmp_path / "other")
+    write(tmp_path / "store", plan, 0, **made_by(plan.protocol))
+    with pytest.raises(StoreError, match="holds runs of a training"):
+        import_published([tmp_path / "other"], tmp_path / "store")
+
+
+def test_a_beacon_of_a_dead_builder_is_removed_where_no_other_can_be_at_work(
+    tmp_path: Path, frozen_plan: Freeze
+) -> None:
+    frozen_plan(tmp_path)
+    beacon = tmp_path / f"{BEACON}1234"
+    beacon.touch()
+    build(tmp_path, Nothing(), shard=Shard.parse("1/2"))
+    assert beacon.exists()
+    with pytest.raises(StoreError, match="holds no finished runs"):
+        build(tmp_path, Nothing())
+    assert not beacon.exists()
+
+
 def test_shards_that_share_runs_are_not_built_at_once(tmp_path: Path, frozen_plan: Freeze) -> None:
-    from dipbench.benchmark.building import Shard
-    from dipbench.benchmark.locking import builder_lock
-
-    class Nothing:
-        def run(self, *asked: object) -> list[Any]:
-            return []
-
     frozen_plan(tmp_path)
     with builder_lock(tmp_path, "1of2"):
         for text in ("1/1", "3/4"):

@@ -268,7 +268,5 @@ def test_a_full_disk_is_one_line(make_store, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(scoring, "write_table", full)
-    with pytest.raises(
-        StoreError, match=r"No space left on device.*then give the same"
-    ):
+    with pytest.raises(StoreError, match=r"No space left on device.*then give the same"):
         score_store(folder, ["psd_99_per_bw"], initialisations=1)
