@@ -26,7 +26,7 @@ class Report:
         duplicates: Files that hold a run once more.
         refused: Files that are broken, unsafe, or contradict others.
         not_understood: Files that belong to no published tree.
-        unlisted: How many more of the three there are, beyond those that are listed.
+        counts: How many of these three there are; of very many the first are listed alone.
         warnings: What to know before runs are compared.
     """
 
@@ -37,7 +37,7 @@ class Report:
     duplicates: tuple[Problem, ...]
     refused: tuple[Problem, ...]
     not_understood: tuple[Problem, ...]
-    unlisted: int
+    counts: tuple[int, int, int]
     warnings: tuple[str, ...]
 
 
@@ -54,7 +54,6 @@ def make_report(folder: Path, intake: Intake) -> Report:
             *_without_outputs(folder, intake),
         ]
         scores = committed_scores(folder).num_rows
-    kinds = (intake.duplicates, intake.refused, intake.not_understood)
     return Report(
         runs=rows.num_rows,
         imported=intake.imported,
@@ -63,7 +62,7 @@ def make_report(folder: Path, intake: Intake) -> Report:
         duplicates=tuple(intake.duplicates.listed),
         refused=tuple(intake.refused.listed),
         not_understood=tuple(intake.not_understood.listed),
-        unlisted=sum(kind.count - len(kind.listed) for kind in kinds),
+        counts=(intake.duplicates.count, intake.refused.count, intake.not_understood.count),
         warnings=tuple(warnings),
     )
 

@@ -121,13 +121,14 @@ def _show_report(report: Report, out: Path, as_json: bool) -> None:
         _list("duplicate", report.duplicates)
         _list("not understood", report.not_understood)
         _list("refused", report.refused)
-        if report.unlisted:
-            say(f"and {report.unlisted} more files")
+        duplicates, refused, strange = report.counts
+        listed = len(report.duplicates) + len(report.refused) + len(report.not_understood)
+        if sum(report.counts) > listed:
+            say(f"and {sum(report.counts) - listed} more files")
         say(
             f"{out}: {report.imported} runs imported, {report.already} there before, "
-            f"{len(report.duplicates)} duplicates, {len(report.not_understood)} files not "
-            f"understood, {len(report.refused)} refused; it holds {report.runs} runs and "
-            f"{report.scores} scores"
+            f"{duplicates} duplicates, {strange} files not understood, {refused} refused; it holds "
+            f"{report.runs} runs and {report.scores} scores"
         )
     if report.refused or not report.runs:
         raise typer.Exit(1)

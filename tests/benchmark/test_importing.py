@@ -468,3 +468,12 @@ def test_a_table_that_contradicts_an_earlier_one_is_refused(tree: Path, tmp_path
     assert both.scores == first.scores
     held = [committed_scores(tmp_path / name).to_pylist() for name in ("one", "both")]
     assert held[0] == held[1]
+
+
+def test_of_many_problems_all_are_counted(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dipbench.benchmark.intake.MAX_LISTED", 2)
+    report = import_published([tree, tree], tmp_path / "store")
+    assert len(report.duplicates) == 2
+    assert report.counts == (12, 0, 0)
