@@ -168,5 +168,6 @@ def requested(browser):
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     sent = [m["params"] for m in messages if m["method"] == "Network.requestWillBeSent"]
     urls = {one["request"]["url"].partition("#")[0] for one in sent}
-    # The browser's own first page may still be loading, and no other page can ask for chrome:.
-    return {url for url in urls if not url.startswith(("data:", "chrome:"))}
+    # The browser's own first page may still be loading, and no other page can ask for these.
+    own = ("data:", "chrome:", "chrome-untrusted:")
+    return {url for url in urls if not url.startswith(own)}
