@@ -77,7 +77,7 @@ def add(folder: Path, other: Path) -> Added:
             tasks=tuple(dict.fromkeys([*mine.manifest.tasks, *theirs.manifest.tasks])),
             images={**mine.manifest.images, **theirs.manifest.images},
             environment=in_common([mine.manifest.environment, theirs.manifest.environment]),
-            further={**mine.manifest.further, **_origins(mine.manifest, theirs.manifest)},
+            further=_origins(mine.manifest, theirs.manifest),
         )
         manifest = mine.manifest
         if new:

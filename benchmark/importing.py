@@ -265,7 +265,8 @@ def _merge_scores(folder: Path, intake: Intake) -> None:
     records += [
         _score(run["model"], run["image"], run["task"], name, value)
         for run in rows.select(["model", "image", "task"]).to_pylist()
-        for name, value in intake.lowpass.get(run["model"], {}).items()
+        if run["model"] in intake.lowpass
+        for name, value in intake.lowpass[run["model"]].scores.items()
     ]
     held = committed_scores(folder)
     there = {tuple(row.values()) for row in held.select(SCORE_KEYS).to_pylist()}

@@ -89,8 +89,8 @@ class Intake:
         """By run, the hash of its network input."""
         self.tables: dict[RunKey, LegacyScores] = {}
         """By run, its row of a table of similarity scores."""
-        self.lowpass: dict[str, Mapping[str, float]] = {}
-        """By model, its low-pass scores, which no image enters."""
+        self.lowpass: dict[str, LegacyScores] = {}
+        """By model, its row of low-pass scores, which no image enters."""
 
     def take(self, member: Member) -> None:
         """Take in a file, or note why not."""
@@ -148,18 +148,10 @@ class Intake:
         read_number(member.read())  # follows from observation and truth, so only its form counts
 
     def _scores(self, place: Place, member: Member) -> None:
-        contradicted = 0
-        for row in self._table(member):
-            first = self.tables.setdefault(_key(place, row.model), row)
-            contradicted += not _agree(first.scores, row.scores)
-        _refuse_contradicted(contradicted)
+        _keep_first(self.tables, {_key(place, row.model): row for row in self._table(member)})
 
     def _lowpass(self, place: Place, member: Member) -> None:
-        contradicted = 0
-        for row in self._table(member):
-            first = self.lowpass.setdefault(_model(row.model), row.scores)
-            contradicted += not _agree(first, row.scores)
-        _refuse_contradicted(contradicted)
+        _keep_first(self.lowpass, {_model(row.model): row for row in self._table(member)})
 
     def _table(self, member: Member) -> list[LegacyScores]:
         rows = read_scores(member.read())
@@ -197,14 +189,15 @@ _TAKERS: dict[str, Callable[[Intake, Place, Member], None]] = {
 }
 
 
-def _agree(first: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    return all(first.get(name) == value for name, value in other.items())
-
-
-def _refuse_contradicted(rows: int) -> None:
-    if rows:
+def _keep_first(held: dict[Any, LegacyScores], rows: Mapping[Any, LegacyScores]) -> None:
+    """Take in the rows of a table that has been read whole; those of an earlier one stay."""
+    contradicted = 0
+    for key, row in rows.items():
+        first = held.setdefault(key, row)
+        contradicted += not row.scores.items() <= first.scores.items()
+    if contradicted:
         raise RefusedError(
-            f"has other scores of {rows} models than an earlier table, whose are kept"
+            f"has other scores of {contradicted} models than an earlier table, whose are kept"
         )
 
 
