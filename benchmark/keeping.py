@@ -20,8 +20,8 @@ from .building import recorded
 from .cutting import cut
 from .joining import differing_settings
 from .locking import PATIENCE_SECONDS, builder_lock
-from .merging import Generation, Source, choose_sources, load_runs
-from .parts import finished_keys, in_common, list_parts, read_made, read_part, write_part
+from .merging import Generation, Source, choose_sources, environment_of, load_runs
+from .parts import finished_keys, in_common, list_parts, read_part, write_part
 from .plan import Plan, read_plan
 from .schema import USABLE, Run, RunKey, row_order, supersedes
 from .store import MANIFEST, PARTS, check_writable, writing
@@ -123,21 +123,13 @@ def _add(
     ]
     runs = worth if change is None else [new for run in worth if (new := change(run))]
     made: dict[str, Any] = {"protocol": protocol.to_record()}
-    environments = [_environment(source) for source in {sources[key] for key in keys}]
+    environments = [environment_of(source) for source in {sources[key] for key in keys}]
     known = [environment for environment in environments if environment is not None]
     if len(known) == len(environments) > 0:
         made["environment"] = in_common(known)
     for start in range(0, len(runs), RUNS_PER_PART):
         write_part(place, runs[start : start + RUNS_PER_PART], made)
     return len(runs)
-
-
-def _environment(source: Source) -> Mapping[str, str] | None:
-    """That the runs of a source have in common; None where it does not say."""
-    if isinstance(source, Generation):
-        return source.manifest.environment
-    environment: Mapping[str, str] | None = read_made(source).get("environment")
-    return environment
 
 
 def _entries(kept: Path) -> dict[Path, list[tuple[RunKey, str]]]:

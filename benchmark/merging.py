@@ -186,16 +186,24 @@ def _environment(
 
     What only says why runs could not be made does not count.
     """
-    made = [
-        read_made(part).get("environment", own)
+    told = [
+        environment_of(part)
         for part, entries in parts.items()
         if any(status != "failed" for _, status in entries)
     ]
-    return in_common(made) if made else own
+    return in_common(own if each is None else each for each in told) if told else own
 
 
 Source = Path | Generation
 """The part or the generation that a run is read from."""
+
+
+def environment_of(source: Source) -> Mapping[str, str] | None:
+    """What the runs of a source have in common; None where it does not say."""
+    if isinstance(source, Generation):
+        return source.manifest.environment
+    environment: Mapping[str, str] | None = read_made(source).get("environment")
+    return environment
 
 
 def _with_those_before(
