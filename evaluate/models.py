@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from ..genotypes import Genotype
@@ -105,7 +106,9 @@ def build_model(
         input_shape = found.input_shape(image_shape)
         network = found.build(image_shape)
     else:
-        network = build_network(found, input_shape[0], channels)
+        with torch.device("meta"):  # where nothing is drawn that `initialise` draws again
+            network = build_network(found, input_shape[0], channels)
+        network.to_empty(device="cpu")
     name = _text(found)
     initialise(network, *seed_parts, name)
     return BuiltModel(name, network, input_shape)

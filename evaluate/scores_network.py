@@ -44,7 +44,7 @@ def white_noise_attenuation(probe: Probe) -> float:
     import torch
 
     probe.genotype  # noqa: B018 - refuses what has no upsample block
-    block = probe.network().get_submodule("main_up.0")
+    block = probe.untrained.get_submodule("main_up.0")
     height, width = probe.z.shape[-2:]
     draw = generator("white noise", *probe.seed_parts)
     noise = draw.standard_normal((1, 128, height // 2, width // 2), dtype=np.float32)
@@ -123,15 +123,19 @@ def epsilon(probe: Probe) -> float:
     import torch
     from torch import nn
 
-    network = probe.network().double()
+    network = probe.network()
+    weighted = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+    layers = [layer for layer in network.modules() if isinstance(layer, weighted)]
     outputs = []
     with torch.no_grad():
+        for layer in layers:
+            layer.register_parameter("bias", None)
+            if not isinstance(layer, nn.Linear):
+                _share_weight(layer)
+        network.double()
         for constant in CONSTANT_WEIGHTS:
-            for layer in network.modules():
-                if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-                    layer.weight.fill_(constant)
-                    if layer.bias is not None:
-                        layer.bias.zero_()
+            for layer in layers:
+                layer.weight.fill_(constant)
             raw = _before_sigmoid(network, probe.z.double())
             outputs.append(probe.crop(raw).cpu().numpy())
     a, b = (_scaled(output) for output in outputs)
@@ -141,6 +145,20 @@ def epsilon(probe: Probe) -> float:
 def _of_convolutions(probe: Probe) -> list[tuple[Tensor, Tensor]]:
     """The weights of convolutions with their slopes; biases and normalisation are left out."""
     return [(weight, slope) for weight, slope in probe.gradients if weight.dim() == 4]
+
+
+def _share_weight(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
+    """Leave a convolution one kernel a group, for weights that are all the same number.
+
+    It is applied to the sum of the group's channels, and what it gives is every channel of the
+    output: the same up to rounding, for one product in place of in_channels * out_channels.
+    """
+    from torch import nn
+
+    groups, copies = layer.groups, layer.out_channels // layer.groups
+    layer.weight = nn.Parameter(layer.weight.new_empty(groups, 1, *layer.kernel_size))
+    layer.register_forward_pre_hook(lambda _, x: x[0].unflatten(1, (groups, -1)).sum(2))
+    layer.register_forward_hook(lambda _, __, output: output.repeat_interleave(copies, 1))
 
 
 def _before_sigmoid(network: nn.Module, z: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ def parameters_used(probe: Probe) -> float:
     """Number of weights that the forward pass uses."""
     from ..genotypes.network import count_used_parameters
 
-    return float(count_used_parameters(probe.network()))
+    return float(count_used_parameters(probe.untrained))
 
 
 @_baseline("macs", direction="lower")
@@ -48,7 +48,7 @@ def macs(probe: Probe) -> float:
     """Multiply-accumulates of one forward pass at the image's size."""
     from ..genotypes.network import count_macs
 
-    return float(count_macs(probe.network(), tuple(probe.z.shape)))
+    return float(count_macs(probe.untrained, tuple(probe.z.shape)))
 
 
 @_baseline("primitive_attenuation", direction="lower")

@@ -13,6 +13,7 @@ from ..data.resampling import pad_to_multiple
 from ..errors import ScoreError
 from ..genotypes import Genotype
 from ..genotypes.network import GenotypeNetwork
+from ..genotypes.network_fast import accelerate
 from .fitting import Fit, Training
 from .inputs import draw_input
 from .models import BuiltModel, Model, build_model, model_name, side_multiple
@@ -61,10 +62,15 @@ class Probe:
         Raises:
             ScoreError: the model is none of the search space.
         """
-        network = self._built.network
-        if not isinstance(network, GenotypeNetwork):
+        if not isinstance(self.untrained, GenotypeNetwork):
             raise ScoreError(f"{self.name} is no genotype: it has no upsample block to score")
-        return network.genotype
+        return self.untrained.genotype
+
+    @cached_property
+    def untrained(self) -> nn.Module:
+        """The network before training, for all scores that leave it as it is."""
+        self._fast  # noqa: B018 - lays its weights out: no bit is to depend on which score is first
+        return self._built.network
 
     def network(self) -> nn.Module:
         """A fresh network to do with as one likes; the weights are the same at every call."""
@@ -72,11 +78,14 @@ class Probe:
 
     def output(self, channels: int) -> Tensor:
         """The untrained output with that many channels, (1, channels, H, W)."""
-        own = channels == self.observation.restored_shape[0]
-        built = self._built if own else self._build(channels)
-        z = draw_input(built.input_shape, self.protocol, self.seed_parts)
+        if channels == self.observation.restored_shape[0]:
+            network, z = self._fast, self.z
+        else:
+            built = self._build(channels)
+            network = accelerate(built.network.to(self.device))
+            z = draw_input(built.input_shape, self.protocol, self.seed_parts).to(self.device)
         with torch.no_grad():
-            return self.crop(built.network.to(self.device)(z.to(self.device)))
+            return self.crop(network(z))
 
     @cached_property
     def z(self) -> Tensor:
@@ -135,6 +144,10 @@ class Probe:
     @cached_property
     def _built(self) -> BuiltModel:
         return self._build(self.observation.restored_shape[0])
+
+    @cached_property
+    def _fast(self) -> nn.Module:
+        return accelerate(self._built.network.to(self.device))
 
     def _build(self, channels: int) -> BuiltModel:
         height, width = self.pad(self._blank).shape

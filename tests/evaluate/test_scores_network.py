@@ -122,6 +122,35 @@ def test_epsilon_of_a_linear_network_is_zero_and_of_a_deep_one_is_not():
     assert value("epsilon", probe_of(Genotype.parse(0))) > 0.1
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        "trans_conv-5x5-relu",
+        "bicubic-sep_conv-3x3-leaky_relu",
+        "nearest-depth_wise_conv-5x5-none",
+        "pixel_shuffle-split_stack_sum-7x7-relu-op_first",
+        "dip-transposed",
+    ],
+)
+def test_epsilon_is_that_of_networks_with_every_weight_written_out(model):
+    known = model.startswith("dip")
+    image = load_image("camera", size=128) if known else CAMERA
+    probe = probe_of(model if known else with_block(model), image=image)
+    network, outputs = probe.network().double(), []
+    for constant in (1e-7, 1.0):
+        for name, weight in network.named_parameters():
+            if weight.dim() == 4:
+                nn.init.constant_(weight, constant)
+                own, _, _ = name.rpartition(".")
+                network.get_submodule(own).bias = None
+        with torch.no_grad():
+            raw = _before_sigmoid(network, probe.z.double())
+        outputs.append((raw - raw.min()) / (raw.max() - raw.min()))
+    a, b = outputs
+    expected = float((a - b).abs().mean() / torch.cat([a, b]).mean())
+    assert value("epsilon", probe) == pytest.approx(expected, rel=1e-9)
+
+
 @pytest.mark.parametrize("model", ["dip-transposed", "dip-pixel-shuffle", "deep-decoder"])
 def test_what_is_read_before_the_sigmoid_is_the_whole_output(model):
     probe = probe_of(model, "inpainting-50", image=load_image("camera", size=128))
@@ -286,6 +315,21 @@ def test_a_probe_repeats_itself_and_other_seeds_differ():
     )
     assert first == again
     assert all(a != b for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("block", ["nearest-conv-7x7-relu", "bicubic-split_stack_sum-3x3-none"])
+def test_the_output_is_that_of_the_network_that_is_trained(block):
+    probe = probe_of(with_block(block))
+    with torch.no_grad():
+        assert torch.allclose(probe.output(1), probe.network()(probe.z), atol=1e-5)
+
+
+def test_no_score_depends_on_which_was_worked_out_first():
+    first, second = probe_of(Genotype.parse(0)), probe_of(Genotype.parse(0))
+    attenuation = value("white_noise_attenuation", first)
+    output = second.output(1)
+    assert torch.equal(output, first.output(1))
+    assert value("white_noise_attenuation", second) == attenuation
 
 
 def test_odd_sizes_are_padded_and_cropped():
