@@ -92,8 +92,7 @@ def operate(operation: nn.Module, x: Tensor) -> Tensor:
         weight, more = layer.weight.to(x.dtype), layer.output_padding
         bias = None if layer.bias is None else layer.bias.to(x.dtype)
         return F.conv_transpose2d(x, weight, bias, layer.stride, padding, more)
-    y = convolve(x, as_conv(layer), padding)
-    return y if layer.bias is None else y.add_(_over_pixels(layer.bias, y))
+    return _biased(convolve(x, as_conv(layer), padding), layer.bias)
 
 
 def as_conv(layer: Any) -> Tensor:
@@ -119,10 +118,7 @@ def _nearest(block: UpsampleBlock, x: Tensor) -> Tensor:
     small = min(x.shape[-2:]) < PHASES_FROM or not pays_on(x.device)
     if small or isinstance(operation, nn.Sequential) or layer.groups > 1:
         return _activate(block, operate(operation, F.interpolate(x, scale_factor=2)))
-    y = conv_after_nearest(x, as_conv(layer))
-    return _activate(
-        block, y if layer.bias is None else y.add_(layer.bias.to(y.dtype).view(-1, 1, 1))
-    )
+    return _activate(block, _biased(conv_after_nearest(x, as_conv(layer)), layer.bias))
 
 
 def _resize(x: Tensor, mode: str | None) -> Tensor:
@@ -134,14 +130,24 @@ def _resize(x: Tensor, mode: str | None) -> Tensor:
 
 
 def _activate(block: UpsampleBlock, x: Tensor, times: int = 1) -> Tensor:
-    """Apply the activation in place: x is always a tensor that nothing else needs."""
+    """Apply the activation, in place where that is cheap: nothing else needs x."""
     if isinstance(block.activate, nn.LeakyReLU):
-        return F.leaky_relu(x, block.activate.negative_slope**times, inplace=True)
-    return F.relu(x, inplace=True) if isinstance(block.activate, nn.ReLU) else x
+        slope = block.activate.negative_slope**times
+        return F.leaky_relu(x, slope, inplace=_cheap_in_place(x))
+    return F.relu(x, inplace=_cheap_in_place(x)) if isinstance(block.activate, nn.ReLU) else x
 
 
-def _over_pixels(bias: Tensor, y: Tensor) -> Tensor:
-    return bias.to(y.dtype).view(-1, 1, 1)
+def _biased(x: Tensor, bias: Tensor | None) -> Tensor:
+    """Add a bias to every pixel, in place where that is cheap: nothing else needs x."""
+    if bias is None:
+        return x
+    over_pixels = bias.to(x.dtype).view(-1, 1, 1)
+    return x.add_(over_pixels) if _cheap_in_place(x) else x + over_pixels
+
+
+def _cheap_in_place(x: Tensor) -> bool:
+    """Whether x is no view: autograd lays the gradient of a view that is written to out anew."""
+    return not x._is_view()
 
 
 def _kernel(operation: nn.Module) -> int:

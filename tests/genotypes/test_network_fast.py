@@ -204,6 +204,29 @@ def test_depthwise_gradients_in_strips(kernel):
     agree(depth_wise(x, weight), expected, [x, weight])
 
 
+def test_no_activation_or_bias_is_written_into_a_view():
+    # Autograd would lay such a view's gradient out anew, and what follows would be slow.
+    x = torch.ones(1, 128, 8, 8).contiguous(memory_format=torch.channels_last).requires_grad_()
+    written = {
+        code
+        for code in VALID_UPSAMPLE_CODES
+        for step in steps_back(apply_block(UpsampleBlock(decode(code)), x))
+        if "CopySlices" in step.name()
+    }
+    assert not written
+
+
+def steps_back(output):
+    """All nodes of the graph that gradients of the output pass through."""
+    waiting, seen = [output.grad_fn], set()
+    while waiting:
+        step = waiting.pop()
+        if step is not None and step not in seen:
+            seen.add(step)
+            waiting += [further for further, _ in step.next_functions]
+    return seen
+
+
 @pytest.mark.cuda
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_gpu_gives_the_outputs_of_the_cpu(dtype):
