@@ -82,12 +82,12 @@ def _differences(
 def differing_settings(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
     """Names of the settings in which two recorded protocols differ.
 
-    A setting that came after a record is what it was by default; the name is none.
+    The name is none, nor is a setting that only a newer version knows.
 
     >>> differing_settings({"name": "a", "size": 64, "stop": None}, {"name": "b", "size": 512})
     ['size']
     """
-    one, other = _completed(one), _completed(other)
+    one, other = _as_known(one), _as_known(other)
     names = sorted({*one, *other} - {"name"})
     return [name for name in names if one.get(name) != other.get(name)]
 
@@ -99,8 +99,8 @@ def differing_observations(
     return (pair for pair, other in others.items() if pair in held and held[pair] != other)
 
 
-def _completed(record: Mapping[str, object]) -> Mapping[str, object]:
-    """A recorded protocol with the settings that came after it; as it is if it is unusable."""
+def _as_known(record: Mapping[str, object]) -> Mapping[str, object]:
+    """A recorded protocol as this version records it; as it is if it is unusable."""
     try:
         return Protocol.from_record(record).to_record()
     except ProtocolError:

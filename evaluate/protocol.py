@@ -30,6 +30,10 @@ def _require(holds: bool, name: str, value: object, expected: str) -> None:
         raise ProtocolError(f"protocol setting {name} is {value!r}: expected {expected}")
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _require_one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
     _require(value in choices, name, value, "one of " + ", ".join(choices))
 
@@ -165,7 +169,8 @@ class Protocol:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        _require(self.size is None or self.size >= 64, "size", self.size, "at least 64 pixels")
+        pixels = self.size is None or (_is_whole(self.size) and self.size >= 64)
+        _require(pixels, "size", self.size, "a whole number of at least 64 pixels, or None")
         _require_one_of(
             "input_kind", self.input_kind, ("uniform", "normal", "meshgrid", "drifting")
         )
@@ -193,14 +198,18 @@ class Protocol:
             self.input_noise_decay,
             "in (0, 1]",
         )
-        distinct = len({f"{weight:g}" for weight in self.ema}) == len(self.ema) > 0
         _require(
-            distinct and all(0 < w < 1 for w in self.ema),
+            isinstance(self.ema, (tuple, list))
+            and len({f"{weight:g}" for weight in self.ema}) == len(self.ema) > 0
+            and all(0 < weight < 1 for weight in self.ema),
             "ema",
             self.ema,
-            "weights between 0 and 1",
+            "a list of weights between 0 and 1",
         )
-        _require(self.weight_noise >= 0, "weight_noise", self.weight_noise, "0 or more")
+        object.__setattr__(self, "ema", tuple(self.ema))
+        _require(
+            0 <= self.weight_noise < inf, "weight_noise", self.weight_noise, "0 or more, finite"
+        )
         _require(
             self.backtracking_db is None or self.backtracking_db > 0,
             "backtracking_db",
@@ -208,7 +217,8 @@ class Protocol:
             "above 0, or None",
         )
         _require(0 < self.variance_alpha < 1, "variance_alpha", self.variance_alpha, "in (0, 1)")
-        _require(self.threads >= 1, "threads", self.threads, "at least 1")
+        whole = _is_whole(self.threads) and self.threads >= 1
+        _require(whole, "threads", self.threads, "a whole number of at least 1")
 
     def replace(self, **changes: Any) -> "Protocol":
         """The same protocol with some settings changed."""
@@ -279,13 +289,16 @@ class Protocol:
             ProtocolError: if a setting is missing or unusable.
         """
         known = {item.name for item in fields(cls)}
-        values = {key: value for key, value in record.items() if key in known}
+        missing = sorted(known - record.keys())
+        if missing:
+            raise ProtocolError(f"a recorded protocol lacks {', '.join(missing)}")
+        values = {key: record[key] for key in known}
         try:
             values["iterations"] = Iterations(**values["iterations"])
             values["ema"] = tuple(values["ema"])
-            values["stop"] = _stop_from(values.get("stop"))
+            values["stop"] = _stop_from(values["stop"])
             return cls(**values)
-        except (KeyError, TypeError) as error:
+        except TypeError as error:
             raise ProtocolError(f"a recorded protocol is unusable ({error})") from error
 
 

@@ -127,11 +127,22 @@ class Probe:
     def train(self, observation: Observation, steps: int) -> Fit:
         """Train for that many steps from the probe's own weights and input.
 
-        The fit's last loss and output are those after `steps` steps.
+        The fit's last loss and output are those after `steps` steps. It is kept while the probe is,
+        for all scores that ask for it.
 
         Raises:
             ScoreError: the training diverged.
         """
+        asked = observation, steps
+        if asked not in self._fits:
+            self._fits[asked] = self._trained(*asked)
+        return self._fits[asked]
+
+    @cached_property
+    def _fits(self) -> dict[tuple[Observation, int], Fit]:
+        return {}
+
+    def _trained(self, observation: Observation, steps: int) -> Fit:
         fit = Training(
             self.model, observation, None, self.protocol, steps + 1, self.device, self.seed_parts
         ).run()

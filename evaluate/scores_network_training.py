@@ -5,7 +5,7 @@ Their cost is that of the steps: each is a forward and a backward pass.
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,6 @@ from .bands import band_amplitudes
 from .registry import register_score
 
 if TYPE_CHECKING:
-    from .fitting import Fit
     from .scores_network_probe import Probe
 
 STEPS = 100
@@ -34,7 +33,7 @@ _network_score = partial(register_score, inputs="network")
 )
 def loss_after_100(probe: Probe) -> float:
     """mean((A f(z) - y)^2) after 100 steps."""
-    return float(_trained(probe, probe.observation, STEPS).loss[-1])
+    return float(probe.train(probe.observation, STEPS).loss[-1])
 
 
 @_network_score(
@@ -51,7 +50,7 @@ def impedance_contrast_100(probe: Probe) -> float:
     """
     decrease = []
     for observation in (probe.observation, _shuffled(probe)):
-        loss = _trained(probe, observation, STEPS).loss
+        loss = probe.train(observation, STEPS).loss
         decrease.append(float(loss[0]) - float(loss[-1]))
     if decrease[1] <= 0:
         raise ScoreError(f"the loss on noise did not fall in {STEPS} steps: there is no contrast")
@@ -74,19 +73,13 @@ def band_correspondence_gap_100(probe: Probe) -> float:
     """
     import torch
 
-    fit = _trained(probe, probe.observation, STEPS)
+    fit = probe.train(probe.observation, STEPS)
     output = probe.operator(torch.tensor(fit.output, device=probe.device)[None])
     reached = band_amplitudes(output.cpu().numpy().astype(np.float64), BANDS)
     wanted = band_amplitudes(probe.observation.observed.astype(np.float64), BANDS)
     if not (wanted[0] > 0 and wanted[-1] > 0):
         raise ScoreError("the observation has no energy in its lowest or highest band")
     return float(reached[0] / wanted[0] - reached[-1] / wanted[-1])
-
-
-@lru_cache(maxsize=2)
-def _trained(probe: Probe, observation: Observation, steps: int) -> Fit:
-    """The probe's training, kept while several scores ask for it."""
-    return probe.train(observation, steps)
 
 
 def _shuffled(probe: Probe) -> Observation:

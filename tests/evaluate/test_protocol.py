@@ -57,12 +57,24 @@ def test_a_changed_protocol_survives_its_record(changes: dict[str, Any]) -> None
     assert Protocol.from_record(json.loads(json.dumps(changed.to_record()))) == changed
 
 
-@pytest.mark.parametrize("missing", ["name", "iterations", "ema"])
+@pytest.mark.parametrize("missing", ["name", "iterations", "ema", "learning_rate", "stop"])
 def test_a_record_without_a_setting_is_refused(missing: str) -> None:
     record = get_protocol("quick").to_record()
     del record[missing]
-    with pytest.raises(ProtocolError, match="unusable"):
+    with pytest.raises(ProtocolError, match=f"lacks {missing}$"):
         Protocol.from_record(record)
+
+
+@pytest.mark.parametrize("changes", [{"ema": 0.9}, {"iterations": 3}, {"stop": {"patiense": 3}}])
+def test_a_record_of_unusable_settings_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError):
+        Protocol.from_record(get_protocol("quick").to_record() | changes)
+
+
+def test_weights_may_be_given_as_a_list() -> None:
+    protocol = get_protocol("quick").replace(ema=[0.9])
+    assert protocol == Protocol.from_record(protocol.to_record())
+    assert hash(protocol) == hash(get_protocol("quick").replace(ema=(0.9,)))
 
 
 @pytest.mark.parametrize(
@@ -80,6 +92,10 @@ def test_a_record_without_a_setting_is_refused(missing: str) -> None:
         {"ema": ()},
         {"ema": (0.9, 0.9)},
         {"ema": (1.0,)},
+        {"ema": 0.9},
+        {"size": 64.5},
+        {"threads": 1.5},
+        {"weight_noise": float("inf")},
         {"variance_alpha": 1.0},
         {"weight_noise": -1.0},
         {"backtracking_db": 0.0},

@@ -16,6 +16,7 @@ from dipbench.evaluate.scores import names_for
 from dipbench.evaluate.scores_network import _before_sigmoid
 from dipbench.evaluate.scores_network_baselines import KERNELS, attenuation_of
 from dipbench.evaluate.scores_network_probe import Probe
+from dipbench.evaluate.scoring import score_models
 from dipbench.genotypes import Genotype
 from dipbench.genotypes.network import build_network, count_used_parameters
 
@@ -260,12 +261,29 @@ def test_training_scores_read_the_one_loop(three_steps):
     assert np.isfinite(value("band_correspondence_gap_100", probe))
 
 
+def test_scores_share_the_trainings_of_an_initialisation_in_any_number_of_threads(
+    three_steps, monkeypatch
+):
+    made = []
+    train = Probe._trained
+    monkeypatch.setattr(
+        Probe, "_trained", lambda *asked: made.append(asked[0].seed) or train(*asked)
+    )
+    names = ["loss_after_100", "impedance_contrast_100", "band_correspondence_gap_100"]
+    settings = {"costly_initialisations": 3, "protocol": "quick", "threads": 2}
+    records = list(score_models([0, 1], CAMERA, "denoising-25", names, **settings))
+    assert len(records) == 18
+    # Of each model and initialisation, on the observation and on the noise.
+    assert sorted(made) == sorted(4 * list(set(made)))
+    assert len(made) == 12
+
+
 def with_fits(monkeypatch, **fits):
     """Let trainings give what the test says, by whether the observation is the probe's."""
     monkeypatch.setattr(
-        training,
-        "_trained",
-        lambda probe, observation, _: fits["own" if observation == probe.observation else "noise"],
+        Probe,
+        "train",
+        lambda self, observation, _: fits["own" if observation == self.observation else "noise"],
     )
 
 
