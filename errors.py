@@ -24,6 +24,10 @@ class ProtocolError(DipbenchError):
     """A training protocol that is unknown or has unusable settings."""
 
 
+class DivergenceError(DipbenchError):
+    """A training without a single output: its loss was no finite number from the first on."""
+
+
 class DeviceError(DipbenchError):
     """A device, precision or amount of memory that this machine does not have."""
 

@@ -105,6 +105,8 @@ def comparison_sheet(
     tiles = [] if truth is None else [Tile("truth", truth.array)]
     tiles.append(Tile("observation", enlarged))
     for row in rows:
+        if row.image is None:
+            continue
         figures = [
             f"{row.quality[key]:.{digits}f}{unit}"
             for key, digits, unit in _FIGURES

@@ -7,7 +7,7 @@ import typer
 
 from ..errors import ImageError, TaskError
 from . import degraded, options
-from .output import console, print_json, progress_bar, table
+from .output import console, notes, print_json, progress_bar, table
 from .targets import FIGURES, check_apart, check_target
 
 if TYPE_CHECKING:
@@ -123,6 +123,9 @@ def compare(
         for row in rows
     ]
     console.print(table(columns + [">LPIPS"] * has_lpips, cells, f"{image}, {wanted}"))
+    for row in rows:
+        if row.status == "diverged":
+            notes.print(f"{row.model} diverged: {row.reason}")
     if known is not None:
         console.print("best: smoothed output of what was run, dB; choosing it takes the truth")
 

@@ -26,7 +26,7 @@ def compress(
         int | None,
         typer.Option(min=4, max=16, help="Bits of a weight; by default the cheapest number."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the network's input.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the network's input and weights.")] = 0,
     device: options.Device = "auto",
     threads: options.Threads = None,
     as_json: options.Json = False,
@@ -62,23 +62,18 @@ def compress(
         )
     with published(out, ImageError) as temporary:
         temporary.write_bytes(made.data)
-    facts = {
-        "written": str(out),
-        "bytes": len(made.data),
-        "bits per pixel": round(made.bits_per_pixel, 3),
-        "bits per weight": made.bits,
-        "iterations": made.iterations,
-        "parameter ratio": round(made.parameter_ratio, 3),
-        "PSNR unquantised": f"{made.psnr_unquantised:.2f} dB",
-    }
     cut = made.iterations < iterations
     if cut:
         notes.print(f"ended after {made.iterations} iterations: {out} holds the best so far")
     if as_json:
-        plain = {"psnr": made.psnr, "ssim": made.ssim, "psnr_unquantised": made.psnr_unquantised}
+        left_out = ("data", "image")
+        record = {name: value for name, value in vars(made).items() if name not in left_out}
         tried = [asdict(entry) for entry in made.tried]
         codecs = [asdict(coded) for coded in made.codecs]
-        print_json({**facts, **plain, "tried": tried, "codecs": codecs})
+        print_json(
+            record
+            | {"bytes": len(made.data), "tried": tried, "codecs": codecs, "written": str(out)}
+        )
         raise typer.Exit(130 * cut)
     rows = [("deep-decoder", len(made.data), "", f"{made.psnr:.2f}", f"{made.ssim:.3f}")] + [
         (coded.codec, coded.bytes, coded.quality, f"{coded.psnr:.2f}", f"{coded.ssim:.3f}")
@@ -87,6 +82,15 @@ def compress(
     console.print(table(["codec", ">bytes", ">quality", ">PSNR dB", ">SSIM"], rows))
     depths = [(entry.bits, entry.bytes, f"{entry.psnr:.2f}") for entry in made.tried]
     console.print(table([">bits of a weight", ">bytes", ">PSNR dB"], depths))
+    facts = {
+        "bytes": len(made.data),
+        "bits per pixel": round(made.bits_per_pixel, 3),
+        "bits per weight": made.bits,
+        "iterations": made.iterations,
+        "parameter ratio": round(made.parameter_ratio, 3),
+        "PSNR unquantised": f"{made.psnr_unquantised:.2f} dB",
+        "written": str(out),
+    }
     console.print(facts_table(facts))
     raise typer.Exit(130 * cut)
 
@@ -95,6 +99,7 @@ def decompress(
     file: Annotated[Path, typer.Argument(help="A .dd file.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The picture: PNG or TIFF.", show_default=False)],
     threads: options.Threads = None,
+    as_json: options.Json = False,
 ) -> None:
     """Draw the picture of a .dd file.
 
@@ -108,6 +113,9 @@ def decompress(
 
     picture, exact = run(data, threads)
     save_image(out, picture)
+    if as_json:
+        print_json({"shape": list(picture.shape), "exact": exact, "written": str(out)})
+        return
     if not exact:
         notes.print(
             "not to the bit what its maker saw: another processor, version of torch or number "

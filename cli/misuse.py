@@ -3,7 +3,7 @@
 import errno
 from typing import Any
 
-from ..errors import DownloadError, one_line
+from ..errors import DivergenceError, DownloadError, one_line
 
 _ASKED_WRONGLY = (
     FileExistsError,
@@ -16,13 +16,15 @@ _FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
 def exit_status(error: Exception) -> int:
-    """1 where all was asked rightly, but a disk, a server or the way to it failed; else 2.
+    """1 where all was asked rightly, but a disk, a server, its way or a training failed; else 2.
 
     >>> exit_status(OSError(errno.ENOSPC, "No space left on device")), exit_status(ValueError())
     (1, 2)
     """
     cause = error if isinstance(error, OSError) else error.__cause__
     if isinstance(cause, OSError) and cause.errno in _FAILURES:
+        return 1
+    if isinstance(error, DivergenceError):
         return 1
     return 1 if isinstance(error, DownloadError) and not isinstance(cause, _ASKED_WRONGLY) else 2
 

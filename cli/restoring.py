@@ -29,6 +29,9 @@ Bits = Annotated[Literal["8", "16"], typer.Option(help="Bits of each channel of 
 Seed = Annotated[int, typer.Option(help="Seed of the network's input, weights and input noise.")]
 
 
+_STAGES = ("scoring", "candidates", "selected model")
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for command in (restore, search, compress, decompress, compare):
@@ -125,11 +128,11 @@ def restore(
 
         save(dynamics(made), plot)
     if as_json:
-        print_json(_facts(made, out))
+        print_json(_record(made, out))
     else:
         console.print(facts_table(_facts(made, out)))
     degraded.tell_missing_lpips(made.quality)
-    _end_interrupted(made, out)
+    _end_early(made, out)
 
 
 def search(
@@ -225,6 +228,34 @@ def search(
         from ..analysis.plots_restoration import search_course
 
         save(search_course(found), course)
+    if as_json:
+        print_json(_search_record(found, out))
+    else:
+        _print_found(found, out)
+    degraded.tell_missing_lpips(found.restoration.quality)
+    _end_early(found.restoration, out)
+
+
+def _search_record(found: "SearchResult", out: Path) -> dict[str, Any]:
+    return {
+        "selected": found.selected,
+        "scored": len(found.scores),
+        "trained": len(found.candidates),
+        **_record(found.restoration, out),
+        "effective_sigma": found.effective_sigma,
+        "stage_seconds": dict(zip(_STAGES, found.seconds, strict=True)),
+        "candidates": [vars(one) for one in found.candidates],
+    }
+
+
+def _print_found(found: "SearchResult", out: Path) -> None:
+    rows = [
+        (one.model, f"{one.score:.4g}", f"{one.loss:.5f}", f"{one.distance:.2e}")
+        for one in found.candidates
+    ]
+    rule = "distance" if found.selection == "average" else found.selection
+    columns = ["trained", f">{found.score}", ">lowest loss", f">{rule}"]
+    console.print(table(columns, rows))
     facts = {
         "selected": found.selected,
         "scored": len(found.scores),
@@ -233,36 +264,20 @@ def search(
     }
     if found.effective_sigma is not None:
         facts["candidates' sigma"] = round(found.effective_sigma, 2)
-    facts["seconds"] = ", ".join(
-        f"{seconds:.1f} {stage}"
-        for seconds, stage in zip(
-            found.seconds, ("scoring", "candidates", "selected model"), strict=True
-        )
-    )
-    if as_json:
-        candidates = [vars(one) for one in found.candidates]
-        print_json({**facts, "candidates": candidates})
-    else:
-        _print_found(found, facts)
-    degraded.tell_missing_lpips(found.restoration.quality)
-    _end_interrupted(found.restoration, out)
-
-
-def _print_found(found: "SearchResult", facts: dict[str, Any]) -> None:
-    rows = [
-        (one.model, f"{one.score:.4g}", f"{one.loss:.5f}", f"{one.distance:.2e}")
-        for one in found.candidates
-    ]
-    rule = "distance" if found.selection == "average" else found.selection
-    columns = ["trained", f">{found.score}", ">lowest loss", f">{rule}"]
-    console.print(table(columns, rows))
+    spent = zip(found.seconds, _STAGES, strict=True)
+    facts["seconds"] = ", ".join(f"{seconds:.1f} {stage}" for seconds, stage in spent)
     console.print(facts_table(facts))
 
 
-def _end_interrupted(made: "Restoration", out: Path) -> None:
-    if made.fit.status == "interrupted":
-        notes.print(f"{made.fit.reason}: {out} holds what --return {made.kept} gives of them")
-        raise typer.Exit(130)
+def _end_early(made: "Restoration", out: Path) -> None:
+    """Tell that a training was interrupted or diverged, by the exit status too."""
+    status = {"interrupted": 130, "diverged": 1}.get(made.fit.status)
+    if status is not None:
+        notes.print(
+            f"{made.fit.status}, {made.fit.reason}: {out} holds what --return {made.kept} gives of "
+            "the iterations before"
+        )
+        raise typer.Exit(status)
 
 
 def _state(curves: dict[str, Any]) -> str:
@@ -273,35 +288,54 @@ def _state(curves: dict[str, Any]) -> str:
     return f"loss {curves['loss'][-1]:.5f}{psnr}"
 
 
-def _missing(made: "Restoration") -> dict[str, str]:
-    mask = made.observation.mask
-    return {} if mask is None else {"missing": f"{(~mask).mean():.1%} of the pixels"}
-
-
-def _unfired(made: "Restoration") -> str:
-    waits = made.kept in ("stopped", "discrepancy")
-    return " (the criterion never fired)" if waits and made.fit.status == "finished" else ""
+def _record(made: "Restoration", out: Path) -> dict[str, Any]:
+    """A restoration for a program."""
+    mask, fit = made.observation.mask, made.fit
+    best: dict[str, Any] = {}
+    if made.quality:
+        best = {
+            "best_psnr": fit.best_psnr,
+            "best_psnr_iteration": fit.best_psnr_iteration,
+            "best_psnr_smooth": fit.best_psnr_smooth,
+            "best_psnr_smooth_iteration": fit.best_psnr_smooth_iteration,
+        }
+    return {
+        "model": made.model,
+        "task": made.task,
+        "missing": None if mask is None else float((~mask).mean()),
+        "iterations": fit.length,
+        "status": fit.status,
+        "reason": fit.reason,
+        "kept": made.kept,
+        "iteration": made.iteration,
+        "seconds": fit.seconds,
+        "precision": made.protocol.precision,
+        "parameters": fit.parameters,
+        **made.quality,
+        **best,
+        "written": str(out),
+    }
 
 
 def _facts(made: "Restoration", out: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "model": made.model,
-        "task": made.task,
-        **_missing(made),
-        "iterations": made.fit.length,
-        "status": made.fit.status,
-        **({"reason": made.fit.reason} if made.fit.reason else {}),
-        "kept": f"{made.kept}, iteration {made.iteration}{_unfired(made)}",
-        "seconds": round(made.fit.seconds, 1),
-        "precision": made.protocol.precision,
-        "parameters": made.fit.parameters,
-    }
+    """A restoration for a reader."""
+    told = _record(made, out)
+    waits = made.kept in ("stopped", "discrepancy")
+    unfired = " (the criterion never fired)" if waits and told["status"] == "finished" else ""
+    facts = {name: told[name] for name in ("model", "task", "iterations", "status")}
+    if told["missing"] is not None:
+        facts["missing"] = f"{told['missing']:.1%} of the pixels"
+    if told["reason"]:
+        facts["reason"] = told["reason"]
+    facts["kept"] = f"{made.kept}, iteration {made.iteration}{unfired}"
+    facts["seconds"] = round(told["seconds"], 1)
+    facts |= {name: told[name] for name in ("precision", "parameters")}
     names = {"psnr": "PSNR dB", "ssim": "SSIM", "lpips": "LPIPS"}
     facts |= {names[key]: round(value, 4) for key, value in made.quality.items()}
     if made.quality:
         facts["best output"] = (
-            f"{made.fit.best_psnr:.2f} dB, iteration {made.fit.best_psnr_iteration}; smoothed "
-            f"{made.fit.best_psnr_smooth:.2f} dB, iteration {made.fit.best_psnr_smooth_iteration} "
+            f"{told['best_psnr']:.2f} dB, iteration {told['best_psnr_iteration']}; smoothed "
+            f"{told['best_psnr_smooth']:.2f} dB, iteration {told['best_psnr_smooth_iteration']} "
             "(only one who knows the truth could choose these)"
         )
-    return {**facts, "written": str(out)}
+    return {**facts, "written": told["written"]}

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..data import Image, Observation, Task, parse_task
 from ..data.resampling import pad_to_multiple
-from ..errors import GenotypeError
+from ..errors import DivergenceError, GenotypeError
 from ..genotypes.named import NamedNetwork
 from .baselines import BASELINES, check_baseline
 from .devices import resolve_device, resolve_precision
-from .models import parse_model
+from .models import model_name, parse_model
 from .quality import psnr
 from .restoring import best_kept, check_wishes, judge, restore
 
@@ -28,8 +28,10 @@ class Row:
 
     Attributes:
         model: its full name.
-        image: its result, float32 (C, H, W).
+        image: its result, float32 (C, H, W); None where it has none.
         kept: which output that is.
+        status: of its training, as in `Fit`; `finished` where it has none.
+        reason: why it ended early; empty where it did not.
         quality: `psnr` (dB), `ssim` and, where installed, `lpips`; empty without a truth.
         best_psnr_smooth: the highest PSNR of the moving average of its outputs, in dB, over the
             iterations that were run, which a rule without the truth may have ended early; to choose
@@ -40,8 +42,10 @@ class Row:
     """
 
     model: str
-    image: np.ndarray = field(repr=False)
+    image: np.ndarray | None = field(repr=False)
     kept: str
+    status: str
+    reason: str
     quality: dict[str, float]
     best_psnr_smooth: float | None
     iterations: int
@@ -108,10 +112,10 @@ def compare(
         if model in BASELINES:
             row = _baseline(model, observation, task, truth, iterations, seconds, seed, device)
         else:
-            made = restore(
+            row = _trained(
+                model,
                 observation,
                 task,
-                model,
                 truth=truth,
                 keep=keep,
                 iterations=iterations,
@@ -122,20 +126,39 @@ def compare(
                 threads=threads,
                 progress=_reporter(model, progress),
             )
-            if made.fit.status == "interrupted":
-                raise KeyboardInterrupt
-            row = Row(
-                made.model,
-                made.image,
-                made.kept,
-                made.quality,
-                None if truth is None else made.fit.best_psnr_smooth,
-                made.fit.length,
-                made.fit.seconds,
-                made.fit.parameters,
-            )
         rows.append(row)
     return rows
+
+
+def _trained(
+    model: str,
+    observation: Observation,
+    task: Task,
+    *,
+    truth: Image | None,
+    keep: str,
+    **settings: Any,
+) -> Row:
+    """The row of a model of ours: one that diverges at once must not lose the others'."""
+    try:
+        made = restore(observation, task, model, truth=truth, keep=keep, **settings)
+    except DivergenceError as error:
+        name = model_name(model, str(task))
+        return Row(name, None, keep, "diverged", str(error), {}, None, 0, 0.0, None)
+    if made.fit.status == "interrupted":
+        raise KeyboardInterrupt
+    return Row(
+        made.model,
+        made.image,
+        made.kept,
+        made.fit.status,
+        made.fit.reason,
+        made.quality,
+        None if truth is None else made.fit.best_psnr_smooth,
+        made.fit.length,
+        made.fit.seconds,
+        made.fit.parameters,
+    )
 
 
 def _reporter(
@@ -182,6 +205,8 @@ def _baseline(
         name,
         made.image,
         "last" if made.iterations else "result",
+        "finished",
+        "",
         {} if truth is None else judge(made.image, truth.array),
         best[0] if best else None,
         made.iterations,

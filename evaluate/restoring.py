@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..data import Image, Observation, Task, parse_task
-from ..errors import ImageError, ProtocolError, ScoreError, unknown
+from ..errors import DivergenceError, ImageError, ProtocolError, ScoreError, unknown
 from .devices import resolve_device, resolve_precision, thread_count
 from .fitting import Training, fit
 from .models import Model, model_name
@@ -105,9 +105,11 @@ def restore(
         progress: called every few iterations with the number done and the training.
 
     Returns:
-        The picture; on a `KeyboardInterrupt` what `keep` says, of the iterations so far.
+        The picture; on a `KeyboardInterrupt`, and where the training diverged, what `keep` says,
+        of the iterations before that: see the fit's status.
 
     Raises:
+        DivergenceError: the training diverged at its first iteration.
         DipbenchError: an argument is unknown or unusable, or the truth is of another shape.
 
     >>> from dipbench.data import load_image, parse_task
@@ -140,7 +142,10 @@ def restore(
     )
     if trained.length == 0:
         if trained.status == "diverged":
-            raise ProtocolError(f"the training of {name} diverged: {trained.reason}")
+            raise DivergenceError(
+                f"the training of {name} diverged: {trained.reason}; try another seed, model or "
+                "precision"
+            )
         raise KeyboardInterrupt
     if clock.over:
         reason = f"its {seconds:g} seconds were over after {trained.length} iterations"

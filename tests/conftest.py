@@ -32,6 +32,31 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
+def diverge(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
+    """Lets the trainings of a named network give NaN from an iteration on."""
+
+    def patch(name: str, at: int) -> None:
+        from dipbench.evaluate.models import build_model
+
+        def build(model: Any, *rest: Any) -> Any:
+            built = build_model(model, *rest)
+            sound = iter(range(at))
+
+            def spoil(_: Any, __: Any, output: Any) -> Any:
+                if output.is_meta or next(sound, None) is not None:  # a meta pass only counts
+                    return output
+                return output * float("nan")
+
+            if built.name == name:
+                built.network.register_forward_hook(spoil)
+            return built
+
+        monkeypatch.setattr("dipbench.evaluate.fitting.build_model", build)
+
+    return patch
+
+
+@pytest.fixture
 def run_page() -> Callable[..., dict[str, Any]]:
     """Runs the Python of a page of `docs` from the names given; returns all that it makes."""
 

@@ -40,7 +40,8 @@ def test_dynamics_without_a_truth():
 
 
 def test_a_sheet_has_a_tile_for_each_picture():
-    row = Row("dip", CAMERA.array, "last", {"psnr": 30.0, "ssim": 0.9}, None, 1, 1.0, 1)
+    quality = {"psnr": 30.0, "ssim": 0.9}
+    row = Row("dip", CAMERA.array, "last", "finished", "", quality, None, 1, 1.0, 1)
     sheet = comparison_sheet([row] * 4, NOISY, CAMERA, "camera")
     titles = [axes.get_title() for axes in sheet.axes]
     assert titles == ["truth", "observation", "dip", "dip", "dip", "dip"]

@@ -35,8 +35,10 @@ def test_restore_writes_picture_gif_and_plot_and_tells_the_quality(dipbench, fil
     assert answer.status == 0, answer.err
     facts = json.loads(answer.out)
     assert facts["model"] == "dip-jpeg"
-    assert facts["kept"] == "last, iteration 2"
-    assert {"PSNR dB", "SSIM"} <= set(facts)
+    assert (facts["kept"], facts["iteration"]) == ("last", 2)
+    assert (facts["status"], facts["reason"]) == ("finished", "")
+    assert facts["psnr"] <= facts["best_psnr"]
+    assert {"ssim", "best_psnr_smooth_iteration"} <= set(facts)
     assert load_image(files / "clean.png").shape == CAMERA.shape
     with Pillow.open(files / "a.gif") as gif:
         # The last output is the picture kept, and one frame.
@@ -197,7 +199,10 @@ def test_a_picture_that_a_codec_keeps_exactly_has_a_psnr_of_null(dipbench, files
         "--threads", 1, "--json",
     )  # fmt: skip
     assert answer.status == 0, answer.err
-    assert None in [coded["psnr"] for coded in json.loads(answer.out)["codecs"]]
+    record = json.loads(answer.out)
+    assert None in [coded["psnr"] for coded in record["codecs"]]
+    assert record["bytes"] == (files / "a.dd").stat().st_size
+    assert record["psnr_unquantised"] > 0
 
 
 def test_compress_and_decompress(dipbench, files):
@@ -211,6 +216,8 @@ def test_compress_and_decompress(dipbench, files):
     answer = dipbench("decompress", packed, "--out", out, "--threads", 1)
     assert (answer.status, answer.err) == (0, "")
     assert load_image(out).shape == CAMERA.shape
+    answer = dipbench("decompress", packed, "--out", out, "--threads", 1, "--json")
+    assert json.loads(answer.out) == {"exact": True, "shape": [1, 64, 64], "written": str(out)}
 
 
 def test_decompress_refuses_what_is_no_such_file(dipbench, files):
@@ -304,6 +311,25 @@ def test_search_leaves_its_trace_and_its_picture(dipbench, files, select):
     assert load_image(files / "found.png").shape == CAMERA.shape
 
 
+def test_search_for_a_program_gives_numbers(dipbench, files):
+    answer = dipbench(
+        "search", files / "noisy.png", "--task", "denoising-25", "--models", 2, "--keep", 1,
+        "--iterations", 1, "--out", files / "found.png", "--threads", 1, "--json",
+    )  # fmt: skip
+    record = json.loads(answer.out)
+    assert set(record["stage_seconds"]) == {"scoring", "candidates", "selected model"}
+    assert record["candidates"][0]["model"] == record["selected"] == record["model"]
+    assert (record["scored"], record["trained"], record["effective_sigma"]) == (2, 1, None)
+
+
+def test_a_divergence_is_no_success(dipbench, files, diverge):
+    diverge("dip-jpeg", 2)
+    answer = restore(dipbench, files, "--return", "last")
+    assert answer.status == 1
+    assert "diverged, the loss is no finite number at iteration 2: " in answer.err
+    assert load_image(files / "clean.png").shape == CAMERA.shape
+
+
 @pytest.mark.parametrize(
     ("trace", "remark"), [((), "with --trace FOLDER"), (("--trace", "steps"), "steps holds")]
 )
@@ -325,5 +351,5 @@ def test_a_marked_picture_is_inpainted_by_its_own_mask(dipbench, files):
     Pillow.fromarray(np.dstack([np.full((64, 64), 99, np.uint8), mask])).save(files / "a.png")
     answer = restore(dipbench, files, "--json", task="inpainting", image="a.png")
     facts = json.loads(answer.out)
-    assert facts["missing"] == "25.0% of the pixels"
+    assert facts["missing"] == 0.25
     assert facts["task"] == str(parse_task("inpainting-mask", mask))

@@ -56,6 +56,16 @@ def test_time_ends_a_training_but_not_the_comparison():
     assert rows[0].best_psnr_smooth is None
 
 
+@pytest.mark.parametrize("at", [0, 2])
+def test_a_model_that_diverges_leaves_the_others_their_rows(diverge, at):
+    diverge("dip-jpeg", at)
+    rows = compare(NOISY, TASK, ["dip-jpeg", "deep-decoder"], iterations=3, threads=1, truth=CAMERA)
+    assert [row.status for row in rows] == ["diverged", "finished"]
+    assert [row.iterations for row in rows] == [at, 3]
+    assert [row.image is None for row in rows] == [at == 0, False]
+    assert f"iteration {at}" in rows[0].reason
+
+
 def test_an_interrupt_of_the_user_is_one():
     def interrupt(model, done, total):
         raise KeyboardInterrupt

@@ -11,6 +11,7 @@ from dipbench.data import load_image, load_observation, parse_task
 from dipbench.errors import (
     DeviceError,
     DipbenchError,
+    DivergenceError,
     ImageError,
     MissingExtraError,
     ProtocolError,
@@ -188,6 +189,29 @@ def test_an_interrupt_keeps_the_best_so_far():
     assert made.fit.length < 10**4
     assert np.isfinite(made.image).all()
     assert made.image.std() > 0
+
+
+class Diverging(Tiny):
+    """Gives NaN from its `at`-th iteration on."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.left = at
+
+    def forward(self, z):
+        self.left -= 1
+        return super().forward(z) * (float("nan") if self.left < 0 else 1.0)
+
+
+def test_a_divergence_keeps_what_came_before_it():
+    made = restore(NOISY, TASK, Diverging(4), iterations=9, keep="last", threads=1)
+    assert (made.fit.status, made.fit.length, made.iteration) == ("diverged", 4, 3)
+    assert np.isfinite(made.image).all()
+
+
+def test_a_divergence_at_once_leaves_nothing_to_keep():
+    with pytest.raises(DivergenceError, match="try another seed"):
+        restore(NOISY, TASK, Diverging(0), iterations=9, keep="last", threads=1)
 
 
 def test_all_kinds_of_tasks_and_colour():
