@@ -1,5 +1,6 @@
 """The command that scores the models of a benchmark."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,6 +64,7 @@ def score(
     Example: `dipbench score demo-store --names psd_db_strip_mse,psd_99_per_bw`
     """
     added = load_plugin(plugin) if plugin is not None else []
+    _tell_held(folder, added)
     scored = run_scoring(
         folder,
         [*options.read_scores(word.strip() for word in names.split(",")), *added],
@@ -77,6 +79,18 @@ def score(
     )
     if as_json:
         print_json({"store": str(folder), "values": scored.values, "missing": scored.missing})
+
+
+def _tell_held(folder: Path, added: Sequence[str]) -> None:
+    """Say which values of a plugin's scores are there: they may be of an earlier formula."""
+    from ..benchmark.scorefiles import committed_scores
+
+    held = Counter(committed_scores(folder)["score"].to_pylist())
+    for name in filter(held.get, added):
+        notes.print(
+            f"{name}: {held[name]} values are there and stay as they are; after a change of its "
+            "formula register it under another name"
+        )
 
 
 def run_scoring(folder: Path, names: Sequence[str], **wishes: Any) -> "Scored":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data import Image, Observation, Task, parse_task
+from ..data import Image, Observation, Task
 from ..data.resampling import pad_to_multiple
 from ..errors import DivergenceError, GenotypeError
 from ..genotypes.named import NamedNetwork
@@ -14,7 +14,7 @@ from .baselines import BASELINES, check_baseline
 from .devices import resolve_device, resolve_precision
 from .models import model_name, parse_model
 from .quality import psnr
-from .restoring import best_kept, check_wishes, judge, restore
+from .restoring import best_kept, check_wishes, judge, restore, task_of
 
 if TYPE_CHECKING:
     from .fitting import Training
@@ -96,7 +96,7 @@ def compare(
     >>> rows[0].model, rows[0].kept, rows[0].iterations
     ('deep-decoder', 'last', 2)
     """
-    task = parse_task(task)
+    task = task_of(observation, task)
     keep = keep or best_kept(observation, task)
     check_wishes(observation, task, keep, truth)
     resolve_precision(precision, resolve_device(device))

@@ -63,7 +63,8 @@ def register_score(
     """Add a function to `SCORES`; for use as a decorator.
 
     Args:
-        name: with underscores (spaces are replaced), not yet taken.
+        name: with underscores (spaces are replaced), not yet taken, but for a function that is
+            defined once more in a notebook or at a prompt.
         direction: `lower` or `higher`, whichever should go with a better prior.
         inputs: what the function is called with, see `Score`.
         cost: (forward, backward) passes of the network.
@@ -90,7 +91,7 @@ def register_score(
         raise ScoreError(unknown("kind of inputs", inputs, get_args(Inputs)))
 
     def add(function: Function) -> Function:
-        if name in SCORES:
+        if name in SCORES and not _is_redefined(SCORES[name].function, function):
             raise ScoreError(f"score {name!r} is registered already: give yours another name")
         lines = (function.__doc__ or "").strip().splitlines()
         formula = lines[0] if lines else ""
@@ -98,6 +99,11 @@ def register_score(
         return function
 
     return add
+
+
+def _is_redefined(known: Function, function: Function) -> bool:
+    """Whether a cell of a notebook, or a line at a prompt, is run once more."""
+    return function.__module__ == known.__module__ == "__main__"
 
 
 def canonical(name: str) -> str:

@@ -7,8 +7,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..data import Image, Observation, Task, parse_task
-from ..errors import DivergenceError, ImageError, ProtocolError, ScoreError, unknown
+from ..data import Image, MaskInpainting, Observation, SuperResolution, Task, parse_task
+from ..errors import (
+    DivergenceError,
+    ImageError,
+    ProtocolError,
+    ScoreError,
+    TaskError,
+    unknown,
+)
 from .devices import resolve_device, resolve_precision, thread_count
 from .fitting import Training, fit
 from .models import Model, model_name
@@ -86,7 +93,8 @@ def restore(
 
     Args:
         observation: what is known, such as from `load_observation` or `task.observe`.
-        task: what was done to the picture.
+        task: what was done to the picture; a bare `inpainting` is that of the pixels that the
+            observation lacks.
         model: genotype, named network (`dip` is the variant for the task) or module.
         truth: the ground truth, of the restored picture's shape.
         keep: a key of `KEEP`; without one `discrepancy` where the noise is known, else `stopped`.
@@ -110,7 +118,8 @@ def restore(
 
     Raises:
         DivergenceError: the training diverged at its first iteration.
-        DipbenchError: an argument is unknown or unusable, or the truth is of another shape.
+        DipbenchError: an argument is unknown or unusable, the observation is of another task, or
+            the truth of another shape.
 
     >>> from dipbench.data import load_image, parse_task
     >>> from dipbench.evaluate.restoring import restore
@@ -120,7 +129,7 @@ def restore(
     >>> restored.image.shape, restored.iteration, restored.quality
     ((1, 64, 64), 4, {})
     """
-    task = parse_task(task)
+    task = task_of(observation, task)
     keep = keep or best_kept(observation, task)
     check_wishes(observation, task, keep, truth)
     settings = _settings(model, task, protocol, iterations, keep, threads)
@@ -238,6 +247,36 @@ def _kept(trained: Fit, keep: str, protocol: Protocol) -> tuple[np.ndarray, int]
         warmup = min(variance_warmup(protocol.variance_alpha), iteration)
         iteration = warmup + int(trained.curves["variance"][warmup:].argmin())
     return trained.outputs[output].clip(0, 1), iteration
+
+
+def task_of(observation: Observation, task: Task | str) -> Task:
+    """The task that an observation is of; a bare `inpainting` is that of the pixels it lacks.
+
+    Args:
+        observation: what is known of a picture.
+        task: what is said to be done to it.
+
+    Raises:
+        TaskError: `task` is unknown, or of another kind or zoom than the observation.
+
+    >>> from dipbench.data import Observation
+    >>> mask = np.ones((64, 64), dtype=bool)
+    >>> mask[:8] = False
+    >>> str(task_of(Observation(np.zeros((1, 64, 64)), mask), "inpainting"))
+    'inpainting-mask-3197f8d9'
+    """
+    if task == "inpainting" and observation.mask is not None:
+        return MaskInpainting(observation.mask)
+    task = parse_task(task)
+    zoom = task.zoom if isinstance(task, SuperResolution) else 1
+    masked = observation.mask is not None
+    if (task.kind == "inpainting") != masked or zoom != observation.zoom:
+        found = "lacks pixels" if masked else "has all pixels"
+        raise TaskError(
+            f"the observation is not of {task}: it {found} and is to be enlarged by "
+            f"{observation.zoom}; give the task that it was made by"
+        )
+    return task
 
 
 def best_kept(observation: Observation, task: Task) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from dipbench.benchmark import load
 from dipbench.benchmark.query import Benchmark
-from dipbench.benchmark.scorefiles import SCORES_SCHEMA, commit_scores
+from dipbench.benchmark.scorefiles import SCORES_SCHEMA, commit_scores, committed_scores
 from dipbench.evaluate import SCORES
 
 PLUGIN = """
@@ -102,6 +102,14 @@ def test_a_plugin_gives_its_scores_a_direction(dipbench, scored, plugin):
     assert bare["tau_directed"] is None
     known = json.loads(dipbench(*asked, "--plugin", plugin).out)["of_ones_own"]
     assert known["tau_directed"] == known["tau"] == bare["tau"]
+
+
+def test_values_of_a_plugin_that_are_there_are_told(dipbench, scored, plugin):
+    asked = ("score", scored, "--names", "primitive_attenuation", "--initialisations", 1)
+    answer = dipbench(*asked, "--plugin", plugin)
+    held = committed_scores(scored)["score"].to_pylist().count("of_ones_own")
+    assert f"of_ones_own: {held} values are there and stay as they are" in answer.err
+    assert "stay as they are" not in dipbench(*asked).err
 
 
 def test_correlate_takes_a_plugin_and_a_number_of_picks(dipbench, scored, plugin):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from dipbench.data import load_image, load_observation, parse_task
+from dipbench.data import MaskInpainting, load_image, load_observation, parse_task
 from dipbench.errors import (
     DeviceError,
     DipbenchError,
@@ -15,6 +15,7 @@ from dipbench.errors import (
     ImageError,
     MissingExtraError,
     ProtocolError,
+    TaskError,
 )
 from dipbench.evaluate import psnr
 from dipbench.evaluate.devices import resolve_precision
@@ -296,6 +297,23 @@ def test_mistakes_are_told_before_the_work():
         restored(truth=load_image("camera", size=96))
     with pytest.raises(DipbenchError, match="dip-pixel-shuffle cannot make"):
         restore(NOISY, TASK, "dip-pixel-shuffle", iterations=1)
+
+
+@pytest.mark.parametrize("task", ["inpainting-50", "sr-4"])
+def test_an_observation_of_another_task_is_told_before_the_work(task):
+    with pytest.raises(TaskError, match=f"not of {task}: it has all pixels"):
+        restore(NOISY, task)
+    with pytest.raises(TaskError, match="not of denoising-25"):
+        restore(parse_task(task).observe(CAMERA, 0), TASK)
+
+
+def test_a_bare_inpainting_is_that_of_the_pixels_that_are_missing():
+    scratched = CAMERA.array.copy()
+    scratched[:, 9:20] = np.nan
+    made = restore(
+        load_observation(scratched, "inpainting"), "inpainting", Tiny(), iterations=1, threads=1
+    )
+    assert made.task == str(MaskInpainting(np.isfinite(scratched[0])))
 
 
 def test_what_judges_is_missed_before_the_training(monkeypatch):

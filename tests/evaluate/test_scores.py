@@ -141,6 +141,19 @@ def test_registering_a_name_twice_is_refused(own_score):
     assert SCORES["mine"].sign == 1
 
 
+def test_a_cell_that_registers_a_score_can_be_run_again(own_score):
+    def mine(output):
+        return 1.0
+
+    def again(output):
+        return 2.0
+
+    mine.__module__ = again.__module__ = "__main__"
+    for function in (mine, again):
+        own_score("mine", inputs="output")(function)
+    assert score(np.zeros((1, 64, 64)), names=["mine"]) == {"mine": 2.0}
+
+
 def test_settings_outside_the_known_ones_are_refused(own_score):
     with pytest.raises(ScoreError, match="direction 'up'"):
         own_score("mine", direction="up")
