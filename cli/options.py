@@ -97,7 +97,7 @@ Threads = Annotated[
     int | None, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; by default all.")
 ]
 Precision = Annotated[
-    str, typer.Option(help="float32, bf16, or auto: bf16 where it is known to change nothing.")
+    str, typer.Option(help="float32, bf16 (faster where the machine has it), or auto: float32.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 

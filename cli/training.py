@@ -89,9 +89,7 @@ def train(
     threads: Annotated[
         int, typer.Option(min=1, max=options.MOST_THREADS, help="CPU threads of each run.")
     ] = 1,
-    precision: Annotated[
-        str, typer.Option(help="float32, bf16, or auto: bf16 where it is known to change nothing.")
-    ] = "auto",
+    precision: options.Precision = "auto",
     executor: Annotated[
         ExecutorName, typer.Option(help="This machine's processes, or a Ray cluster.")
     ] = ExecutorName.LOCAL,

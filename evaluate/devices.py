@@ -40,14 +40,11 @@ def resolve_device(device: str = "auto") -> torch.device:
     return resolved
 
 
-AUTO_BF16: tuple[str, ...] = ()
-"""Device types on which `auto` takes bf16: those where tests/performance/equivalence.py has shown
-that it leaves the benchmark the same. On a CPU one of four intervals ends 0.004 dB outside what was
-asked for (evaluate/PERFORMANCE.md); on CUDA it has not been run."""
-
-
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """`float32` or `bf16`; `auto` takes bf16 where it is fast and known to change nothing.
+    """`float32` or `bf16`; `auto` is float32 until bf16 is shown to leave the benchmark the same.
+
+    On a CPU one of four intervals ends 0.004 dB outside what was asked for, on CUDA it has not been
+    run: see evaluate/PERFORMANCE.md.
 
     Raises:
         DeviceError: if the name is no precision or the device does not compute in it.
@@ -56,8 +53,7 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     'float32'
     """
     if precision == "auto":
-        fitting = device.type in AUTO_BF16 and _has_bf16(device)
-        return "bf16" if fitting else "float32"
+        return "float32"
     if precision not in ("float32", "bf16"):
         raise DeviceError(f"{precision!r} is no precision: choose auto, float32 or bf16")
     if precision == "bf16" and not _has_bf16(device):

@@ -108,7 +108,7 @@ def restore(
         seed: of network input, weights and input noise.
         device: `auto`, `cpu` or `cuda`.
         precision: of the network's arithmetic: `float32`, `bf16`, or `auto`, which is a given
-            protocol's own, else bf16 where it is known to change nothing.
+            protocol's own, else float32.
         threads: of the CPU; None takes all. The bits of the result depend on it.
         progress: called every few iterations with the number done and the training.
 
