@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..benchmark.question import is_whole
 from ..benchmark.schema import SUMMARIES, USABLE, is_summary
 from ..errors import QueryError, unknown
 from ..evaluate.stopping import STOPPING
+from ..genotypes.space import is_integer
 
 UNKNOWN_SEED = -1
 STOP = "stop:"
@@ -40,7 +40,7 @@ def check_summary(by: str | int) -> None:
     >>> check_summary("stop:variance_scaled")
     """
     known = [*SUMMARIES, *(STOP + name for name in STOPPING)]
-    if by not in known and not is_summary(by) and (not is_whole(by) or int(by) < 0):
+    if by not in known and not is_summary(by) and (not is_integer(by) or int(by) < 0):
         raise QueryError(unknown("summary", by, [*known, "an iteration"]))
 
 

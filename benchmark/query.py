@@ -13,10 +13,11 @@ from ..errors import ProtocolError, QueryError, StoreError, unknown
 from ..evaluate.protocol import Protocol
 from ..evaluate.registry import canonical
 from ..genotypes import Genotype
+from ..genotypes.space import is_integer
 from .curves import CurvesReader
 from .names import find_model, find_task, text_of, unknown_score
 from .pictures import stored_noise
-from .question import DEFAULT_BY, By, Limits, Question, asked, is_whole
+from .question import DEFAULT_BY, By, Limits, Question, asked
 from .ranking import Ranking, Result, rank, shared_seeds
 from .runs import Pair, Runs
 from .schema import RUNS_SCHEMA
@@ -127,7 +128,7 @@ class Benchmark:
         Raises:
             QueryError: as `best`, or `k` is less than 1.
         """
-        if not is_whole(k) or k < 1:
+        if not is_integer(k) or k < 1:
             raise QueryError(
                 f"k is how many of the best models are wanted: give 1 or more, not {k!r}"
             )

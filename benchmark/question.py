@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import QueryError, unknown
 from ..evaluate.stopping import STOPPING
+from ..genotypes.space import is_integer
 from .schema import SUMMARIES, is_summary
 
 if TYPE_CHECKING:
@@ -39,11 +40,6 @@ class Limits(TypedDict, total=False):
     budget_iterations: int | None
     budget_seconds: float | None
     stopping: str | None
-
-
-def is_whole(value: object) -> bool:
-    """Whether a value is an integer of Python or NumPy; `True` is none."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def asked(by: By, seed: int | None, limits: Limits) -> "Question":
@@ -82,12 +78,12 @@ class Question:
 
         >>> Question(stopping="variance").check()
         """
-        if not is_whole(self.by) and not is_summary(self.by):
+        if not is_integer(self.by) and not is_summary(self.by):
             told = unknown("summary", self.by, [*SUMMARIES, "an iteration"])
             criterion = str(self.by).removeprefix("stop:")
             remedy = f"; ask with stopping={criterion!r}" if criterion in STOPPING else ""
             raise QueryError(told + remedy)
-        if self.seed is not None and not is_whole(self.seed):
+        if self.seed is not None and not is_integer(self.seed):
             raise QueryError(f"a seed is a whole number, got {self.seed!r}")
         if not (self.where is None or isinstance(self.where, str) or callable(self.where)):
             raise QueryError(
@@ -95,7 +91,7 @@ class Question:
                 f"got {self.where!r}"
             )
         iterations, seconds = self.budget_iterations, self.budget_seconds
-        if iterations is not None and not (is_whole(iterations) and iterations > 0):
+        if iterations is not None and not (is_integer(iterations) and iterations > 0):
             raise QueryError(f"a budget of {iterations!r} iterations is none: give a whole number")
         if seconds is not None and not (isinstance(seconds, NUMBERS) and seconds > 0):
             raise QueryError(f"a budget of {seconds!r} seconds is none: give a number above 0")

@@ -97,7 +97,7 @@ class Staging:
                 return None
         try:
             made = Observation(observed, mask, int(number) if kind == "sr" else 1)
-        except TaskError:
+        except (ImageError, TaskError):
             return None
         if image in self._images and made.restored_shape != self.image(image).shape:
             return None

@@ -16,7 +16,7 @@ Mask = Annotated[
     Path | None,
     typer.Option(
         help="Inpainting: white pixels are known, black ones missing. So are, with it or without, "
-        "those of alpha 0 or NaN."
+        "those of a degraded picture's alpha 0 or NaN."
     ),
 ]
 Truth = Annotated[Path | None, typer.Option(help="The ground truth; for judging alone.")]
@@ -40,13 +40,12 @@ def read_degraded(image: str | Path, task: str, mask: Path | None) -> "tuple[Obs
     Raises:
         DipbenchError: as `load_observation` and `parse_task` do.
     """
-    from ..data import MaskInpainting, load_observation, parse_task
+    from ..data import load_observation, parse_task
+    from ..evaluate.restoring import task_of
 
     wanted = parse_task(task, mask if task.startswith("inpainting-mask") else None)
     observation = load_observation(image, wanted, None if mask is None else str(mask))
-    if task == "inpainting" and observation.mask is not None:
-        wanted = MaskInpainting(observation.mask)
-    return observation, wanted
+    return observation, task_of(observation, task if task == "inpainting" else wanted)
 
 
 def read_truth(path: Path | None) -> "Image | None":

@@ -19,7 +19,6 @@ class Dataset:
         doi: Its DOI.
         licence: None where it is not known.
         citation: What to cite.
-        checksums: MD5 by file, of files known when the catalogue was written.
     """
 
     name: str
@@ -28,7 +27,6 @@ class Dataset:
     doi: str
     licence: str | None
     citation: str
-    checksums: dict[str, str]
 
 
 @cache

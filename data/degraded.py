@@ -6,18 +6,17 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ImageError, TaskError
-from .images import MINIMUM_SIDE
+from .images import MINIMUM_SIDE, Image, Source, read_array
 from .inpainting import MaskInpainting
-from .layouts import ALPHA_DROPPED, in_colour, split_alpha
+from .layouts import ALPHA_DROPPED, check_values, in_colour, split_alpha
 from .masks import load_mask
 from .observation import Observation
-from .sources import read_source
 from .task import Task
 from .tasks import SuperResolution, parse_task
 
 
 def load_observation(
-    source: str | Path | np.ndarray,
+    source: Source | Image,
     task: Task | str,
     mask: str | Path | np.ndarray | None = None,
     colour: bool | None = None,
@@ -27,8 +26,8 @@ def load_observation(
     Alpha marks what is missing for inpainting; other tasks drop it with a warning.
 
     Args:
-        source: An image file, a packaged name or an array, as `load_image` takes them. For
-            denoising the noisy image, for inpainting the image with missing pixels, for
+        source: An image file, a packaged name, an array or an image, as `load_image` takes them.
+            For denoising the noisy image, for inpainting the image with missing pixels, for
             super-resolution the small image.
         task: What was done to it.
         mask: Inpainting: what `load_mask` reads. Beside it, and without it, pixels are missing
@@ -38,8 +37,8 @@ def load_observation(
     Raises:
         ImageError: The source is unknown, unreadable, outside [0, 1], NaN (but for inpainting),
             or so small that its restoration has a side under 64.
-        TaskError: No pixel, or every pixel, is marked missing; the mask is of another size or
-            given to another task than inpainting.
+        TaskError: No pixel, or every pixel, is marked missing; the mask is of another size, not
+            that of `task`, or given to another task than inpainting.
 
     >>> import numpy as np
     >>> from dipbench.data import load_observation
@@ -50,7 +49,7 @@ def load_observation(
     640
     """
     task = _task_of(task, mask)
-    array, name = read_source(source)
+    array, name = read_array(source)
     label = name or "the array"
     values, alpha = split_alpha(array, label)
     zoom = task.zoom if isinstance(task, SuperResolution) else 1
@@ -66,17 +65,13 @@ def load_observation(
         warnings.warn(ALPHA_DROPPED.format(label), stacklevel=2)
     if not np.isfinite(values).all():
         raise ImageError(f"{label} holds NaN or infinite values, which {task} cannot restore")
-    if values.min() < 0 or values.max() > 1:
-        raise ImageError(
-            f"{label} has values from {values.min():g} to {values.max():g}; expected [0, 1]"
-        )
-    values = in_colour(values, colour)
-    return Observation(values if known is None else values * known, known, zoom)
+    check_values(label, values)
+    return Observation(in_colour(values, colour), known, zoom)
 
 
 def _task_of(task: Task | str, mask: str | Path | np.ndarray | None) -> Task:
     """The task; an inpainting task of any text form may come with a mask of its own here."""
-    if mask is None or (isinstance(task, str) and task.startswith("inpainting-mask")):
+    if mask is None or str(task).startswith("inpainting-mask"):
         return parse_task(task, mask)
     parsed = parse_task(task)
     if parsed.kind != "inpainting":

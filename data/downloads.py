@@ -52,7 +52,7 @@ def list_files(name: str, out: Path | str | None = None, offline: bool = False) 
         name: A dataset of the catalogue.
         out: The folder; the cache's by default.
         offline: Ask no one; go by the list of the last download there. So does the environment
-            variable `DIPBENCH_OFFLINE`.
+            variable `DIPBENCH_OFFLINE` (see `download`).
 
     Raises:
         QueryError: The dataset is unknown.
@@ -74,7 +74,7 @@ def download(name: str, out: Path | str | None = None, offline: bool = False) ->
         name: A dataset of the catalogue: `isnas-dip`.
         out: The folder; the cache's by default (`DIPBENCH_HOME`).
         offline: Fetch nothing: check what is there, and say what is missing. The environment
-            variable `DIPBENCH_OFFLINE` has the same effect.
+            variable `DIPBENCH_OFFLINE` has the same effect, unless it is empty, 0, false or no.
 
     Returns:
         The files, in the record's order.
@@ -103,7 +103,8 @@ def _folder(name: str, out: Path | str | None) -> Path:
 
 
 def _is_offline(offline: bool) -> bool:
-    return offline or bool(os.environ.get("DIPBENCH_OFFLINE"))
+    said = os.environ.get("DIPBENCH_OFFLINE", "").strip().lower()
+    return offline or said not in ("", "0", "false", "no")
 
 
 def _state(file: RemoteFile, folder: Path) -> FileState:

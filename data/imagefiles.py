@@ -18,16 +18,19 @@ SUFFIXES = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
 """The file names that a folder of images is searched for, in lower case."""
 
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274  # TIFF and EXIF tags
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # either byte order, and BigTIFF
 
 
 def read_file(path: Path) -> np.ndarray:
     """Read an image file as (H, W) or (H, W, C), alpha last, turned upright as EXIF says.
 
-    uint8 or uint16 as the file has them; floats where a TIFF holds floats; palettes are resolved.
+    uint8 or uint16 as the file has them; floats where a TIFF holds floats; palettes and the colour
+    that a PNG declares transparent are resolved.
 
     Raises:
         ImageError: The file is no PNG, JPEG or TIFF, is damaged, or holds several pages.
-        MissingExtraError: it is a TIFF, and tifffile is not installed.
+        MissingExtraError: it is a TIFF of 16 bits, or of floats in several channels, and tifffile
+            is not installed.
 
     >>> import tempfile, numpy as np
     >>> from dipbench.data.imagefiles import read_file, save_image
@@ -47,14 +50,19 @@ def read_file(path: Path) -> np.ndarray:
             if picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1:
                 raise ImageError(f"{path} holds several pages: save the one you mean by itself")
             if is_png16_colour(path):
-                array = read_png16(path)
+                array = _with_transparency(read_png16(path), picture)
             elif isinstance(picture, TiffImageFile) and _has_16_bits(picture):
                 array = _interleaved(_grey_or_rgb(import_tifffile().imread(path), picture, path))
             else:
+                if isinstance(picture, TiffImageFile):
+                    orientation = 1  # Pillow turns it itself,
+                    picture.filename = ""  # and wrongly where it maps the file into memory
                 array = _decode(picture)
     except DipbenchError:
         raise
     except PIL.UnidentifiedImageError as error:
+        if not _is_tiff(path):
+            raise ImageError(_unreadable(path, error)) from error
         # Pillow knows floats of one channel alone.
         array, orientation = _float_tiff(path, error)
     except Exception as error:  # what a damaged file makes of a parser is not foreseen
@@ -136,6 +144,11 @@ def import_tifffile() -> Any:
     return tifffile
 
 
+def _is_tiff(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) in _TIFF_STARTS
+
+
 def _has_16_bits(picture: "TiffImageFile") -> bool:
     bits = picture.tag_v2.get(_BITS_PER_SAMPLE, 1)
     return set(bits if isinstance(bits, tuple) else (bits,)) == {16}
@@ -199,9 +212,19 @@ def _decode(picture: "PillowImage") -> np.ndarray:
     elif picture.mode in ("PA", "RGBa", "La"):
         picture = picture.convert("LA" if picture.mode == "La" else "RGBA")
     array = np.asarray(picture)
-    if picture.mode == "I" and picture.format == "PNG":  # 16-bit grey in Pillow before 11
-        array = array.astype(np.uint16)
+    if picture.format == "PNG" and picture.mode in ("I", "I;16"):  # I: in Pillow before 11
+        return _with_transparency(array.astype(np.uint16), picture)
     return array.astype(np.uint16) if picture.mode == "I;16B" else array
+
+
+def _with_transparency(levels: np.ndarray, picture: "PillowImage") -> np.ndarray:
+    """uint16 levels of a PNG, with alpha 0 where they are of the colour declared transparent."""
+    colour = picture.info.get("transparency")
+    if colour is None:
+        return levels
+    height, width = levels.shape[:2]
+    differs = (levels != np.asarray(colour)).reshape(height, width, -1).any(axis=2)
+    return np.dstack([levels, np.where(differs, 65535, 0).astype(np.uint16)])
 
 
 def _upright(array: np.ndarray, orientation: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Images: what a name means, how an array becomes one, and where they are loaded from."""
 
+import operator
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ImageError
-from .layouts import channels_first, in_colour
+from .layouts import channels_first, check_planes, check_values, in_colour
 from .quantisation import content_sha256, on_grid
 from .resampling import lanczos_resize
 from .sources import expand, read_source
@@ -110,15 +111,14 @@ def load_image(
 
     Raises:
         ImageError: The source is unknown, unreadable, under 64 pixels, NaN or outside [0, 1].
-        MissingExtraError: it is a packaged image or a TIFF, and scikit-image is not installed.
+        MissingExtraError: it is a packaged image and scikit-image is not installed, or a TIFF of
+            16 bits, or of floats in several channels, and tifffile is not.
 
     >>> from dipbench.data import load_image
     >>> load_image("camera", size=64).shape
     (1, 64, 64)
     """
-    array, own_name = (
-        (source.array, source.name) if isinstance(source, Image) else read_source(source)
-    )
+    array, own_name = read_array(source)
     label = name or own_name or "the array"
     array = channels_first(array, label)
     _check_array(label, array)
@@ -126,6 +126,22 @@ def load_image(
     if size is not None:
         array = _square(label, array, size)
     return Image(name or own_name or f"array-{content_sha256(array)[:8]}", array)
+
+
+def read_array(source: "Source | Image") -> tuple[np.ndarray, str | None]:
+    """`read_source` of an image too: its array and its name.
+
+    Raises:
+        ImageError: As `read_source` does.
+        MissingExtraError: As `read_source` does.
+
+    >>> import numpy as np
+    >>> from dipbench.data import Image
+    >>> from dipbench.data.images import read_array
+    >>> read_array(Image("half", np.full((1, 64, 96), 0.5)))[1]
+    'half'
+    """
+    return (source.array, source.name) if isinstance(source, Image) else read_source(source)
 
 
 def load_images(
@@ -167,6 +183,10 @@ def load_images(
 
 
 def _square(label: str, array: np.ndarray, size: int) -> np.ndarray:
+    try:
+        size = operator.index(size)
+    except TypeError as error:
+        raise ImageError(f"size {size!r} is no whole number of pixels: give one") from error
     if size < MINIMUM_SIDE:
         raise ImageError(f"size {size} is too small: the networks need {MINIMUM_SIDE} or more")
     height, width = array.shape[1:]
@@ -181,10 +201,11 @@ def _square(label: str, array: np.ndarray, size: int) -> np.ndarray:
 
 
 def _check_name(name: str) -> None:
-    if not name.strip() or not name.isprintable() or name in (".", "..") or set(name) & set("/\\,"):
+    is_text = isinstance(name, str) and name.strip() and name.isprintable()
+    if not is_text or name in (".", "..") or set(name) & set("/\\,"):
         raise ImageError(
-            f"{name!r} is no name for an image: it must be printable, without '/', '\\' and ',' "
-            "(rename the file or pass name=)"
+            f"{name!r} is no name for an image: it must be printable text without '/', '\\' and "
+            "',' (rename the file or pass name=)"
         )
 
 
@@ -197,20 +218,6 @@ def _check_sides(label: str, array: np.ndarray) -> None:
 
 
 def _check_array(label: str, array: np.ndarray) -> None:
-    if array.ndim != 3 or array.shape[0] not in (1, 3):
-        raise ImageError(
-            f"{label} has the shape {array.shape}; expected (C, H, W) with 1 or 3 channels "
-            "(load_image takes the other layouts)"
-        )
+    check_planes(label, array)
     _check_sides(label, array)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise ImageError(f"{label} holds {array.dtype}; expected floats (load_image takes others)")
-    if not np.isfinite(array).all():
-        count = int((~np.isfinite(array)).sum())
-        raise ImageError(
-            f"{label} holds {count} NaN or infinite values; to restore missing pixels use "
-            "load_observation with an inpainting task"
-        )
-    low, high = float(array.min()), float(array.max())
-    if low < 0 or high > 1:
-        raise ImageError(f"{label} has values from {low:g} to {high:g}; expected [0, 1]")
+    check_values(label, array)

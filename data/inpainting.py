@@ -29,8 +29,6 @@ class Inpainting(Task):
 
     def __post_init__(self) -> None:
         settle_share(self, "missing", self.missing)
-        if self.missing == 1:
-            raise TaskError("inpainting with missing=1 would hide every pixel")
 
     def __str__(self) -> str:
         return f"inpainting-{number_text(100 * self.missing)}"
@@ -41,10 +39,10 @@ class Inpainting(Task):
 
 @dataclass(frozen=True)
 class HoleInpainting(Task):
-    """A centred rectangle is missing, `side` times as high and wide as the image.
+    """A centred hole, `side` times as high and wide as the image: `inpainting-hole-25`.
 
-    `inpainting-hole-25` is a hole of a quarter of each side, a sixteenth of the area. Nothing is
-    drawn from the seed.
+    That is a hole of a quarter of each side, a sixteenth of the area. Nothing is drawn from the
+    seed.
 
     >>> from dipbench.data import HoleInpainting
     >>> str(HoleInpainting(side=0.25))
@@ -61,7 +59,13 @@ class HoleInpainting(Task):
         return f"inpainting-hole-{number_text(100 * self.side)}"
 
     def _degrade(self, image: Image, rng: np.random.Generator) -> Observation:
-        return masked(image, hole_mask(image.height, image.width, self.side))
+        mask = hole_mask(image.height, image.width, self.side)
+        if not mask.any():
+            raise TaskError(
+                f"{self} rounds to a hole over all of {image.name}, {image.width} pixels wide and "
+                f"{image.height} high: choose a smaller hole"
+            )
+        return masked(image, mask)
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class MaskInpainting(Task):
     kind = "inpainting"
 
     def __post_init__(self) -> None:
-        check_mask(self.mask, self.mask.shape)
+        check_mask(self.mask, np.shape(self.mask))
         mask = self.mask.copy()
         mask.setflags(write=False)
         object.__setattr__(self, "mask", mask)
@@ -138,5 +142,4 @@ def masked(image: Image, mask: np.ndarray) -> Observation:
     >>> masked(camera, np.arange(64 * 64).reshape(64, 64) % 2 == 0).restored_shape
     (1, 64, 64)
     """
-    check_mask(mask, (image.height, image.width))
-    return Observation(image.array * mask, mask)
+    return Observation(image.array, mask)

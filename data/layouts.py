@@ -11,6 +11,9 @@ LUMA = (0.299, 0.587, 0.114)
 
 ALPHA_DROPPED = "{}: the alpha channel was dropped"
 
+HALF_LEVEL = 0.5 / 65535
+"""How far rounding may leave a value outside [0, 1]: it is moved to the nearest 16-bit level."""
+
 
 def channels_first(array: np.ndarray, label: str) -> np.ndarray:
     """Bring (H, W), (H, W, C) or (C, H, W) to (C, H, W) of float64, alpha dropped with a warning.
@@ -74,3 +77,50 @@ def in_colour(array: np.ndarray, colour: bool | None) -> np.ndarray:
     if colour is True and array.shape[0] == 1:
         return np.repeat(array, 3, axis=0)
     return array
+
+
+def check_planes(label: str, array: object, reader: str = "load_image") -> None:
+    """Refuse what is no (C, H, W) array of floats with 1 or 3 channels.
+
+    Args:
+        label: What the message calls it.
+        array: What is checked.
+        reader: The function that takes other layouts.
+
+    Raises:
+        ImageError: It is none.
+
+    >>> import numpy as np
+    >>> from dipbench.data.layouts import check_planes
+    >>> check_planes("white", np.ones((3, 64, 64)))
+    """
+    if not isinstance(array, np.ndarray):
+        raise ImageError(f"{label} is a {type(array).__name__}; expected a NumPy array (C, H, W)")
+    if array.ndim != 3 or array.shape[0] not in (1, 3) or array.size == 0:
+        raise ImageError(
+            f"{label} has the shape {array.shape}; expected (C, H, W) with 1 or 3 channels "
+            f"({reader} takes the other layouts)"
+        )
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ImageError(f"{label} holds {array.dtype}; expected floats ({reader} takes others)")
+
+
+def check_values(label: str, array: np.ndarray) -> None:
+    """Refuse values that are NaN, infinite or outside [0, 1].
+
+    Raises:
+        ImageError: There are such values.
+
+    >>> import numpy as np
+    >>> from dipbench.data.layouts import check_values
+    >>> check_values("white", np.ones((3, 64, 64)))
+    """
+    if not np.isfinite(array).all():
+        count = int((~np.isfinite(array)).sum())
+        raise ImageError(
+            f"{label} holds {count} NaN or infinite values; to restore missing pixels use "
+            "load_observation with an inpainting task"
+        )
+    low, high = float(array.min()), float(array.max())
+    if low < -HALF_LEVEL or high > 1 + HALF_LEVEL:
+        raise ImageError(f"{label} has values from {low:g} to {high:g}; expected [0, 1]")

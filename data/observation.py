@@ -1,12 +1,14 @@
 """An observation: the degraded image that a network is trained on, and what is known of it."""
 
 import hashlib
+import operator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from ..errors import TaskError
+from .layouts import check_planes, check_values
 from .quantisation import on_grid, quantise
 
 
@@ -20,11 +22,14 @@ class Observation:
     Args:
         observed: (C, H / zoom, W / zoom) in [0, 1]; kept as float32 on the 16-bit grid, read-only.
         mask: (H, W) bool, True where a pixel is known, for all channels; None where none is
-            missing. `observed` is 0 where it is False.
+            missing. Where it is False, `observed` becomes 0, whatever was there.
         zoom: 1, or the factor of super-resolution.
 
     Raises:
-        TaskError: The mask hides everything or nothing, or is of another size.
+        ImageError: `observed` is of another shape or dtype, or a known value is NaN or outside
+            [0, 1].
+        TaskError: The mask hides everything or nothing, or is of another size; `zoom` is no whole
+            number from 1.
 
     >>> import numpy as np
     >>> from dipbench.data import Observation
@@ -37,12 +42,17 @@ class Observation:
     zoom: int = 1
 
     def __post_init__(self) -> None:
+        label, observed = "the observation", self.observed
+        check_planes(label, observed, "load_observation")
         if self.mask is not None:
-            check_mask(self.mask, self.observed.shape[-2:])
+            check_mask(self.mask, observed.shape[1:])
+            observed = np.where(self.mask, observed, 0)
             mask = self.mask.copy()
             mask.setflags(write=False)
             object.__setattr__(self, "mask", mask)
-        object.__setattr__(self, "observed", on_grid(self.observed))
+        check_values(label, observed)
+        object.__setattr__(self, "observed", on_grid(observed))
+        object.__setattr__(self, "zoom", _checked_zoom(self.zoom))
 
     @property
     def restored_shape(self) -> tuple[int, int, int]:
@@ -66,6 +76,16 @@ class Observation:
         return hash(self.sha256)
 
 
+def _checked_zoom(zoom: int) -> int:
+    try:
+        whole = operator.index(zoom)
+    except TypeError:
+        whole = 0
+    if whole < 1:
+        raise TaskError(f"zoom {zoom!r} is no whole number from 1: give 1, or the factor")
+    return whole
+
+
 def check_mask(mask: np.ndarray, sides: tuple[int, ...]) -> None:
     """Refuse a mask that hides everything or nothing, or is not (H, W) of bool of these sides.
 
@@ -76,6 +96,11 @@ def check_mask(mask: np.ndarray, sides: tuple[int, ...]) -> None:
     >>> from dipbench.data.observation import check_mask
     >>> check_mask(np.eye(64, dtype=bool), (64, 64))
     """
+    if not isinstance(mask, np.ndarray):
+        raise TaskError(
+            f"a mask must be a NumPy array (H, W) of bool, got {type(mask).__name__}: load_mask "
+            "reads others"
+        )
     if mask.dtype != bool or mask.ndim != 2:
         raise TaskError(f"a mask must be (H, W) of bool, got {mask.shape} of {mask.dtype}")
     if mask.shape != tuple(sides):

@@ -77,42 +77,62 @@ def read_png16(path: Path) -> np.ndarray:
     if len(raw) != expected:
         raise ImageError(f"{path} is a truncated PNG: {len(raw)} bytes of {expected}")
     filtered = np.frombuffer(raw, np.uint8).reshape(height, row_bytes + 1)
-    rows = np.zeros((height, row_bytes), np.uint8)
-    above = np.zeros(row_bytes, np.uint8)
-    for index, (row_filter, row) in enumerate(zip(filtered[:, 0], filtered[:, 1:], strict=True)):
-        above = rows[index] = _unfilter(path, int(row_filter), row, above, 2 * channels)
-    levels = rows.view(">u2").astype(np.uint16).reshape(height, width, channels)
+    filters, rows = filtered[:, 0], filtered[:, 1:].reshape(height, width, 2 * channels)
+    if filters.max() > 4:
+        raise ImageError(f"{path} is a damaged PNG: row filter {filters.max()}")
+    undone = _unfilter(filters, rows) if filters.max() > 2 else _unfilter_simple(filters, rows)
+    levels = np.ascontiguousarray(undone).view(">u2").astype(np.uint16)
     return levels[..., 0] if channels == 1 else levels
 
 
-def _unfilter(path: Path, kind: int, row: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
-    """Undo one row filter; bytes `step` apart belong to neighbouring pixels."""
-    if kind == 0:
-        return row
-    if kind == 1:
-        sums: np.ndarray = np.cumsum(row.reshape(-1, step), axis=0, dtype=np.uint8)
-        return sums.ravel()
-    if kind == 2:
-        return np.asarray(row + above)
-    if kind not in (3, 4):
-        raise ImageError(f"{path} is a damaged PNG: row filter {kind}")
-    output, upper = bytearray(step) + row.tobytes(), bytes(step) + above.tobytes()
-    for index in range(step, len(output)):
-        left, up = output[index - step], upper[index]
-        if kind == 3:
-            predicted = (left + up) // 2
+def _unfilter_simple(filters: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """`_unfilter` where no filter is of more than one neighbour: a row at a time."""
+    undone = np.zeros_like(rows)
+    above = undone[0]
+    for kind, row, output in zip(filters, rows, undone, strict=True):
+        if kind == 1:
+            np.cumsum(row, axis=0, dtype=np.uint8, out=output)
         else:
-            corner = upper[index - step]
-            distances = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
-            predicted = (left, up, corner)[distances.index(min(distances))]
-        output[index] = (output[index] + predicted) & 255
-    return np.frombuffer(bytes(output[step:]), np.uint8)
+            np.add(row, above if kind == 2 else np.uint8(0), out=output)
+        above = output
+    return undone
+
+
+def _unfilter(filters: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Undo the filters of rows (H, W, bytes a pixel), a diagonal at a time.
+
+    A pixel is predicted from those to its left, above it, and left of that. All of them lie on
+    earlier diagonals (from the lower left to the upper right), so that the pixels of one diagonal
+    are undone at once.
+    """
+    height, width, step = rows.shape
+    undone = np.zeros((height + 1, width + 1, step), np.uint8)
+    undone[1:, 1:] = rows
+    pixels = undone.reshape(-1, step)
+    for diagonal in range(height + width - 1):
+        top, bottom = max(0, diagonal - width + 1), min(diagonal, height - 1)
+        start = (top + 1) * (width + 1) + diagonal - top + 1
+        stop = start + (bottom - top) * width + 1
+        left, above, corner = (
+            pixels[start - back : stop - back : width].astype(np.int16)
+            for back in (1, width + 1, width + 2)
+        )
+        # How far left + above - corner, the estimate, is from each of the three.
+        to_left, to_above = abs(above - corner), abs(left - corner)
+        to_corner = abs(left + above - 2 * corner)
+        paeth = np.where(to_above <= to_corner, above, corner)
+        paeth = np.where((to_left <= to_above) & (to_left <= to_corner), left, paeth)
+        kinds = filters[top : bottom + 1, None]
+        choices = np.stack([np.zeros_like(left), left, above, (left + above) // 2, paeth])
+        pixels[start:stop:width] += np.choose(kinds, choices).astype(np.uint8)
+    return undone[1:, 1:]
 
 
 def _chunks(path: Path) -> tuple[bytes, bytes]:
     """The header's 13 bytes and the joined image data, checksums verified."""
     content = path.read_bytes()
-    header, data, position = b"", b"", len(_SIGNATURE)
+    header, position = b"", len(_SIGNATURE)
+    data: list[bytes] = []
     while position + 8 <= len(content):
         length, name = struct.unpack_from(">I4s", content, position)
         body = content[position + 8 : position + 8 + length]
@@ -122,9 +142,11 @@ def _chunks(path: Path) -> tuple[bytes, bytes]:
         if name == b"IHDR":
             header = body
         elif name == b"IDAT":
-            data += body
+            data.append(body)
+        elif name == b"IEND":  # what follows is no part of the picture
+            break
         position += 12 + length
-    return header, data
+    return header, b"".join(data)
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:

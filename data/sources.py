@@ -25,8 +25,9 @@ def read_source(source: str | Path | np.ndarray) -> tuple[np.ndarray, str | None
     A text that is a packaged name means that, even where a file is called so.
 
     Raises:
-        ImageError: The text names nothing, or the file cannot be read.
-        MissingExtraError: it is a packaged image or a TIFF, and scikit-image is not installed.
+        ImageError: The text names nothing, the file cannot be read, or it is none of the three.
+        MissingExtraError: it is a packaged image and scikit-image is not installed, or a TIFF of
+            16 bits, or of floats in several channels, and tifffile is not.
 
     >>> from dipbench.data.sources import read_source
     >>> array, name = read_source("chelsea")
@@ -41,7 +42,13 @@ def read_source(source: str | Path | np.ndarray) -> tuple[np.ndarray, str | None
         except ImportError as error:
             raise MissingExtraError("train", "loading a packaged image") from error
         return np.asarray(getattr(data, source)()), source
-    path = Path(source)
+    try:
+        path = Path(source)
+    except TypeError as error:
+        raise ImageError(
+            f"cannot read an image from {type(source).__name__} {source!r:.60}: give a packaged "
+            "name, the path of an image file or a NumPy array"
+        ) from error
     if not _exists(path):
         named = isinstance(source, str) and path.name == source
         is_path = not named or path.suffix.lower() in SUFFIXES
@@ -68,7 +75,7 @@ def expand(spec: str | Path | np.ndarray | Iterable[T]) -> Iterable[T | str | Pa
     sources: Iterable[T | str | Path | np.ndarray]
     if isinstance(spec, str) and not (spec.strip() and _exists(Path(spec))):
         sources = [part.strip() for part in spec.split(",") if part.strip()]
-    elif isinstance(spec, str | Path | np.ndarray):
+    elif isinstance(spec, str | Path | np.ndarray) or not isinstance(spec, Iterable):
         sources = [spec]
     else:
         sources = spec

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..errors import TaskError
+from ..errors import ImageError, TaskError
 from ..seeds import generator
 from .images import Image
 from .observation import Observation
@@ -31,6 +31,7 @@ class Task(ABC):
         """Degrade `image`; the draws depend on `seed`, the image's name and the task alone.
 
         Raises:
+            ImageError: `image` is no `Image`.
             TaskError: The task does not fit the image.
 
         >>> from dipbench.data import Denoising, load_image
@@ -38,6 +39,11 @@ class Task(ABC):
         >>> Denoising(25).observe(camera, seed=0) == Denoising(25).observe(camera, seed=0)
         True
         """
+        if not isinstance(image, Image):
+            raise ImageError(
+                f"a task degrades an Image, got {type(image).__name__} {image!r:.60}: load_image "
+                "makes one"
+            )
         return self._degrade(image, generator("observation", seed, image.name, str(self)))
 
     def mean_squared_noise(self, observation: Observation) -> float | None:
@@ -63,29 +69,39 @@ class Task(ABC):
 
 
 def settle_share(task: Task, field: str, value: float) -> None:
-    """`settle` of a share in [0.01, 1], whose text form is in percent.
+    """`settle` of a share in [0.01, 1), whose text form is in percent.
 
     Raises:
-        TaskError: The value is out of range, as 0.5 % is where a half is meant.
+        TaskError: The value is no number or out of range, as 0.5 % is where a half is meant.
     """
-    if 0 < value < SMALLEST_SHARE:
+    number = _number(task, field, value)
+    if 0 < number < SMALLEST_SHARE:
         raise TaskError(
-            f"{task.kind} needs {SMALLEST_SHARE} <= {field} <= 1, got {value:g}: its text form is "
+            f"{task.kind} needs {SMALLEST_SHARE} <= {field} < 1, got {number:g}: its text form is "
             f"in percent, as in {task.kind}-50"
         )
     settle(task, field, value, 1)
+    if getattr(task, field) == 1:
+        raise TaskError(f"{task.kind} with {field}=1 would hide every pixel: give less")
 
 
 def settle(task: Task, field: str, value: float, limit: float) -> None:
     """Check 0 < value <= limit and round it, so that a task and its text form mean the same.
 
     Raises:
-        TaskError: The value is out of range.
+        TaskError: The value is no number or out of range.
     """
-    rounded = round(float(value), 6)
+    rounded = round(_number(task, field, value), 6)
     if not 0 < rounded <= limit:
         raise TaskError(f"{task.kind} needs 0 < {field} <= {limit}, got {value}")
     object.__setattr__(task, field, rounded)
+
+
+def _number(task: Task, field: str, value: float) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TaskError(f"{task.kind} needs a number for {field}, got {value!r:.60}") from error
 
 
 def number_text(value: float) -> str:

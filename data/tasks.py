@@ -115,11 +115,13 @@ def parse_task(task: str | Task, mask: str | Path | np.ndarray | None = None) ->
 
     Args:
         task: A text form, or a task, which is given back.
-        mask: For `inpainting-mask` and `inpainting-mask-<8 digits>` alone: what `load_mask` reads.
+        mask: For `inpainting-mask`, `inpainting-mask-<8 digits>` and `MaskInpainting` alone: what
+            `load_mask` reads.
 
     Raises:
-        TaskError: The text names no task, its number is out of range, a mask is missing, not of
-            the digits in the text, or given to a task that takes none.
+        TaskError: `task` is no text or names no task, its number is out of range, a mask is
+            missing, not that of the digits in the text or of the task, or given to a task that
+            takes none.
 
     >>> from dipbench.data import parse_task
     >>> parse_task("inpainting-50")
@@ -127,14 +129,20 @@ def parse_task(task: str | Task, mask: str | Path | np.ndarray | None = None) ->
     >>> str(parse_task("denoising"))
     'denoising-25'
     """
-    if isinstance(task, str) and re.fullmatch(_MASK_FORM, task.strip()):
-        return _with_mask(task.strip(), mask)
-    if mask is not None and not isinstance(task, MaskInpainting):
+    if not isinstance(task, str | Task):
+        raise TaskError(
+            f"cannot read a task from {type(task).__name__} {task!r:.60}: give a text form, as "
+            f"{FORMS[0]}, or a task"
+        )
+    text = str(task).strip()
+    if re.fullmatch(_MASK_FORM, text) and not (mask is None and isinstance(task, Task)):
+        return _with_mask(text, mask)
+    if mask is not None:
         raise TaskError(f"{task} takes no mask; write inpainting-mask to inpaint by a given one")
     if isinstance(task, Task):
         return task
     for form, make in _FORMS.items():
-        match = re.fullmatch(form, task.strip())
+        match = re.fullmatch(form, text)
         if match:
             number = match["number"] if "number" in match.re.groupindex else None
             return make() if number is None else make(float(number))

@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from math import inf
 from typing import Any, Literal
 
-import numpy as np
-
 from ..errors import ProtocolError, unknown
+from ..genotypes.space import is_integer
 
 InputKind = Literal["uniform", "normal", "meshgrid", "drifting"]
 Precision = Literal["float32", "bf16"]
@@ -30,10 +29,6 @@ def _require(holds: bool, name: str, value: object, expected: str) -> None:
         raise ProtocolError(f"protocol setting {name} is {value!r}: expected {expected}")
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _require_one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
     _require(value in choices, name, value, "one of " + ", ".join(choices))
 
@@ -48,7 +43,7 @@ class Iterations:
 
     def __post_init__(self) -> None:
         for kind, count in asdict(self).items():
-            if not (isinstance(count, (int, np.integer)) and count >= 1):
+            if not (is_integer(count) and count >= 1):
                 raise ProtocolError(f"{kind} iterations are {count!r}: give a whole number from 1")
             object.__setattr__(self, kind, int(count))
 
@@ -169,8 +164,10 @@ class Protocol:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        pixels = self.size is None or (_is_whole(self.size) and self.size >= 64)
+        pixels = self.size is None or (is_integer(self.size) and self.size >= 64)
         _require(pixels, "size", self.size, "a whole number of at least 64 pixels, or None")
+        if self.size is not None:
+            object.__setattr__(self, "size", int(self.size))
         _require_one_of(
             "input_kind", self.input_kind, ("uniform", "normal", "meshgrid", "drifting")
         )
@@ -217,8 +214,9 @@ class Protocol:
             "above 0, or None",
         )
         _require(0 < self.variance_alpha < 1, "variance_alpha", self.variance_alpha, "in (0, 1)")
-        whole = _is_whole(self.threads) and self.threads >= 1
+        whole = is_integer(self.threads) and self.threads >= 1
         _require(whole, "threads", self.threads, "a whole number of at least 1")
+        object.__setattr__(self, "threads", int(self.threads))
 
     def replace(self, **changes: Any) -> "Protocol":
         """The same protocol with some settings changed."""

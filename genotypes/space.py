@@ -39,7 +39,7 @@ class Genotype:
     skip: str
 
     def __post_init__(self) -> None:
-        if not _is_integer(self.upsample):
+        if not is_integer(self.upsample):
             raise GenotypeError(
                 f"upsample code {self.upsample!r} is no integer: give one of 0..323"
             )
@@ -73,7 +73,7 @@ class Genotype:
             value = read_text(value)
         if isinstance(value, (tuple, list)) and len(value) == 2:
             return cls(*value)
-        if _is_integer(value):
+        if is_integer(value):
             return _of_the_522(int(value))
         raise GenotypeError(
             f"cannot read a genotype from {type(value).__name__} {value!r:.60}: give a text form, "
@@ -130,13 +130,13 @@ def sample(n: int, seed: int) -> list[Genotype]:
     A longer sample of the same seed begins with the shorter one.
 
     Raises:
-        GenotypeError: `n` is negative or larger than the space.
+        GenotypeError: `n` is no integer, negative or larger than the space.
 
     >>> sample(2, seed=7) == sample(3, seed=7)[:2]
     True
     """
-    if not 0 <= n <= SPACE_SIZE:
-        raise GenotypeError(f"cannot sample {n} genotypes: give 0..{SPACE_SIZE}")
+    if not is_integer(n) or not 0 <= n <= SPACE_SIZE:
+        raise GenotypeError(f"cannot sample {n!r:.60} genotypes: give an integer 0..{SPACE_SIZE}")
     rng = generator("genotypes.sample", seed)
     drawn: dict[Genotype, None] = {}
     while len(drawn) < n:
@@ -176,7 +176,12 @@ def neighbours(genotype: Genotype) -> list[Genotype]:
     return codes + flipped
 
 
-def _is_integer(value: object) -> bool:
+def is_integer(value: object) -> bool:
+    """Whether a value is a whole number of Python's or NumPy's, and no bool.
+
+    >>> is_integer(2), is_integer(2.0), is_integer(True)
+    (True, False, False)
+    """
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from ..errors import GenotypeError
 from ..seeds import generator
 from .isnas522 import ISNAS522
-from .space import Genotype
+from .space import Genotype, is_integer
 
 DENSITIES = (12, 14)
 """Skip connections from which a matrix counts as middling, and as dense: terciles of the 522."""
@@ -24,13 +24,15 @@ def stratified(n: int, seed: int = 0) -> list[Genotype]:
         seed: decides between models that fall equally short.
 
     Raises:
-        GenotypeError: `n` is negative or more than there are.
+        GenotypeError: `n` is no integer, negative or more than there are.
 
     >>> stratified(2) == stratified(3)[:2]
     True
     """
-    if not 0 <= n <= len(ISNAS522):
-        raise GenotypeError(f"cannot choose {n} of the {len(ISNAS522)}: give 0..{len(ISNAS522)}")
+    if not is_integer(n) or not 0 <= n <= len(ISNAS522):
+        raise GenotypeError(
+            f"cannot choose {n!r:.60} of the {len(ISNAS522)}: give an integer 0..{len(ISNAS522)}"
+        )
     order = generator("genotypes.stratified", seed).permutation(len(ISNAS522))
     kinds = {ISNAS522[place]: kinds_of(ISNAS522[place]) for place in order.tolist()}
     shares = Counter(kind for own in kinds.values() for kind in own)

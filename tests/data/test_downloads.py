@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dipbench.data.downloads import list_files
+from dipbench.errors import DownloadError
+
 CONTENT = np.random.default_rng(0).bytes(300_000)
 
 
@@ -164,6 +167,22 @@ def test_offline_says_what_is_missing(zenodo, tmp_path: Path) -> None:
     assert "missing or incomplete" in done.stderr
     assert "b.csv" in done.stderr
     assert "a.zip" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "offline"),
+    [("", False), ("0", False), ("false", False), ("No", False), ("1", True), ("yes", True)],
+)
+def test_the_environment_says_whether_to_ask_no_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, offline: bool
+) -> None:
+    monkeypatch.setenv("DIPBENCH_OFFLINE", said)
+    monkeypatch.setattr("dipbench.data.downloads.list_record", lambda dataset: [])
+    if offline:
+        with pytest.raises(DownloadError, match="offline, and isnas-dip was never downloaded"):
+            list_files("isnas-dip", tmp_path)
+    else:
+        assert list_files("isnas-dip", tmp_path) == []
 
 
 def test_ctrl_c_ends_a_download_at_once(zenodo, tmp_path: Path) -> None:

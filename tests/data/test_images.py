@@ -22,9 +22,9 @@ from dipbench.data import (
 )
 from dipbench.data.imagefiles import read_file
 from dipbench.data.layouts import LUMA
-from dipbench.data.png16 import write_png16
+from dipbench.data.png16 import read_png16, write_png16
 from dipbench.data.quantisation import dequantise, quantise
-from dipbench.errors import ImageError
+from dipbench.errors import ImageError, MissingExtraError
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (70, 80), dtype=np.uint8)
@@ -147,6 +147,26 @@ def test_every_orientation_as_pillow_has_it(tmp_path: Path, orientation: int) ->
     np.testing.assert_array_equal(read_file(path), upright)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("picture", [GREY, COLOUR], ids=["grey", "colour"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_is_turned_once_whoever_decodes_it(
+    tmp_path: Path, orientation: int, picture: np.ndarray, dtype: str
+) -> None:
+    exif = PIL.Image.Exif()
+    exif[274] = orientation
+    PIL.Image.fromarray(picture).save(tmp_path / "x.png", exif=exif)
+    tifffile.imwrite(
+        tmp_path / "x.tif",
+        picture.astype(dtype),
+        photometric="rgb" if picture.ndim == 3 else "minisblack",
+        extratags=[(274, "H", 1, orientation, True)],
+    )
+    array = read_file(tmp_path / "x.tif")
+    assert array.dtype == dtype
+    np.testing.assert_array_equal(array, read_file(tmp_path / "x.png"))
+
+
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_alpha_is_dropped_with_a_warning(tmp_path: Path, mode: str, suffix: str) -> None:
@@ -187,15 +207,90 @@ def test_16_bit_alpha_and_grey_written_by_others(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_image(tmp_path / "planes.tif").array, expected(COLOUR_16))
 
 
-def test_a_16_bit_png_with_every_row_filter_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("filters", [(0, 1, 2, 3, 4), (1, 2, 0), (4,), (3,)], ids=str)
+@pytest.mark.parametrize("shape", [(70, 80), (80, 70), (1, 80), (80, 1), (1, 1)], ids=str)
+def test_a_16_bit_png_with_every_row_filter_is_read(
+    tmp_path: Path, shape: tuple[int, int], filters: tuple[int, ...]
+) -> None:
+    path, levels = tmp_path / "x.png", np.resize(COLOUR_16, (*shape, 3))
+    write_png16(path, levels)
+    refilter(path, levels, filters)
+    np.testing.assert_array_equal(read_file(path), levels)
+    refilter(path, levels, (5,))
+    with pytest.raises(ImageError, match=r"x\.png is a damaged PNG: row filter 5"):
+        read_png16(path)
+
+
+@pytest.mark.parametrize("array", [GREY, COLOUR], ids=["grey", "colour"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_colour_that_a_png_declares_transparent_is_missing(
+    tmp_path: Path, array: np.ndarray, dtype: type[np.unsignedinteger]
+) -> None:
+    path, levels = tmp_path / "x.png", array.astype(dtype)
+    if dtype == np.uint16:
+        levels = levels << 8 | 7
+        write_png16(path, levels)
+    else:
+        save_image(path, expected(levels))
+    colour = levels[20, 30]
+    insert_chunk(path, b"tRNS", np.asarray(colour, ">u2").tobytes())
+    missing = (levels == colour).reshape(70, 80, -1).all(axis=2)
+    marked = load_observation(path, "inpainting")
+    assert marked.mask is not None
+    np.testing.assert_array_equal(~marked.mask, missing)
+    np.testing.assert_array_equal(marked.observed, expected(levels) * ~missing)
+
+
+def insert_chunk(path: Path, name: bytes, body: bytes) -> None:
+    """Put a chunk before a PNG's image data."""
+    import zlib
+
+    content = path.read_bytes()
+    place = content.index(b"IDAT") - 4
+    crc = zlib.crc32(name + body).to_bytes(4, "big")
+    chunk = len(body).to_bytes(4, "big") + name + body + crc
+    path.write_bytes(content[:place] + chunk + content[place:])
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_what_follows_the_end_of_a_png_is_no_part_of_it(tmp_path: Path, bits: int) -> None:
     path = tmp_path / "x.png"
-    write_png16(path, COLOUR_16)
-    refilter(path, COLOUR_16)
-    np.testing.assert_array_equal(read_file(path), COLOUR_16)
+    save_image(path, expected(COLOUR), bits)
+    before = read_file(path)
+    path.write_bytes(path.read_bytes() + b"appended by another program")
+    np.testing.assert_array_equal(read_file(path), before)
 
 
-def refilter(path: Path, levels: np.ndarray) -> None:
-    """Write the image data anew, row r with filter r mod 5, straight from the specification."""
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_without_tifffile_only_tiffs_that_need_it_ask_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PIL.Image.fromarray(COLOUR).save(tmp_path / "8.tif")
+    PIL.Image.fromarray(GREY.astype("float32")).save(tmp_path / "grey.tif")
+    PIL.Image.fromarray(COLOUR).save(tmp_path / "x.webp")
+    (tmp_path / "notes.png").write_text("no picture")
+    tifffile.imwrite(tmp_path / "16.tif", COLOUR_16, photometric="rgb")
+    for order in "<>":
+        for big in (False, True):
+            floats, path = COLOUR.astype("float32"), tmp_path / f"float{order}{big}.tif"
+            tifffile.imwrite(path, floats, photometric="rgb", byteorder=order, bigtiff=big)
+            np.testing.assert_array_equal(read_file(path), floats)
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    np.testing.assert_array_equal(read_file(tmp_path / "8.tif"), COLOUR)
+    np.testing.assert_array_equal(read_file(tmp_path / "grey.tif"), GREY)
+    for name in ("notes.png", "x.webp"):
+        with pytest.raises(ImageError, match=f"{name} cannot be read as a PNG, JPEG or TIFF"):
+            read_file(tmp_path / name)
+    for path in (tmp_path / "16.tif", *tmp_path.glob("float*.tif")):
+        with pytest.raises(MissingExtraError, match="TIFF"):
+            read_file(path)
+
+
+def refilter(path: Path, levels: np.ndarray, filters: tuple[int, ...]) -> None:
+    """Write the image data anew, the filters in turn, straight from the specification.
+
+    There is no filter 5: its rows are as they are.
+    """
     import zlib
 
     rows = levels.astype(">u2").reshape(len(levels), -1).view(np.uint8).astype(int)
@@ -206,8 +301,9 @@ def refilter(path: Path, levels: np.ndarray) -> None:
         estimate = left + above - corner
         near = np.stack([abs(estimate - value) for value in (left, above, corner)])
         paeth = np.choose(near.argmin(axis=0), (left, above, corner))
-        predicted = (0 * row, left, above, (left + above) // 2, paeth)[index % 5]
-        data += bytes([index % 5]) + ((row - predicted) % 256).astype(np.uint8).tobytes()
+        kind = filters[index % len(filters)]
+        predicted = (0 * row, left, above, (left + above) // 2, paeth, 0 * row)[kind]
+        data += bytes([kind]) + ((row - predicted) % 256).astype(np.uint8).tobytes()
         above = row
     content = path.read_bytes()
     start = content.index(b"IDAT")
@@ -247,6 +343,8 @@ def test_a_name_means_one_content(tmp_path: Path) -> None:
         (np.ones((1, 63, 80)), "80 pixels wide and 63 high; both must be 64 or more"),
         (np.ones((5, 64, 64)), "1 or 3 channels"),
         (np.ones(64), "expected"),
+        ([[0.5]], "list"),
+        (None, "NoneType"),
         (np.ones((64, 64), int), "holds int64"),
     ],
 )
@@ -257,8 +355,8 @@ def test_bad_arrays_are_refused(array: np.ndarray, message: str) -> None:
         Image("x", array)
 
 
-@pytest.mark.parametrize("name", ["a/b", "", " ", "a,b", "..", "a\nb", "a\\b"])
-def test_bad_names_are_refused(name: str) -> None:
+@pytest.mark.parametrize("name", ["a/b", "", " ", "a,b", "..", "a\nb", "a\\b", 5])
+def test_bad_names_are_refused(name: object) -> None:
     with pytest.raises(ImageError, match="is no name for an image"):
         Image(name, np.ones((1, 64, 64)))
 
@@ -282,6 +380,12 @@ def test_bad_sources_are_refused(tmp_path: Path) -> None:
         load_image(Path("camera"))
     with pytest.raises(ImageError, match="size 32 is too small"):
         load_image("camera", size=32)
+    for size in (64.0, "64"):
+        with pytest.raises(ImageError, match=f"size {size!r} is no whole number of pixels"):
+            load_image("camera", size=size)
+    for source in (None, 5, [[0.5]]):
+        with pytest.raises(ImageError, match="cannot read an image from"):
+            load_images(source)
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ COLOUR = load_image("astronaut", size=96)
         st.builds(Inpainting, st.floats(0.01, 0.999)),
         st.builds(SuperResolution, st.sampled_from([2, 3, 4, 8])),
         st.builds(PoissonDenoising, st.floats(1e-3, 65535)),
-        st.builds(HoleInpainting, st.floats(0.01, 1)),
+        st.builds(HoleInpainting, st.floats(0.01, 0.999)),
         st.builds(TextInpainting),
     )
 )
@@ -72,7 +72,7 @@ def test_texts_that_are_read(text: str, task: Task, canonical: str) -> None:
     "text",
     ["denosing", "denoising-0", "denoising-256", "denoising-x", "inpainting-100", "inpainting-0",
      "sr-5", "sr-2.5", "inpainting-hole-101", "inpainting-text-3", "denoising-poisson-0", "sr-x",
-     "sr-1", "", "denoising-", "denoising--1", "denoising-1e2"],
+     "inpainting-hole-100", "sr-1", "", "denoising-", "denoising--1", "denoising-1e2"],
 )  # fmt: skip
 def test_texts_that_are_refused(text: str) -> None:
     with pytest.raises(TaskError):
@@ -188,9 +188,84 @@ def test_bad_masks_are_refused(mask: np.ndarray, message: str) -> None:
         Observation(np.zeros((1, 96, 96)), mask)
 
 
-def test_a_hole_that_hides_everything_is_refused() -> None:
-    with pytest.raises(TaskError, match="hides every pixel"):
-        HoleInpainting(1).observe(GREY, 0)
+@pytest.mark.parametrize(
+    ("observed", "zoom", "error", "message"),
+    [
+        (np.full((1, 64, 64), 1.5), 1, ImageError, r"values from 1.5 to 1.5; expected \[0, 1\]"),
+        (np.full((1, 64, 64), -0.1), 1, ImageError, "values from -0.1 to -0.1"),
+        (np.full((1, 64, 64), np.nan), 1, ImageError, "4096 NaN or infinite values"),
+        (np.full((1, 64, 64), 200, np.uint8), 1, ImageError, "holds uint8; expected floats"),
+        (np.ones((64, 64)), 1, ImageError, r"shape \(64, 64\); expected \(C, H, W\)"),
+        (np.ones((2, 64, 64)), 1, ImageError, "with 1 or 3 channels"),
+        (np.ones((1, 0, 64)), 1, ImageError, "shape"),
+        ([[[0.5]]], 1, ImageError, "is a list; expected a NumPy array"),
+        (np.ones((1, 64, 64)), 0, TaskError, "zoom 0 is no whole number from 1"),
+        (np.ones((1, 64, 64)), 2.5, TaskError, "zoom 2.5 is no whole number from 1"),
+    ],
+)
+def test_bad_observations_are_refused(
+    observed: np.ndarray, zoom: int, error: type[DipbenchError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        Observation(observed, zoom=zoom)
+
+
+def test_an_observation_is_0_where_pixels_are_missing() -> None:
+    mask = np.random.default_rng(0).random((96, 96)) < 0.5
+    for hidden in (0.7, 2.0, np.nan):
+        made = Observation(np.where(mask, COLOUR.array, hidden), mask)
+        assert made == MaskInpainting(mask).observe(COLOUR, 0)
+        np.testing.assert_array_equal(made.observed, COLOUR.array * mask)
+
+
+def test_rounding_of_arithmetic_is_no_value_out_of_range() -> None:
+    white = Observation(np.full((1, 64, 64), 1 + 1e-7))
+    assert white.observed.max() == 1
+
+
+def test_a_hole_over_everything_is_refused() -> None:
+    with pytest.raises(TaskError, match="side=1 would hide every pixel"):
+        HoleInpainting(1)
+    message = r"inpainting-hole-99\.9 rounds to a hole over all of grey, 128 pixels wide"
+    with pytest.raises(TaskError, match=message):
+        HoleInpainting(0.999).observe(GREY, 0)
+
+
+@pytest.mark.parametrize("task", [None, 25, Denoising, ["denoising"]])
+def test_what_is_no_task_is_refused(task: object) -> None:
+    with pytest.raises(TaskError, match="cannot read a task from"):
+        parse_task(task)
+    with pytest.raises(TaskError, match="cannot read a task from"):
+        load_observation(COLOUR, task, np.eye(96))
+
+
+@pytest.mark.parametrize("kind", [Denoising, PoissonDenoising, Inpainting, HoleInpainting])
+@pytest.mark.parametrize("value", ["x", None, [1, 2], 10**400])
+def test_settings_that_are_no_numbers_are_refused(kind: type[Task], value: object) -> None:
+    with pytest.raises(TaskError, match=f"{kind.kind} needs a number for"):
+        kind(value)
+
+
+@pytest.mark.parametrize("mask", ["mask.png", None, [[True]]])
+def test_masks_that_are_no_arrays_are_refused(mask: object) -> None:
+    with pytest.raises(TaskError, match="a mask must be a NumPy array"):
+        MaskInpainting(mask)
+
+
+def test_a_task_degrades_images_alone() -> None:
+    with pytest.raises(ImageError, match="a task degrades an Image, got str 'camera'"):
+        Denoising().observe("camera", 0)
+
+
+def test_a_mask_beside_another_one_must_be_the_same() -> None:
+    mask = np.random.default_rng(0).random((96, 96)) < 0.5
+    task = MaskInpainting(mask)
+    assert parse_task(task, mask) == task
+    assert load_observation(COLOUR, task, mask) == task.observe(COLOUR, 0)
+    with pytest.raises(TaskError, match=f"the mask given is that of .*, not of {task}"):
+        parse_task(task, ~mask)
+    with pytest.raises(TaskError, match=f"the mask given is that of .*, not of {task}"):
+        load_observation(COLOUR, task, ~mask)
 
 
 @pytest.mark.parametrize("colour", [None, False, True])

@@ -121,9 +121,11 @@ def test_input_channels() -> None:
     assert quick.replace(input_kind="meshgrid").input_channels_for(3) == 2
 
 
-def test_whole_numbers_of_numpy_are_numbers_of_iterations() -> None:
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
     protocol = get_protocol("quick").with_iterations(np.int64(5))  # type: ignore[arg-type]
-    assert json.loads(json.dumps(protocol.to_record()))["iterations"]["denoising"] == 5
+    protocol = protocol.replace(size=np.int64(64), threads=np.int64(2))
+    record = json.loads(json.dumps(protocol.to_record()))
+    assert (record["iterations"]["denoising"], record["size"], record["threads"]) == (5, 64, 2)
     with pytest.raises(ProtocolError, match="give a whole number"):
         get_protocol("quick").with_iterations(5.5)  # type: ignore[arg-type]
 

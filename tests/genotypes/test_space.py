@@ -132,7 +132,7 @@ def test_sample_is_uniform_over_codes_and_bits():
     assert np.all(np.abs(share - 0.5) < 5 * 0.5 / np.sqrt(len(many)))
 
 
-@pytest.mark.parametrize("n", [-1, SPACE_SIZE + 1])
+@pytest.mark.parametrize("n", [-1, SPACE_SIZE + 1, 2.0, "2", None])
 def test_sample_refuses_impossible_sizes(n):
     with pytest.raises(GenotypeError, match="cannot sample"):
         sample(n, seed=0)
