@@ -11,6 +11,7 @@ from ..errors import DipbenchError
 from . import options
 from .misuse import explained, is_misuse
 from .output import notes, print_json, say
+from .planning import plan_anew, planned_before
 
 OWN = ("shard", "executor", "address", "device")
 """The options of `train` that the script gives itself, beside `--out`."""
@@ -40,16 +41,17 @@ def slurm_script(
     """Print a script for sbatch that builds a benchmark and goes on after every interruption.
 
     Further arguments go to `dipbench train`, but for `--shard`, `--executor`, `--address` and
-    `--device`, which the script gives. The folder must be one that all machines see.
+    `--device`, which the script gives; none are needed where the folder holds a plan. The folder
+    must be one that all machines see.
 
     Example: `dipbench slurm-script --out my-store --count 4 --gpus 8 --images camera > job.sh`
     """
     allocation = Allocation(form, count, cpus, gpus, time, partition)
-    _check_further(context, out)
+    _check_further(context, out, form)
     print(sbatch_script(out, allocation, context.args), end="")
 
 
-def _check_further(context: typer.Context, out: Path) -> None:
+def _check_further(context: typer.Context, out: Path, form: str) -> None:
     """See that `train` would take the further arguments, and that none is the script's own.
 
     Raises:
@@ -71,6 +73,19 @@ def _check_further(context: typer.Context, out: Path) -> None:
             f"{', '.join(refused)} is given by the script itself: leave it out; --gpus and --form "
             "say what machines do"
         )
+    if train.params["dry_run"]:
+        raise DipbenchError(
+            "with --dry-run every job would train nothing: leave it out, and estimate with "
+            "`dipbench train --dry-run`"
+        )
+    if form == "array" and train.params["timeout"] is not None:
+        raise DipbenchError("--timeout is for Ray: leave it out, or choose --form ray")
+    if train.params["images"] is None and train.params["images_from"] is None:
+        planned_before(train, out)
+    else:
+        asked = train.params["precision"]
+        # What the machines compute in by `auto` is not known here, and no plan fails by it.
+        plan_anew(train, out, "float32" if asked == "auto" else asked)
 
 
 def audit(

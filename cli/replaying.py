@@ -34,16 +34,17 @@ def search_replay(
     signal: Annotated[
         str | None,
         typer.Option(
-            help="What searchers see: observed_loss (default), variance, discrepancy, "
-            "other_images, or truth, which is an upper bound."
+            help="What searchers see: observed_loss, variance, discrepancy, other_images, or "
+            "truth, which is an upper bound. By default observed_loss, and discrepancy where a "
+            "rule that knows the truth has ended runs."
         ),
     ] = None,
     by: options.Summary = "best_psnr_smooth",
     budget: Annotated[
         float | None,
         typer.Option(
-            help="Budget of each search; by default what 50 full trainings take, or a quarter "
-            "of the models where that is less."
+            help="Budget of each search; by default what 50 whole trainings take on average, or a "
+            "quarter of the models where that is less."
         ),
     ] = None,
     unit: Annotated[str | None, typer.Option(help="iterations (default), macs or seconds.")] = None,
@@ -84,12 +85,13 @@ def search_replay(
     from ..analysis.search.replaying import (
         DEFAULT_SCORE,
         ON_SURROGATE,
+        default_budget,
         regret_by_cost,
         replay,
         replay_surrogate,
+        spending,
     )
-    from ..analysis.search.signals import DEFAULT_SIGNAL
-    from ..analysis.search.table import TableObjective
+    from ..analysis.search.table import TableObjective, default_signal
 
     bench = load(store)
     scored = "scores" in bench.manifest.files
@@ -105,20 +107,21 @@ def search_replay(
         unit = unit or "iterations"
         if unit not in UNITS:
             raise QueryError(unknown("unit of cost", unit, UNITS))
+        seen = signal or default_signal(bench, image, task, seed)
         if budget is None:
             if unit != "iterations":
                 raise QueryError(
                     f"a search in {unit} has no default budget: give --budget, or leave out --unit"
                 )
-            table_of = TableObjective(bench, image, task, by=judged, seed=seed)
-            budget = float(min(50, max(1, len(table_of.models) // 4)) * table_of.iterations)
+            table_of = TableObjective(bench, image, task, seen, by=judged, seed=seed)
+            budget = default_budget(table_of).amount
         found = replay(
             bench,
             image,
             task,
             names,
             Budget(budget, unit),  # type: ignore[arg-type]
-            signal=signal or DEFAULT_SIGNAL,
+            signal=seen,
             by=judged,
             seeds=searches,
             run_seed=seed,
@@ -135,18 +138,30 @@ def search_replay(
             f"{name}: within {by_cost.attrs['budget']:g} {by_cost.attrs['unit']} not every search "
             "chose a model: give more"
         )
-    ends = by_cost.groupby("algorithm", sort=False).last().reset_index()
+    spent = spending(found)
+    for row in spent[spent["ended"] > 0].itertuples():
+        notes.print(
+            f"{row.algorithm}: {row.ended} of {row.searches} searches had nothing left to try "
+            f"before {found.attrs['budget']:,.0f} {found.attrs['unit']} were spent"
+        )
+    last = by_cost.groupby("algorithm", sort=False).tail(1)
+    ends = last.merge(spent.drop(columns="searches"), on="algorithm")
     if as_json:
         left_out = by_cost.attrs["left_out"]
         label, records = found.attrs["label"], ends.to_dict("records")
-        told = {"label": label, "signal_tau": found.attrs.get("signal_tau")}
-        print_json({**told, "rows": records, "left_out": left_out})
+        told = {key: found.attrs.get(key) for key in ("signal", "signal_tau", "budget", "unit")}
+        print_json({"label": label, **told, "rows": records, "left_out": left_out})
         return
     rows = [
-        (row.algorithm, f"{row.cost:,.0f}", f"{row.regret:.3f}", f"{row.low:.3f} … {row.high:.3f}")
+        (
+            row.algorithm,
+            f"{row.spent:,.0f}",
+            f"{row.regret:.3f}",
+            "" if row.searches == 1 else f"{row.low:.3f} … {row.high:.3f}",
+        )
         for row in ends.itertuples()
     ]
-    columns = ["algorithm", f">{found.attrs['unit']}", ">regret dB", ">95 % interval"]
+    columns = ["algorithm", f">{found.attrs['unit']} spent", ">regret dB", ">95 % interval"]
     console.print(table(columns, rows, found.attrs["label"]))
     tau = found.attrs.get("signal_tau")
     if tau is not None:

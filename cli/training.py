@@ -1,6 +1,5 @@
 """Commands that build a benchmark."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -8,30 +7,20 @@ from typing import Annotated
 
 import typer
 
-from ..benchmark import load
 from ..benchmark.building import WHOLE, Progress, Shard, build, read_progress, recorded
 from ..benchmark.building import finish as merge_parts
-from ..benchmark.choosing import parse_models
 from ..benchmark.executors import Executor
 from ..benchmark.executors.local import LocalExecutor, default_workers
 from ..benchmark.logs import told
 from ..benchmark.parts import readable_keys
-from ..benchmark.pictures import Pair, StoredObservations, read_images
-from ..benchmark.plan import (
-    Plan,
-    check_plan,
-    freeze_plan,
-    make_plan,
-    read_plan,
-    read_planned_images,
-)
+from ..benchmark.plan import Plan, check_plan, freeze_plan
 from ..benchmark.schema import RunKey
-from ..benchmark.store import check_writable, file_of
-from ..data import Image, Observation, load_images
+from ..benchmark.store import check_writable
+from ..data import Image
 from ..errors import DipbenchError
-from ..evaluate.protocol import Protocol, get_protocol
 from . import options
 from .output import notes, print_json, progress_bar, say
+from .planning import plan_anew, planned_before
 
 
 class ExecutorName(StrEnum):
@@ -45,13 +34,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for command in (train, finish):
         app.command(rich_help_panel="Build a benchmark")(command)
-
-
-PLANNED = (
-    *("tasks", "models", "protocol", "size", "iterations", "seeds", "observation_seed"),
-    *("outputs", "threads", "precision"),
-)
-"""The options, beside the images, that say what is planned."""
 
 
 def train(
@@ -122,30 +104,12 @@ def train(
     random:32:7 --protocol quick --out my-store`
     """
     plans = images is not None or images_from is not None
-    observations: Mapping[Pair, Observation] = {}
-    if not plans:
-        plan = read_plan(out)
-        _refuse_plans(context, out)
-        pictures = list(read_planned_images(out, plan).values())
-    else:
-        if images_from is not None and options.given(context, ("observation_seed",)):
-            raise DipbenchError(
-                "--images-from takes the observations of a benchmark as they are: leave out "
-                "--observation-seed"
-            )
-        settings = _protocol(protocol, size, iterations, threads)
-        settings = settings.replace(precision=_precision(precision, device, executor))
-        pictures, observations = _pictures(images, images_from, settings.size)
-        plan = make_plan(
-            out.resolve().name,
-            parse_models(models),
-            pictures,
-            tasks.split(","),
-            _seeds(seeds),
-            settings,
-            observation_seed if images_from is None else None,
-            outputs,
-        )
+    # The options of which a plan is made are read from the context.
+    plan, pictures, observations = (
+        plan_anew(context, out, _precision(precision, device, executor))
+        if plans
+        else planned_before(context, out)
+    )
     trainer = _executor(executor, workers, device, address, timeout)
     share = Shard.parse(shard)
     check_plan(out, plan, observations)
@@ -161,17 +125,6 @@ def train(
         print_json({"store": str(out), "made": made, **asdict(read_progress(out))})
     if made.get("failed") or left_failed:
         raise typer.Exit(1)
-
-
-def _refuse_plans(context: typer.Context, out: Path) -> None:
-    """Refuse options that a plan which is there would pass over in silence."""
-    given = options.given(context, PLANNED)
-    if given:
-        raise DipbenchError(
-            f"{out} is planned already, and {', '.join(given)} would be passed over: leave that "
-            "out to resume it, or train into another folder with --images and bring the two "
-            f"together by `dipbench add {out} OTHER`"
-        )
 
 
 def run_build(
@@ -224,22 +177,6 @@ def finish(folder: options.StoreFolder) -> None:
     say(f"{folder}: generation {manifest.generation}; ask it with --store {folder}")
 
 
-def _pictures(
-    images: str | None, images_from: str | None, size: int | None
-) -> tuple[list[Image], Mapping[Pair, Observation]]:
-    """The images to train on, and their observations where those are another benchmark's."""
-    if images_from is None:
-        return load_images(images or "", size=size), {}
-    if images is not None or size is not None:
-        raise DipbenchError(
-            "--images-from takes the images of a benchmark as they are: leave out --images and "
-            "--size, and choose a protocol without a size"
-        )
-    bench = load(images_from)
-    path = file_of(bench.folder, bench.manifest, "images")
-    return list(read_images(path).values()), StoredObservations(path)
-
-
 def _executor(
     name: ExecutorName,
     workers: int | None,
@@ -259,16 +196,6 @@ def _executor(
     return LocalExecutor(workers, device)
 
 
-def _protocol(name: str, size: int | None, iterations: int | None, threads: int) -> Protocol:
-    """The named protocol with the changes asked for, which then show in its name."""
-    base = get_protocol(name)
-    changed = base.replace(size=size) if size is not None else base
-    changed = changed.with_iterations(iterations) if iterations is not None else changed
-    if changed != base:
-        changed = changed.replace(name=f"{name}-changed")
-    return changed.replace(threads=threads)
-
-
 def _precision(name: str, device: str, executor: ExecutorName) -> str:
     """The precision of a plan; what a cluster's machines compute in is not known here."""
     if executor is ExecutorName.RAY:
@@ -276,12 +203,6 @@ def _precision(name: str, device: str, executor: ExecutorName) -> str:
     from ..evaluate.devices import resolve_device, resolve_precision
 
     return resolve_precision(name, resolve_device(device))
-
-
-def _seeds(text: str) -> list[int]:
-    if not all(item.strip().isdecimal() for item in text.split(",")):
-        raise DipbenchError(f"seeds {text!r} are no whole numbers: write them like 0,1,2")
-    return [int(item) for item in text.split(",")]
 
 
 def _remaining(folder: Path, plan: Plan, shard: Shard, retry_failed: bool) -> list[RunKey]:

@@ -1,6 +1,7 @@
 """What is installed is what is in the repository, and what users need is in it."""
 
 import configparser
+import json
 import re
 import shutil
 import subprocess
@@ -67,6 +68,20 @@ def test_the_core_needs_no_torch() -> None:
     assert core.isdisjoint({"torch", "scikit-image", "ray", "zenodo-get"})
 
 
+def test_every_pattern_of_package_data_matches_something() -> None:
+    for package in METADATA.options("options.package_data"):
+        folder = ROOT.joinpath(*package.split(".")[1:])
+        for pattern in METADATA.get("options.package_data", package).split(","):
+            assert list(folder.glob(pattern.strip())), (package, pattern)
+
+
+def test_the_licence_is_that_of_the_code_and_of_what_is_shipped() -> None:
+    manifests = ROOT.glob("benchmark/shipped/*/benchmark.json")
+    shipped = {json.loads(path.read_text(encoding="utf-8"))["licence"] for path in manifests}
+    stated = METADATA.get("metadata", "license_expression")
+    assert stated.split(" AND ") == ["Apache-2.0", *sorted(shipped)]
+
+
 def copy_of_checkout(to: Path) -> Path:
     """The files under version control, in a folder whose name is no identifier."""
     clone = to / "a-b"
@@ -98,7 +113,8 @@ def ship_one(clone: Path, folder: Path) -> None:
     from dipbench.evaluate.protocol import get_protocol
 
     images, task = [load_image("camera", size=64)], "denoising-25"
-    plan = make_plan("tiny", ["0", "1"], images, [task], [0], get_protocol("quick"))
+    protocol = get_protocol("quick").with_iterations(8)
+    plan = make_plan("tiny", ["0", "1"], images, [task], [0], protocol)
     freeze_plan(folder, plan, images)
     sha256 = read_observation(folder / PLAN_PICTURES, ("camera", task)).sha256
     psnr = np.linspace(20, 25, 8, dtype=np.float32)
@@ -146,6 +162,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: Path, clone: Path) 
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        (about,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        metadata = archive.read(about).decode()
+    assert "\nLicense-Expression: Apache-2.0 AND CC-BY-4.0\n" in metadata
     assert {name.split("/")[0] for name in names} == {"dipbench"}
     inside = {name.removeprefix("dipbench/") for name in names}
     assert {name for name in inside if name.endswith(".py")} == package_sources(clone)
@@ -181,6 +200,9 @@ def test_the_sdist_holds_what_a_build_and_the_tests_need(built: Path, clone: Pat
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
     assert package_sources(clone) <= names
     assert {"LICENSE", "README.md", "constraints.txt", "Makefile", "tests/pytest.ini"} <= names
+    links = re.findall(r"\]\(([^):#]+)[)#]", (clone / "README.md").read_text(encoding="utf-8"))
+    assert {"CITATION.cff", "benchmark/mini/PILOT.md"} <= {*links}
+    assert {*links} <= names, "name these in MANIFEST.in"
     assert {"benchmark/shipped/tiny/benchmark.json", "benchmark/mini/build.py"} <= names
     assert not [name for name in names if name.startswith("benchmark/mini/kept/")]
     assert not [name for name in names if name.split("/")[0] in {".venv", ".git", "build", "out"}]

@@ -1,8 +1,10 @@
-"""A builder for tests of executors: FOLDER and a JSON of what to do; `main` says what there is.
+"""A builder that tests run, and kill: FOLDER and a JSON of what to do.
 
-With `seconds`, runs are synthetic: their keys alone determine them, each takes so long, and their
-worker dies as often as `deadly` says by model; those of `greedy` models do not fit into memory,
-and those of `bare` ones need packages that are not there.
+`executor` (`local` or `ray`), `workers`, `device`, `shard` and `retry_failed`, and for Ray
+`address`, `timeout` and `unit_seconds`. With `seconds`, runs are synthetic: their keys alone
+determine them, each takes so long and has curves of `length`, and their worker dies as often as
+`deadly` says by model; those of `greedy` models do not fit into memory, and those of `bare` ones
+need packages that are not there.
 """
 
 import hashlib

@@ -77,6 +77,29 @@ def test_a_script_that_could_not_run_is_refused(tmp_path: Path) -> None:
         sbatch_script(tmp_path / "a b", Allocation("ray", 1, 1))
 
 
+@pytest.mark.parametrize("queued", [True, False])
+def test_the_first_shard_trains_whether_or_not_the_merge_is_queued(
+    queued: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = {"sbatch": f'echo "$@" > {tmp_path}/asked; {str(queued).lower()}'}
+    programs["dipbench"] = f'echo "$@" > {tmp_path}/trained'
+    for name, does in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    store = tmp_path / "store"
+    text = sbatch_script(store, Allocation("array", 2, 1, time="01:30:00"), ["--workers", "1"])
+    environment = {**os.environ, "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
+    done = subprocess.run(["bash"], input=text, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    trained = (tmp_path / "trained").read_text().split()
+    assert trained == f"train --out {store} --shard 1/2 --device cpu --workers 1".split()
+    # As long as the job itself, which the partition allows.
+    assert "--time=01:30:00 " in (tmp_path / "asked").read_text()
+    said = f"the job that merges is not queued: run `dipbench finish {store}` when all have ended\n"
+    assert done.stderr == ("" if queued else said)
+
+
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of a SLURM of two nodes on this machine."""

@@ -24,7 +24,7 @@ from dipbench.benchmark.store import PARTS, read_manifest
 from dipbench.errors import StoreError
 from dipbench.genotypes import sample
 
-SCRIPT = Path(__file__).parent / "synthetic_builder.py"
+SCRIPT = Path(__file__).parent / "executor_builder.py"
 REAL = """
 import sys
 from pathlib import Path
@@ -44,7 +44,8 @@ def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     processes: list[subprocess.Popen[str]] = []
 
     def start(folder: Path, **asked: Any) -> subprocess.Popen[str]:
-        command = [sys.executable, str(SCRIPT), str(folder), json.dumps(asked)]
+        given = json.dumps({"executor": "local", "seconds": 0, **asked})
+        command = [sys.executable, str(SCRIPT), str(folder), given]
         pipe = subprocess.PIPE
         process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
         processes.append(process)

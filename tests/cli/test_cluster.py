@@ -45,11 +45,21 @@ def test_an_audit_of_what_was_made_up_fails(dipbench: Call, store: Path) -> None
 
 def test_a_script_for_slurm_passes_arguments_on(dipbench: Call, tmp_path: Path) -> None:
     answer = dipbench(
-        "slurm-script", "--out", tmp_path / "s", "--form", "array", "--count", 8, "--images", "a"
+        *("slurm-script", "--out", tmp_path / "s", "--form", "array", "--count", 8),
+        *("--images", "camera"),
     )
     assert answer.status == 0, answer.err
     assert "#SBATCH --array=1-8" in answer.out
-    assert "--device cpu --images a &" in answer.out
+    assert "--device cpu --images camera &" in answer.out
+
+
+def test_a_script_for_slurm_goes_on_with_a_plan(dipbench: Call, store: Path) -> None:
+    answer = dipbench("slurm-script", "--out", store, "--timeout", 5)
+    assert answer.status == 0, answer.err
+    assert answer.out.endswith("--device cpu --timeout 5 &\nwait $!\n")
+    other = dipbench("slurm-script", "--out", store, "--tasks", "sr-4")
+    assert (other.status, other.out, other.err.count("\n")) == (2, "", 1)
+    assert "is planned already, and --tasks would be passed over" in other.err
 
 
 @pytest.mark.parametrize(
@@ -64,6 +74,16 @@ def test_a_script_for_slurm_passes_arguments_on(dipbench: Call, tmp_path: Path) 
         (["--executor", "ray", "--address", "auto"], "--executor, --address is given by"),
         (["--shard", "1/2"], "--shard is given by"),
         (["--", "--out", "other"], "--out is given by"),
+        (["--images", "camera", "--dry-run"], "every job would train nothing"),
+        (["--form", "array", "--images", "camera", "--timeout", 5], "--timeout is for Ray"),
+        ([], "holds no plan to go by"),
+        (["--models", "0"], "holds no plan to go by"),
+        (["--images", "camra"], "camra"),
+        (["--images", "camera", "--models", "bogus"], "bogus"),
+        (["--images", "camera", "--tasks", "xx"], "xx"),
+        (["--images", "camera", "--seeds", "one"], "seeds 'one' are no whole numbers"),
+        (["--images", "camera", "--protocol", "slow"], "slow"),
+        (["--images", "camera", "--precision", "fp8"], "precision"),
     ],
 )
 def test_a_script_for_slurm_passes_on_what_train_takes(

@@ -20,8 +20,9 @@ trap 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"; exit 0' USR
 
 if ((SLURM_ARRAY_TASK_ID == 1 && ${SLURM_RESTART_COUNT:-0} == 0)); then
   sbatch --dependency="afterany:$SLURM_ARRAY_JOB_ID" --job-name=@NAME@-finish --ntasks=1 \
-    --output=@STORE@-slurm-finish-%j.log --time=04:00:00 @PLACE@ \
-    --wrap "$(printf '%q ' env "PATH=$PATH" dipbench finish "$store")"
+    --output=@STORE@-slurm-finish-%j.log --time=@TIME@ @PLACE@ \
+    --wrap "$(printf '%q ' env "PATH=$PATH" dipbench finish "$store")" ||
+    echo "the job that merges is not queued: run \`dipbench finish $store\` when all have ended" >&2
 fi
 
 # In the background, so that bash hears the signal while it runs.

@@ -1,0 +1,110 @@
+"""From the options of `train` to a plan, for the commands that freeze it or only look at it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import typer
+
+from ..benchmark import load
+from ..benchmark.choosing import parse_models
+from ..benchmark.pictures import Pair, StoredObservations, read_images
+from ..benchmark.plan import Plan, make_plan, read_plan, read_planned_images
+from ..benchmark.store import file_of
+from ..data import Image, Observation, load_images
+from ..errors import DipbenchError
+from ..evaluate.protocol import Protocol, get_protocol
+from . import options
+
+PLANNED = (
+    *("tasks", "models", "protocol", "size", "iterations", "seeds", "observation_seed"),
+    *("outputs", "threads", "precision"),
+)
+"""The options of `train`, beside the images, that say what is planned."""
+
+
+class Planned(NamedTuple):
+    """A plan, its images, and their observations where they are another benchmark's."""
+
+    plan: Plan
+    pictures: list[Image]
+    observations: Mapping[Pair, Observation]
+
+
+def planned_before(train: typer.Context, out: Path) -> Planned:
+    """The plan that is in a folder.
+
+    Raises:
+        DipbenchError: if there is none, or options are given that it would pass over.
+    """
+    plan = read_plan(out)
+    given = options.given(train, PLANNED)
+    if given:
+        raise DipbenchError(
+            f"{out} is planned already, and {', '.join(given)} would be passed over: leave that "
+            "out to resume it, or train into another folder with --images and bring the two "
+            f"together by `dipbench add {out} OTHER`"
+        )
+    return Planned(plan, list(read_planned_images(out, plan).values()), {})
+
+
+def plan_anew(train: typer.Context, out: Path, precision: str) -> Planned:
+    """The plan that the options make.
+
+    Args:
+        train: the options as `train` was given them.
+        out: the benchmark's folder, which is not touched.
+        precision: `float32` or `bf16`.
+
+    Raises:
+        DipbenchError: if an option is unusable, or does not go with another.
+    """
+    given = train.params
+    if given["images_from"] is not None and options.given(train, ("observation_seed",)):
+        raise DipbenchError(
+            "--images-from takes the observations of a benchmark as they are: leave out "
+            "--observation-seed"
+        )
+    protocol = _protocol(given["protocol"], given["size"], given["iterations"])
+    protocol = protocol.replace(threads=given["threads"], precision=precision)
+    pictures, observations = _pictures(given["images"], given["images_from"], protocol.size)
+    plan = make_plan(
+        out.resolve().name,
+        parse_models(given["models"]),
+        pictures,
+        given["tasks"].split(","),
+        _seeds(given["seeds"]),
+        protocol,
+        given["observation_seed"] if given["images_from"] is None else None,
+        given["outputs"],
+    )
+    return Planned(plan, pictures, observations)
+
+
+def _protocol(name: str, size: int | None, iterations: int | None) -> Protocol:
+    """The named protocol with the changes asked for, which then show in its name."""
+    base = get_protocol(name)
+    changed = base.replace(size=size) if size is not None else base
+    changed = changed.with_iterations(iterations) if iterations is not None else changed
+    return changed if changed == base else changed.replace(name=f"{name}-changed")
+
+
+def _pictures(
+    images: str | None, images_from: str | None, size: int | None
+) -> tuple[list[Image], Mapping[Pair, Observation]]:
+    if images_from is None:
+        return load_images(images or "", size=size), {}
+    if images is not None or size is not None:
+        raise DipbenchError(
+            "--images-from takes the images of a benchmark as they are: leave out --images and "
+            "--size, and choose a protocol without a size"
+        )
+    bench = load(images_from)
+    path = file_of(bench.folder, bench.manifest, "images")
+    return list(read_images(path).values()), StoredObservations(path)
+
+
+def _seeds(text: str) -> list[int]:
+    if not all(item.strip().isdecimal() for item in text.split(",")):
+        raise DipbenchError(f"seeds {text!r} are no whole numbers: write them like 0,1,2")
+    return [int(item) for item in text.split(",")]
