@@ -1,11 +1,12 @@
 """One training-free score of many models on one observation, several models at a time."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from ..data import Observation, Task
+from ..errors import ScoreError, one_line
 from ..seeds import stable_seed
 from .devices import resolve_device, single_threads
 from .protocol import Protocol
@@ -78,7 +79,7 @@ def screen(
                 output = probe.operator(output)
             value, reason = compute(score, Spectra(output[0].cpu().numpy()), image), ""
         except Exception as error:  # one model that has no score must not end the search
-            value, reason = None, f"{type(error).__name__}: {error}"
+            value, reason = None, f"{type(error).__name__}: {one_line(error)}"
         return {"model": model, "score": value, "reason": reason}
 
     with single_threads(threads) as pool:
@@ -87,3 +88,20 @@ def screen(
             records = list(pool.map(one, batch))
             seconds = (time.perf_counter() - start) / len(batch)
             yield [{**record, "seconds": seconds} for record in records]
+
+
+def is_settled(record: Mapping[str, Any]) -> bool:
+    """Whether scoring again gives the same: a score, or that there is none on this output.
+
+    Memory that ran out or a device that failed may be there another time.
+
+    Args:
+        record: as `screen` yields it.
+
+    >>> from dipbench.evaluate.screening import is_settled
+    >>> is_settled({"model": "a", "score": None, "reason": "ScoreError: score a is nan"})
+    True
+    >>> is_settled({"model": "a", "score": None, "reason": "RuntimeError: out of memory"})
+    False
+    """
+    return record["score"] is not None or record["reason"].startswith(f"{ScoreError.__name__}: ")

@@ -1,5 +1,6 @@
 """A benchmark as a blackbox of Syne Tune, for its schedulers to be simulated on."""
 
+import warnings
 from functools import cached_property
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from ...benchmark import Benchmark
 from ...errors import MissingExtraError, QueryError
+from .fidelities import common_lengths
 from .interface import Trial
 from .table import TableObjective
 
@@ -35,14 +37,14 @@ class BenchmarkBlackbox(Blackbox):
         task: a task or its text form.
         seed: of the recorded trainings; mean curves over seeds where None.
         fidelities: how many lengths of training can be asked for, equally spaced among those that
-            the benchmark's curves tell of.
+            the benchmark's curves tell of, up to the longest that nine in ten models reach.
 
     Attributes:
-        left_out: models whose runs ended before the longest ones, or did not succeed: a
-            blackbox must have every length of every configuration, and none is made up.
+        left_out: models whose runs end before that, or did not succeed: a blackbox must have
+            every length of every configuration, and none is made up. A warning counts them.
 
     Raises:
-        QueryError: no model has a complete run with recorded seconds.
+        QueryError: no model has a run with recorded seconds, or there are under 1 `fidelities`.
     """
 
     def __init__(
@@ -56,27 +58,25 @@ class BenchmarkBlackbox(Blackbox):
     ) -> None:
         self._bench, self._seed = bench, seed
         self._objective = TableObjective(bench, image, task, "truth", seed=seed)
-        longest = self._objective.iterations
-        seconds = {}
+        pair = self._objective.image, self._objective.task
+        seconds, reached = {}, {}
         for model in self._objective.models:
             cost = self._objective.evaluate(Trial(model)).cost
-            if cost.iterations == longest and cost.seconds is not None:
-                seconds[model] = cost.seconds
-        if not seconds:
-            raise QueryError(
-                f"no model on {image}, {task} was trained for {longest} iterations with its "
-                "seconds recorded: there is nothing to simulate"
+            if cost.seconds is not None and cost.iterations:
+                seconds[model] = cost.seconds / cost.iterations
+                reached[model] = bench.curve_iterations(model, *pair, seed=seed) + 1
+        self._columns, kept = common_lengths(reached, fidelities)
+        self._grid: np.ndarray = reached[kept[0]][self._columns]
+        self._seconds = {model: seconds[model] for model in kept}
+        self.left_out = tuple(model for model in bench.models if model not in self._seconds)
+        if self.left_out:
+            warnings.warn(
+                f"{len(self.left_out)} of {len(bench.models)} models are left out: they have no "
+                f"run of {self._grid[-1]} iterations with its seconds recorded",
+                stacklevel=2,
             )
-        self._seconds = seconds
-        self.left_out = tuple(model for model in bench.models if model not in seconds)
-        some = next(iter(seconds)), self._objective.image, self._objective.task
-        ends = bench.curve_iterations(*some, seed=seed) + 1
-        wanted = np.linspace(0, longest, fidelities + 1)[1:].round()
-        self._columns = np.unique(np.minimum(ends.searchsorted(wanted), len(ends) - 1))
-        self._grid: np.ndarray = ends[self._columns]
-        self._longest = longest
         super().__init__(
-            configuration_space={"model": choice(list(seconds))},
+            configuration_space={"model": choice(list(kept))},
             fidelity_space={FIDELITY: randint(lower=int(self._grid[0]), upper=int(self._grid[-1]))},
             objectives_names=list(OBJECTIVES),
         )
@@ -118,6 +118,6 @@ class BenchmarkBlackbox(Blackbox):
                 self._bench.curve(model, *names, kind=kind, seed=self._seed)[self._columns]
                 for kind in OBJECTIVES[:2]
             ]
-            share = self._grid / self._longest
-            self._tables[model] = np.stack([*columns, self._seconds[model] * share], axis=1)
+            elapsed = self._seconds[model] * self._grid
+            self._tables[model] = np.stack([*columns, elapsed], axis=1)
         return self._tables[model]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ...errors import QueryError, unknown
+from ...genotypes.space import is_integer
 
 Unit = Literal["iterations", "macs", "seconds"]
 UNITS: tuple[str, ...] = get_args(Unit)
@@ -25,10 +26,24 @@ class Trial:
     Attributes:
         model: its text form.
         iterations: how far, from the start; None to the protocol's end.
+
+    Raises:
+        QueryError: the iterations are no whole number above 0.
+
+    >>> Trial("dip", 100)
+    Trial(model='dip', iterations=100)
     """
 
     model: str
     iterations: int | None = None
+
+    def __post_init__(self) -> None:
+        trained = self.iterations is None or (is_integer(self.iterations) and self.iterations > 0)
+        if not trained:
+            raise QueryError(
+                f"a trial of {self.iterations!r} iterations trains nothing: give a whole number "
+                "above 0, or None for the whole training"
+            )
 
 
 @dataclass(frozen=True)

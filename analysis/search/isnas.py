@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from ...data import Denoising, Image, Observation, Task, load_observation, parse_task
-from ...errors import MissingExtraError, QueryError, unknown
+from ...data import Denoising, Image, Observation, Task, load_observation
+from ...errors import MissingExtraError, QueryError, StoreError, unknown
 from ...evaluate.protocol import Iterations, Protocol, get_protocol
 from ...evaluate.reducing import reduce_observation
 from ...evaluate.registry import Score, get_score
@@ -121,7 +121,9 @@ def search(
             pixels about 3 is left at 64). Scores and the last training are of the full size.
         budget: in seconds: scoring ends after a quarter of it, no candidate is begun that would
             leave no time for the last training, and a training is cut short when its share is
-            over, with what its iterations gave for its result. One candidate at least is begun.
+            over, with what its iterations gave for its result. One candidate at least is begun. A
+            search that is taken up counts the seconds that its folder records: not those of a
+            scoring or training that was killed, nor of the last training, which is made again.
         folder: where every step is recorded, so that a killed search goes on where it was.
         truth: for judging the result alone.
         seed: of the sample, the scores and the trainings.
@@ -143,12 +145,12 @@ def search(
     """
     try:
         from ...evaluate.devices import resolve_device, resolve_precision, thread_count
-        from ...evaluate.restoring import check_wishes, restore
+        from ...evaluate.restoring import check_wishes, restore, task_of
     except ModuleNotFoundError as error:
         raise MissingExtraError("train", "searching with real trainings") from error
-    task = parse_task(task)
     chosen = _scorable(score)
     observation = image if isinstance(image, Observation) else load_observation(image, task)
+    task = task_of(observation, task)
     check_wishes(observation, task, output, truth)
     if not 1 <= keep <= models:
         raise QueryError(f"{keep} of {models} models cannot be kept: give 1 to {models}")
@@ -179,8 +181,7 @@ def search(
     tell = progress or (lambda stage, done, total: None)
     scores = score_all(work, chosen, models, journal, clock, tell)
     candidates = train_kept(work, chosen, scores, keep, journal, clock, tell)
-    there = [journal.output(record["model"]) for record in candidates]
-    outputs = [output for output in there if output is not None]
+    outputs = [_output(journal, record["model"]) for record in candidates]
     if noise is None:
         values = [record["score"] for record in candidates]
         index, distances = nearest_to_average(outputs, values, chosen.sign < 0)
@@ -218,6 +219,15 @@ def search(
         (spent(journal, "scores"), spent(journal, "trained"), restoration.fit.seconds),
         sigma,
     )
+
+
+def _output(journal: Journal, model: str) -> np.ndarray:
+    output = journal.output(model)
+    if output is None:
+        raise StoreError(
+            f"the trace has lost the output of {model}: take the search up, and it is trained again"
+        )
+    return output
 
 
 def _smaller(observation: Observation, side: int | None) -> tuple[Observation, float]:

@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from ...data import Observation, Task
-from ...errors import QueryError
+from ...errors import DivergenceError, QueryError
 from ...evaluate.protocol import Protocol
 from ...evaluate.registry import Score
 from ...genotypes import sample
@@ -70,14 +70,14 @@ class Deadline:
 def score_all(
     work: Work, score: Score, count: int, journal: Journal, budget: Deadline, tell: Progress
 ) -> dict[str, float]:
-    """The score of each model that has one; those in the journal are not scored again.
+    """The score of each model that has one; what is settled in the journal is not scored again.
 
     Raises:
         QueryError: no model has one.
     """
-    from ...evaluate.screening import screen
+    from ...evaluate.screening import is_settled, screen
 
-    known = {record["model"] for record in journal.records("scores")}
+    known = {record["model"] for record in journal.records("scores") if is_settled(record)}
     models = [str(genotype) for genotype in sample(count, work.seed)]
     batches = screen(
         [model for model in models if model not in known],
@@ -102,7 +102,7 @@ def score_all(
     records = journal.records("scores")
     scores = {record["model"]: record["score"] for record in records if record["score"] is not None}
     if not scores:
-        raise QueryError(f"no model has a {score.name} here: {records[0]['reason']}")
+        raise QueryError(f"no model has a {score.name} here: {records[-1]['reason']}")
     return {model: scores[model] for model in models if model in scores}
 
 
@@ -120,7 +120,7 @@ def train_kept(
     Where the budget let none come to its end, that of the one which was begun.
 
     Raises:
-        QueryError: all trainings diverged.
+        QueryError: all trainings failed.
     """
     ties = generator("search-ties", work.seed)
     badness = {model: -score.sign * value for model, value in scores.items()}
@@ -148,7 +148,9 @@ def train_kept(
             cut.append(trial.model)
         tell("training candidates", done, keep)
     if not finished and not cut:
-        raise QueryError("every candidate's training diverged: keep more of them")
+        reasons = {record.get("reason") or "diverged" for record in objective.records.values()}
+        told = "; ".join(sorted(reasons))
+        raise QueryError(f"none of {done} candidates could be trained ({told}): keep more of them")
     return [objective.records[model] for model in finished or cut]
 
 
@@ -168,7 +170,7 @@ class Candidates(Objective):
 
     def knows(self, model: str) -> bool:
         """Whether a training before came to its end."""
-        return model in self.records and self.records[model]["status"] != "stopped"
+        return model in self.records and self.records[model]["status"] in ("finished", "diverged")
 
     def evaluate(self, trial: Trial) -> Outcome:
         """Train the model, or give what a training before gave."""
@@ -181,7 +183,7 @@ class Candidates(Objective):
         return Outcome(trial, record["signal"], cost)
 
     def _needs_more(self, record: dict[str, Any]) -> bool:
-        """Whether its output is lost, or a training that was cut short has more time now."""
+        """Whether its output is lost, memory did not do, or one cut short has more time now."""
         if record["status"] == "diverged":
             return False
         cut = record["status"] == "stopped"
@@ -190,20 +192,33 @@ class Candidates(Objective):
         return self._journal.output(record["model"]) is None
 
     def _train(self, model: str) -> dict[str, Any]:
+        from ...evaluate.memory import TooLittleMemoryError
         from ...evaluate.restoring import restore
 
-        work = self._work
-        made = restore(
-            work.trial,
-            work.task,
-            model,
-            keep="smooth",
-            protocol=work.protocol,
-            seconds=self.seconds,
-            seed=work.seed,
-            device=work.device,
-            threads=work.threads,
-        )
+        work, start = self._work, time.perf_counter()
+        try:
+            made = restore(
+                work.trial,
+                work.task,
+                model,
+                keep="smooth",
+                protocol=work.protocol,
+                seconds=self.seconds,
+                seed=work.seed,
+                device=work.device,
+                threads=work.threads,
+            )
+        except (DivergenceError, TooLittleMemoryError) as error:  # of this model, not of the search
+            return {
+                "model": model,
+                "score": self._scores[model],
+                "status": "diverged" if isinstance(error, DivergenceError) else "failed",
+                "reason": str(error),
+                "signal": None,
+                "loss": None,
+                "iterations": 0,
+                "seconds": time.perf_counter() - start,
+            }
         status = made.fit.status
         if status == "interrupted":
             raise KeyboardInterrupt
@@ -214,6 +229,7 @@ class Candidates(Objective):
             "model": model,
             "score": self._scores[model],
             "status": status,
+            "reason": made.fit.reason,
             "signal": signal_of_curves(made.fit.curves, "observed_loss") if known else None,
             "loss": float(made.fit.loss.min()),
             "iterations": made.fit.length,

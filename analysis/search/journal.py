@@ -28,7 +28,7 @@ _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
         "score": _NUMBER,
         "status": (str,),
         "signal": (*_NUMBER, NoneType),
-        "loss": _NUMBER,
+        "loss": (*_NUMBER, NoneType),
         "iterations": (int,),
         "seconds": _NUMBER,
     },

@@ -4,7 +4,7 @@ from ...data import Image, Observation, Task, parse_task
 from ...errors import MissingExtraError, QueryError
 from ...evaluate.protocol import Protocol, get_protocol
 from .interface import Cost, Objective, Outcome, Trial
-from .signals import DEFAULT_SIGNAL, signal_of_curves
+from .signals import DEFAULT_SIGNAL, curve_of_signal, signal_of_curves
 
 
 class LiveObjective(Objective):
@@ -18,6 +18,10 @@ class LiveObjective(Objective):
         protocol: of the trainings.
         seed: of the trainings.
         device: what they run on.
+
+    Raises:
+        DipbenchError: an argument is unknown, the signal is not of one training, or it needs the
+            truth and that is not given.
     """
 
     def __init__(
@@ -31,6 +35,7 @@ class LiveObjective(Objective):
         seed: int = 0,
         device: str = "auto",
     ) -> None:
+        curve_of_signal(signal)
         if image is None and signal == "truth":
             raise QueryError("the signal truth needs the true image: give it, or another signal")
         self.label = "real trainings"

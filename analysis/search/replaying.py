@@ -14,10 +14,9 @@ from ..association import kendall_tau
 from .bayesian import BayesianOptimisation
 from .interface import UNITS, Budget, Searcher, Trace, Trial, run_search
 from .listed import RandomSearch, ScoreGuided, SuccessiveHalving
-from .signals import DEFAULT_SIGNAL
 from .spaces import AllGenotypes, CompleteSpace
 from .surrogate import SurrogateObjective
-from .table import TableObjective
+from .table import TableObjective, default_signal
 from .walking import LocalSearch, RandomDraws, RegularisedEvolution
 
 DEFAULT_SCORE = "psd_db_strip_mse"
@@ -54,7 +53,7 @@ def replay(
     algorithms: Sequence[str],
     budget: Budget,
     *,
-    signal: str = DEFAULT_SIGNAL,
+    signal: str | None = None,
     by: By = "best_psnr_smooth",
     seeds: Sequence[int] = tuple(range(10)),
     run_seed: int | None = None,
@@ -68,7 +67,7 @@ def replay(
         task: a task or its text form.
         algorithms: names of `ALGORITHMS`.
         budget: of each search.
-        signal: what the searchers see, one of `SIGNALS`.
+        signal: what the searchers see, one of `SIGNALS`; None takes `default_signal`.
         by: what they are judged by, see `Benchmark.best`.
         seeds: of the searches.
         run_seed: of the recorded trainings; the mean over seeds where None.
@@ -84,6 +83,7 @@ def replay(
         QueryError: an unknown name, or an algorithm that this table cannot serve.
     """
     searches = []
+    signal = signal or default_signal(bench, image, task, run_seed)
     table = TableObjective(bench, image, task, signal, by=by, seed=run_seed)
     for name in algorithms:
         if name not in ALGORITHMS:
@@ -99,6 +99,26 @@ def replay(
     found = _frame(searches, regret, signal=signal, by=by, budget=budget)
     found.attrs["signal_tau"] = signal_tau(table, regret)
     return found
+
+
+def default_budget(table: TableObjective) -> Budget:
+    """What 50 whole trainings take on average, or a quarter of the models where that is less.
+
+    Args:
+        table: as it is searched: `discrepancy` ends trainings early, `other_images` are several.
+
+    Raises:
+        QueryError: no model has all the runs that the signal reads.
+
+    >>> import dipbench
+    >>> default_budget(TableObjective(dipbench.load("pilot"), "camera", "denoising"))
+    Budget(amount=12800.0, unit='iterations')
+    """
+    own = table.fresh()
+    costs = [own.evaluate(Trial(model)).cost.iterations for model in own.models]
+    if not costs:
+        raise QueryError("no model was trained on all images that the signal reads: choose another")
+    return Budget(min(50, max(1, len(costs) // 4)) * float(np.mean(costs)))
 
 
 def signal_tau(table: TableObjective, regret: Callable[[str], float]) -> float | None:
@@ -183,11 +203,30 @@ def trace_frame(trace: Trace) -> pd.DataFrame:
     )
 
 
+def spending(replayed: pd.DataFrame) -> pd.DataFrame:
+    """What the searches of each algorithm really spent.
+
+    Args:
+        replayed: from `replay` or `replay_surrogate`.
+
+    Returns:
+        Rows: algorithm, spent (mean over its searches in the unit of the frame; a last training is
+        paid to its end, beyond the budget), searches, and ended: how many of them had nothing left
+        to try before the budget was spent.
+    """
+    unit, budget = replayed.attrs["unit"], replayed.attrs["budget"]
+    last = replayed.groupby(["algorithm", "seed"], sort=False)[unit].last().reset_index()
+    own = last.assign(ended=last[unit] < budget).groupby("algorithm", sort=False)
+    found = own.agg(spent=(unit, "mean"), searches=(unit, "size"), ended=("ended", "sum"))
+    return pd.DataFrame(found.reset_index())
+
+
 def regret_by_cost(replayed: pd.DataFrame, *, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
     """Mean regret over the searches of each algorithm, on a grid of costs.
 
     A search that ends early keeps its last choice. The interval is a percentile bootstrap over
-    searches; it starts where every search has chosen a model.
+    searches; it starts where every search has chosen a model. The grid ends at the budget, or where
+    the last search of all had nothing left to try.
 
     Args:
         replayed: from `replay` or `replay_surrogate`.
@@ -195,14 +234,15 @@ def regret_by_cost(replayed: pd.DataFrame, *, level: float = 0.95, seed: int = 0
         seed: of the resampling.
 
     Returns:
-        Rows: algorithm, cost (in the unit of the frame), regret, low, high (dB), searches. In
-        `.attrs["left_out"]` the algorithms of which not every search chose a model within the
-        budget.
+        Rows: algorithm, cost (in the unit of the frame), regret, low, high (dB; missing for a
+        single search), searches. In `.attrs["left_out"]` the algorithms of which not every search
+        chose a model within the budget.
 
     Raises:
         QueryError: of no algorithm every search has chosen a model.
     """
     unit, budget = replayed.attrs["unit"], replayed.attrs["budget"]
+    last = min(budget, float(replayed[unit].max()))
     rows, left_out = [], []
     for name, own in replayed.groupby("algorithm", sort=False):
         known = [search.dropna(subset=["chosen"]) for _, search in own.groupby("seed")]
@@ -211,10 +251,12 @@ def regret_by_cost(replayed: pd.DataFrame, *, level: float = 0.95, seed: int = 0
         ):
             left_out.append(name)
             continue
-        grid = np.linspace(first, budget, GRID)
+        grid = np.linspace(first, last, GRID)
         table = np.stack([_at(search, unit, grid) for search in known])
         draws = generator("regret", seed).integers(len(table), size=(RESAMPLES, len(table)))
         ends = np.quantile(table[draws].mean(axis=1), [(1 - level) / 2, (1 + level) / 2], axis=0)
+        if len(table) == 1:
+            ends = np.full_like(ends, np.nan)
         rows.append(
             pd.DataFrame(
                 {

@@ -17,6 +17,9 @@ SIGNALS = {
 }
 """Every signal by name."""
 
+OF_ONE_TRAINING = {"observed_loss": "loss", "variance": "variance", "truth": "psnr_smooth"}
+"""The signals that one training's curves tell, and of which kind of curve."""
+
 DEFAULT_SIGNAL = "observed_loss"
 VARIANCE_CRITERION = "variance_scaled"
 
@@ -33,6 +36,23 @@ def check_signal(name: str) -> str:
     if name not in SIGNALS:
         raise QueryError(unknown("signal", name, SIGNALS))
     return name
+
+
+def curve_of_signal(name: str) -> str:
+    """The kind of curve that tells the signal of one training.
+
+    Raises:
+        QueryError: there is no such signal, or it is not of a single training.
+
+    >>> curve_of_signal("truth")
+    'psnr_smooth'
+    """
+    if check_signal(name) not in OF_ONE_TRAINING:
+        raise QueryError(
+            f"the signal {name} is not of one training's curve: replay a benchmark, or choose "
+            f"{', '.join(OF_ONE_TRAINING)}"
+        )
+    return OF_ONE_TRAINING[name]
 
 
 def signal_of_curves(curves: Mapping[str, np.ndarray], name: str) -> float | None:
@@ -52,13 +72,11 @@ def signal_of_curves(curves: Mapping[str, np.ndarray], name: str) -> float | Non
     >>> signal_of_curves({"loss": np.array([0.1, 0.01, 0.02])}, "observed_loss")
     20.0
     """
-    kinds = {"observed_loss": "loss", "variance": "variance", "truth": "psnr_smooth"}
-    if check_signal(name) not in kinds:
-        raise QueryError(f"the signal {name} is not of one training's curve: replay a benchmark")
-    if kinds[name] not in curves:
+    kind = curve_of_signal(name)
+    if kind not in curves:
         listed = ", ".join(curves)
-        raise QueryError(f"the signal {name} reads the curve {kinds[name]}; recorded are {listed}")
-    curve = np.asarray(curves[kinds[name]], np.float64)
+        raise QueryError(f"the signal {name} reads the curve {kind}; recorded are {listed}")
+    curve = np.asarray(curves[kind], np.float64)
     if not len(curve) or not np.isfinite(curve).all():
         return None
     if name == "truth":

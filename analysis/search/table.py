@@ -12,6 +12,7 @@ from ...benchmark.question import By
 from ...benchmark.schema import USABLE
 from ...errors import QueryError
 from ...evaluate.registry import canonical
+from ...genotypes.space import is_integer
 from .._cells import read_cell
 from .._directions import declared_sign
 from .._truth import on_shared_seeds
@@ -31,15 +32,20 @@ class TableObjective(Objective):
     The cost of a trial is that of the runs its signal reads: one run of this image, or, for
     `other_images`, one of every other image. A longer training of the same model goes on from the
     shorter one, and a repeated one costs nothing. With the signal `discrepancy` a training ends,
-    and is paid, where the criterion stops it: the later a network fits the noise, the better.
+    and is paid, where the criterion stops it: the later a network fits the noise, the better. A
+    run that had ended before has no such signal, and is paid whole.
 
     Args:
         bench: a benchmark.
         image: the image that is searched for.
         task: a task or its text form.
-        signal: one of `SIGNALS`; those of the curves are of the mean curve over seeds.
-        by: what `truth` and `other_images` show, see `Benchmark.best`.
+        signal: one of `SIGNALS`; `observed_loss` and `variance` are of the mean curve over seeds.
+        by: what `truth` and `other_images` show, see `Benchmark.best`; of a short training what
+            `Benchmark.query` answers for `budget_iterations`.
         seed: of the recorded trainings; the mean over seeds where None.
+
+    Raises:
+        QueryError: an unknown name, or a signal that this benchmark does not tell.
     """
 
     def __init__(
@@ -64,6 +70,13 @@ class TableObjective(Objective):
             raise QueryError(
                 f"{bench.manifest.name} has no other image of {self.task} than {self.image}"
             )
+        if signal == "discrepancy" and not self._stops:
+            raise QueryError(
+                f"{bench.manifest.name} does not tell where the discrepancy ends trainings of "
+                f"{self.image} {self.task}: it takes denoising-SIGMA and runs that come as near to "
+                "the picture as its noise is; choose another signal"
+            )
+        self._others = others
         self._read = others if signal == "other_images" else (self.image,)
 
     @cached_property
@@ -100,6 +113,23 @@ class TableObjective(Objective):
         """The longest training of this image."""
         return max(int(facts["length"] or 0) for facts in self._facts[self.image].values())
 
+    @property
+    def cut_by_truth(self) -> bool:
+        """Whether a rule that needs the truth has ended trainings of this image."""
+        stopped = any(run["cut_at"] is not None for run in self._facts[self.image].values())
+        return stopped and self._bench.protocol.stops_by_truth
+
+    @property
+    def refusal(self) -> str:
+        """Why its signal is not known of whole trainings that such a rule has ended."""
+        others = {"discrepancy": self._stops, "other_images": self._others, "truth": True}
+        serving = " or ".join(name for name, there in others.items() if there)
+        return (
+            f"the signal {self._signal} is of whole trainings, and those of "
+            f"{self._bench.manifest.name} end where a rule that knows the truth stopped them: "
+            f"choose the signal {serving}"
+        )
+
     def fresh(self) -> "TableObjective":
         """The same objective with nothing paid for yet; what was read of the runs is shared."""
         _ = self.models
@@ -116,14 +146,9 @@ class TableObjective(Objective):
         facts = self._rows_of(trial.model)
         if facts is None:
             raise QueryError(f"{trial.model} has no usable run on {', '.join(self._read)}")
-        cost = Cost()
         if self._signal == "discrepancy":
-            stopped = self._bench.query(
-                trial.model, self.image, self.task, seed=self._seed, stopping=self._signal
-            )
-            ends = min(stopped.iteration + 1, trial.iterations or self.iterations)
-            trained = self._pay(Trial(trial.model, ends), self.image, facts[self.image])
-            return Outcome(trial, float(ends), trained)
+            return self._until_stopped(trial, facts[self.image])
+        cost = Cost()
         for image, run in facts.items():
             cost = cost + self._pay(trial, image, run)
         signals = [self._signal_of(trial, image) for image in self._read]
@@ -131,15 +156,30 @@ class TableObjective(Objective):
         complete = len(known) == len(signals)
         return Outcome(trial, float(np.mean(known)) if complete else None, cost)
 
+    def _until_stopped(self, trial: Trial, run: Facts) -> Outcome:
+        """A training that ends where the discrepancy stops it, if it comes so far."""
+        ends, asked, cut_at = self._stops.get(trial.model), trial.iterations, run["cut_at"]
+        if ends is None and (asked is None or cut_at is None or asked > cut_at):
+            return Outcome(trial, None, self._pay(trial, self.image, run))
+        reached = min(known for known in (ends, asked) if known is not None)
+        cost = self._pay(Trial(trial.model, reached), self.image, run)
+        return Outcome(trial, float(reached), cost)
+
+    @cached_property
+    def _stops(self) -> dict[str, int]:
+        """How many iterations until the discrepancy stops a model, where its runs came so far."""
+        try:
+            found = self._bench.query_many(
+                None, self.image, self.task, seed=self._seed, stopping="discrepancy"
+            ).dropna(subset=["iteration"])
+        except QueryError:  # of no run at all
+            return {}
+        return dict(zip(found["model"], (found["iteration"] + 1).tolist(), strict=True))
+
     def _signal_of(self, trial: Trial, image: str) -> float | None:
-        blind = self._signal in BLIND_CURVES
-        if trial.iterations is None and not blind:
-            found = self._bench.query(trial.model, image, self.task, self._by, self._seed)
-            return found.psnr
-        judged = self._by.split("_", 1)[1] if isinstance(self._by, str) else "psnr_smooth"
-        kind = BLIND_CURVES.get(self._signal, judged)
-        names = trial.model, image, self.task
-        curve = self._bench.curve(*names, kind=kind, seed=self._seed)
+        if self._signal not in BLIND_CURVES:
+            return self._psnr(trial, image)
+        kind, names = BLIND_CURVES[self._signal], (trial.model, image, self.task)
         at = self._bench.curve_iterations(*names, seed=self._seed)
         if kind == "variance" and len(at) and at[-1] >= len(at):
             raise QueryError(
@@ -147,17 +187,24 @@ class TableObjective(Objective):
                 f"{self._bench.manifest.name} keeps some: choose another, or take a benchmark "
                 "with full curves"
             )
-        if blind and self._cut(trial, image):
-            raise QueryError(
-                f"the signal {self._signal} is of whole trainings, and those of "
-                f"{self._bench.manifest.name} end where a rule that knows the truth stopped them: "
-                "choose another signal, or fewer iterations"
-            )
+        if self._cut(trial, image):
+            raise QueryError(self.refusal)
         reached = len(at) if trial.iterations is None else int(at.searchsorted(trial.iterations))
         if not reached:
             return None  # before the first iteration that a compact benchmark keeps
-        curve, at = curve[:reached], at[:reached]
-        return signal_of_curves({kind: curve}, self._signal) if blind else self._truth_of(curve, at)
+        curve = self._bench.curve(*names, kind=kind, seed=self._seed)[:reached]
+        return signal_of_curves({kind: curve}, self._signal)
+
+    def _psnr(self, trial: Trial, image: str) -> float | None:
+        """What the benchmark answers of a training that has come so far, dB."""
+        by, names = self._by, (trial.model, image, self.task)
+        if trial.iterations is None:
+            return self._bench.query(*names, by, self._seed).psnr
+        if not self._bench.curve_iterations(*names, seed=self._seed).searchsorted(trial.iterations):
+            return None  # before the first iteration that a compact benchmark keeps
+        if is_integer(by) and int(by) >= trial.iterations:
+            by = "final_psnr_smooth"  # of the way to that iteration
+        return self._bench.query(*names, by, self._seed, budget_iterations=trial.iterations).psnr
 
     def _cut(self, trial: Trial, image: str) -> bool:
         """Whether a rule that needs the truth ended the trainings before they came so far."""
@@ -165,12 +212,6 @@ class TableObjective(Objective):
         if cut_at is None or not self._bench.protocol.stops_by_truth:
             return False
         return trial.iterations is None or trial.iterations > cut_at
-
-    def _truth_of(self, curve: np.ndarray, at: np.ndarray) -> float:
-        """The summary `by` of a training that has come so far; `at`: the curve's iterations."""
-        if not isinstance(self._by, str):
-            return float(curve[max(0, int(at.searchsorted(self._by, side="right")) - 1)])
-        return float(curve.max() if self._by.startswith("best") else curve[-1])
 
     def _pay(self, trial: Trial, image: str, run: Facts) -> Cost:
         """What is left to pay for one training; seconds in proportion to the iterations."""
@@ -214,3 +255,30 @@ class TableObjective(Objective):
             known = [None if value != value else float(value) for value in values]
             found[image][model] = dict(zip(facts.columns, known, strict=True))
         return found
+
+
+def default_signal(bench: Benchmark, image: str, task: str, seed: int | None = None) -> str:
+    """The signal of searches that ask for none.
+
+    `observed_loss`, which anyone can have without a truth; where a rule that knows the truth has
+    ended trainings, so that it is not known of whole ones, `discrepancy`.
+
+    Args:
+        bench: a benchmark.
+        image: the image that is searched for.
+        task: a task or its text form.
+        seed: of the recorded trainings; those that all models share where None.
+
+    Raises:
+        QueryError: neither is known there.
+
+    >>> import dipbench
+    >>> default_signal(dipbench.load("pilot"), "camera", "denoising")
+    'observed_loss'
+    """
+    table = TableObjective(bench, image, task, DEFAULT_SIGNAL, seed=seed)
+    if not table.cut_by_truth:
+        return DEFAULT_SIGNAL
+    if not table._stops:
+        raise QueryError(table.refusal)
+    return "discrepancy"

@@ -13,7 +13,7 @@ from dipbench.benchmark.parts import write_part
 from dipbench.benchmark.schema import Run, RunKey
 from dipbench.benchmark.store import PARTS, Manifest, commit, file_of, read_manifest, write_table
 from dipbench.data import load_image, parse_task
-from dipbench.evaluate.protocol import get_protocol
+from dipbench.evaluate.protocol import PeakStop, get_protocol
 from dipbench.genotypes import ISNAS522, Genotype
 
 ITERATIONS = 90
@@ -22,15 +22,16 @@ TASK = "denoising-25"
 
 @dataclass(frozen=True)
 class Ability:
-    """What decides a model's curve: its block, its skips, and luck."""
+    """What decides a model's curve: its block, its skips, and luck; how far the noise is (dB)."""
 
     peak: float
+    noise: float = 0.0
 
     def curves(self, rng):
         steps = np.arange(ITERATIONS)
         psnr = self.peak - 10 * np.exp(-steps / 12) - 0.0006 * np.maximum(0, steps - 50) ** 2
         smooth = psnr + 0.1
-        observed = 15 + self.peak / 2 + steps / 30
+        observed = 15 - self.noise + self.peak / 2 + steps / 30
         loss = 10 ** (-observed / 10)
         variance = (steps - 50.0) ** 2 / 1e4 + 0.01 / self.peak
         kinds = {"psnr": psnr, "psnr_smooth": smooth, "loss": loss, "variance": variance}
@@ -38,7 +39,12 @@ class Ability:
         return {kind: curve.astype(np.float32) for kind, curve in kinds.items()}
 
 
-def write_store(folder, models, images=("camera", "coins"), seeds=(0,), scored=True):
+def write_store(
+    folder, models, images=("camera", "coins"), seeds=(0,), scored=True, stop=None, noise=0.0
+):
+    """A store; with a stop rule it has ended every run, a third of the way."""
+    protocol = get_protocol("quick").with_iterations(3 * ITERATIONS if stop else ITERATIONS)
+    status = "stopped" if stop else "finished"
     folder.mkdir()
     rng = np.random.default_rng(0)
     pictures = [load_image(name, size=64) for name in images]
@@ -49,17 +55,17 @@ def write_store(folder, models, images=("camera", "coins"), seeds=(0,), scored=T
         base += 0.1 * genotype.skip.count("1") + rng.normal(0, 0.3)
         for image in images:
             for seed in seeds:
-                curves = Ability(base + rng.normal(0, 0.1)).curves(rng)
+                curves = Ability(base + rng.normal(0, 0.1), noise).curves(rng)
                 facts = {"seconds": 9.0, "macs": 1000 + genotype.upsample, "parameters": 10**6}
                 key = RunKey(str(genotype), image, TASK, seed)
-                runs.append(Run(key, "finished", "", curves, facts))
+                runs.append(Run(key, status, "", curves, facts))
             value = -base + rng.normal(0, 0.5)
             rows.append((str(genotype), image, TASK, "psd_db_strip_mse", 0, value, "search"))
     write_part(folder / PARTS, runs)
     blank = Manifest(
         name="synthetic",
         generation=0,
-        protocol=get_protocol("quick").with_iterations(ITERATIONS).to_record(),
+        protocol=protocol.replace(stop=stop).to_record(),
         tasks=(TASK,),
         images={picture.name: picture.sha256 for picture in pictures},
         observation_seed=0,
@@ -113,3 +119,11 @@ def few(tmp_path_factory):
     """Five models and one image."""
     folder = tmp_path_factory.mktemp("few") / "s"
     return Benchmark(write_store(folder, ISNAS522[:5], images=("camera",)))
+
+
+@pytest.fixture(scope="session")
+def cut(tmp_path_factory):
+    """Runs that a rule which knows the truth has ended, some before the noise was reached."""
+    folder = tmp_path_factory.mktemp("cut") / "s"
+    how = {"images": ("camera",), "scored": False, "stop": PeakStop(10), "noise": 11.0}
+    return Benchmark(write_store(folder, ISNAS522[:12], **how))

@@ -10,17 +10,21 @@ import pytest
 
 from dipbench.analysis.search.isnas import search
 from dipbench.analysis.search.journal import Journal
+from dipbench.analysis.search.listed import ScoreGuided
 from dipbench.data import load_image, parse_task
 from dipbench.errors import (
     DeviceError,
+    DivergenceError,
     ImageError,
     ProtocolError,
     QueryError,
     ScoreError,
     StoreError,
 )
-from dipbench.evaluate import fitting
+from dipbench.evaluate import fitting, restoring
+from dipbench.evaluate.memory import TooLittleMemoryError
 from dipbench.evaluate.reducing import reduce_observation
+from dipbench.evaluate.scores_network_probe import Probe
 from dipbench.evaluate.selecting import nearest_to_average, nearest_to_noise
 from dipbench.genotypes import sample
 
@@ -113,6 +117,77 @@ def test_a_killed_search_goes_on_and_finds_the_same(found, tmp_path):
     assert np.array_equal(again.restoration.image, found.restoration.image)
     lines = (tmp_path / "trained.jsonl").read_text().splitlines()
     assert len([line for line in lines if line.endswith("}")]) == 2
+
+
+def test_scores_that_memory_did_not_do_for_are_tried_again(found, tmp_path, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("DefaultCPUAllocator:\ncan't allocate memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Probe, "output", fails)
+        with pytest.raises(QueryError, match="Allocator: can't allocate memory"):
+            search(NOISY, TASK, folder=tmp_path, **OPTIONS)
+    again = search(NOISY, TASK, folder=tmp_path, **OPTIONS)
+    assert again.scores == found.scores
+
+
+def test_what_has_no_score_is_known_to_have_none(tmp_path, monkeypatch):
+    def fails(*_):
+        raise ScoreError("score psd is nan: it has no finite value here")
+
+    for _ in range(2):
+        with monkeypatch.context() as patched:
+            patched.setattr(Probe, "output", fails)
+            with pytest.raises(QueryError, match="no finite value"):
+                search(NOISY, TASK, folder=tmp_path, **OPTIONS)
+    assert len(Journal(tmp_path, {}).records("scores")) == OPTIONS["models"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (TooLittleMemoryError("too little memory on cpu for one run"), "failed"),
+        (DivergenceError("the training of a diverged: its loss is nan"), "diverged"),
+    ],
+)
+def test_a_candidate_that_cannot_be_trained_does_not_end_the_search(
+    found, tmp_path, monkeypatch, error, status
+):
+    first, other = (candidate.model for candidate in found.candidates)
+    fit = restoring.fit
+
+    def one_fails(model, *given, **more):
+        if model == first:
+            raise error
+        return fit(model, *given, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(restoring, "fit", one_fails)
+        made = search(NOISY, TASK, folder=tmp_path, **OPTIONS)
+    assert [candidate.model for candidate in made.candidates] == [made.selected] == [other]
+    records = Journal(tmp_path, {}).records("trained")
+    assert [record["status"] for record in records] == [status, "finished"]
+    # Memory may be there another time; a training that diverged diverges again.
+    again = search(NOISY, TASK, folder=tmp_path, **OPTIONS)
+    assert len(again.candidates) == (2 if status == "failed" else 1)
+
+
+def test_a_search_of_which_no_candidate_can_be_trained_says_why(monkeypatch):
+    def fails(*given, **more):
+        raise TooLittleMemoryError("too little memory on cpu for one run")
+
+    monkeypatch.setattr(restoring, "fit", fails)
+    with pytest.raises(QueryError, match=r"none of 2 candidates .*too little memory on cpu"):
+        search(NOISY, TASK, **OPTIONS)
+
+
+def test_an_output_that_is_lost_meanwhile_is_told(tmp_path, monkeypatch):
+    def loses(searcher, outcome):
+        next(tmp_path.glob("*.npy")).unlink()
+
+    monkeypatch.setattr(ScoreGuided, "tell", loses)
+    with pytest.raises(StoreError, match="lost the output"):
+        search(NOISY, TASK, folder=tmp_path, **OPTIONS)
 
 
 def test_a_folder_of_another_search_is_refused(found, folder):

@@ -51,6 +51,12 @@ def test_without_the_truth_only_blind_signals_are_offered():
         LiveObjective(None, "denoising-25", "truth")
 
 
+@pytest.mark.parametrize("signal", ["los", "discrepancy", "other_images"])
+def test_a_signal_that_no_training_shows_is_refused_before_any(signal):
+    with pytest.raises(QueryError, match="observed_loss"):
+        LiveObjective(load_image("camera", size=64), "denoising-25", signal)
+
+
 def test_an_interrupted_training_ends_the_search(monkeypatch):
     def interrupted(*arguments, **options):
         return replace(fit(*arguments, **options), status="interrupted")

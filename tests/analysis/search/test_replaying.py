@@ -6,11 +6,18 @@ import pytest
 from scipy.stats import kendalltau
 
 from dipbench.analysis.plots_search import regret_curves
-from dipbench.analysis.search import SIGNALS, Budget, Trial
-from dipbench.analysis.search.replaying import regret_by_cost, replay, replay_surrogate
+from dipbench.analysis.search import SIGNALS, Budget, Searcher, Trial, run_search
+from dipbench.analysis.search.replaying import (
+    default_budget,
+    regret_by_cost,
+    replay,
+    replay_surrogate,
+    spending,
+    trace_frame,
+)
 from dipbench.analysis.search.signals import signal_of_curves
 from dipbench.analysis.search.surrogate import SurrogateObjective
-from dipbench.analysis.search.table import TableObjective
+from dipbench.analysis.search.table import TableObjective, default_signal
 from dipbench.benchmark import Benchmark, load
 from dipbench.errors import QueryError
 from dipbench.evaluate.protocol import PeakStop
@@ -28,6 +35,24 @@ def test_truth_is_what_the_benchmark_answers(listed):
     assert outcome.cost.iterations == FULL
     assert outcome.cost.seconds == 9.0
     assert outcome.cost.macs == FULL * (1000 + Genotype.parse(model).upsample)
+
+
+@pytest.mark.parametrize("by", ["best_psnr_smooth", "final_psnr", 127])
+def test_the_truth_of_a_short_training_is_what_the_benchmark_answers(by):
+    pilot = load("pilot")
+    for signal, image in (("truth", "camera"), ("other_images", "astronaut")):
+        table = TableObjective(pilot, "camera", "denoising", signal, by=by)
+        for model in pilot.models[:3]:
+            for iterations in (178, 534, 1600, 5000):
+                asked = model, image, "denoising", by
+                told = pilot.query(*asked, budget_iterations=iterations).psnr
+                assert table.evaluate(Trial(model, iterations)).signal == told
+
+
+@pytest.mark.parametrize("iterations", [0, -5, 2.0, True])
+def test_a_trial_trains_for_a_whole_number_of_iterations(iterations):
+    with pytest.raises(QueryError, match="whole number above 0"):
+        Trial("dip", iterations)
 
 
 def test_a_longer_training_pays_the_rest_alone(listed):
@@ -206,8 +231,69 @@ def test_a_signal_of_whole_trainings_is_refused_where_the_truth_has_cut_them(few
     blind = TableObjective(bench, "camera", "denoising")
     assert blind.evaluate(Trial(model, FULL)).signal > 0
     for trial in (Trial(model), Trial(model, FULL + 1)):
-        with pytest.raises(QueryError, match="observed_loss is of whole trainings"):
+        with pytest.raises(QueryError, match=r"choose the signal discrepancy or truth$"):
             blind.evaluate(trial)
+
+
+def test_where_the_truth_has_cut_runs_searches_see_the_discrepancy(cut, few):
+    assert default_signal(few, "camera", "denoising") == "observed_loss"
+    assert default_signal(cut, "camera", "denoising") == "discrepancy"
+    found = replay(cut, "camera", "denoising", ["random", "halving"], Budget(5 * FULL))
+    assert found.attrs["signal"] == "discrepancy"
+    assert "signal discrepancy" in found.attrs["label"]
+
+
+def test_signals_that_serve_are_named_where_the_noise_is_not_known(cut, monkeypatch):
+    bench = Benchmark(cut.folder)
+    monkeypatch.setattr(bench, "_noise", lambda pair: None)
+    with pytest.raises(QueryError, match=r"choose the signal truth$"):
+        default_signal(bench, "camera", "denoising")
+    with pytest.raises(QueryError, match="takes denoising-SIGMA"):
+        TableObjective(bench, "camera", "denoising", "discrepancy")
+
+
+def test_a_run_that_ended_before_it_reached_the_noise_has_no_discrepancy_and_is_paid(cut):
+    table = TableObjective(cut, "camera", "denoising", "discrepancy")
+    whole = {model: table.fresh().evaluate(Trial(model)) for model in cut.models}
+    late = [model for model, outcome in whole.items() if outcome.signal is None]
+    assert 0 < len(late) < len(cut.models)
+    for asked, signal in ((None, None), (FULL + 1, None), (FULL, FULL), (FULL - 9, FULL - 9)):
+        outcome = table.fresh().evaluate(Trial(late[0], asked))
+        assert (outcome.signal, outcome.cost.iterations) == (signal, signal or FULL)
+    everything = replay(cut, "camera", "denoising", ["random"], Budget(10**6), seeds=[0])
+    assert set(everything["model"]) == set(cut.models)
+    assert everything["chosen"].iloc[-1] not in late
+
+
+def test_the_default_budget_is_of_mean_trainings(few):
+    bench = Benchmark(few.folder)
+    frame = bench.to_frame()
+    frame.loc[frame["model"] == bench.models[0], "length"] = 9 * FULL
+    bench.to_frame = lambda: frame
+    # A quarter of five models is one.
+    whole = default_budget(TableObjective(bench, "camera", "denoising"))
+    assert whole == Budget((9 + 4) * FULL / 5)
+    stopped = TableObjective(load("pilot"), "camera", "denoising", "discrepancy")
+    costs = [stopped.fresh().evaluate(Trial(model)).cost.iterations for model in stopped.models]
+    assert default_budget(stopped).amount == pytest.approx(8 * np.mean(costs))
+
+
+def test_what_was_spent_is_told_and_that_nothing_was_left_to_try(few):
+    asked = few, "camera", "denoising", ["random", "halving"]
+    table = spending(replay(*asked, Budget(10**9), seeds=range(3))).set_index("algorithm")
+    assert table.loc["random"].tolist() == [5 * FULL, 3, 3]
+    grid = regret_by_cost(replay(*asked, Budget(10**9), seeds=range(3)))
+    assert grid["cost"].max() == 5 * FULL
+    over = spending(replay(*asked, Budget(FULL + 1), seeds=range(3))).set_index("algorithm")
+    assert over.loc["random"].tolist() == [2 * FULL, 3, 0]
+
+
+def test_a_single_search_has_no_interval(listed):
+    found = regret_by_cost(
+        replay(listed, "camera", "denoising", ["random"], Budget(900), seeds=[0])
+    )
+    assert found["regret"].notna().all()
+    assert found[["low", "high"]].isna().all(axis=None)
 
 
 def test_a_search_knows_the_runs_of_shared_seeds_alone(uneven):
@@ -232,9 +318,19 @@ def test_other_images_say_nothing_of_a_model_that_was_not_trained_here(listed, m
     assert len(objective.models) == len(listed.models) - 1
 
 
+class Nothing(Searcher):
+    def ask(self):
+        return None
+
+    def tell(self, outcome):
+        raise AssertionError
+
+
 def test_a_search_without_a_step_is_a_frame(few):
-    replayed = replay(few, "camera", "denoising", ["score"], Budget(0.5), signal="truth", seeds=[0])
-    assert list(replayed["step"]) in ([], [0])
+    trace = run_search(Nothing(), TableObjective(few, "camera", "denoising"), Budget(1))
+    frame = trace_frame(trace)
+    assert (len(frame), frame["signal"].dtype) == (0, float)
+    assert "chosen" in frame
 
 
 def test_an_iteration_of_numpy_is_one(listed):
@@ -303,4 +399,20 @@ def test_the_command_prints_a_table_and_draws(listed, tmp_path, capsys):
     rows = printed["rows"]
     assert -1 <= printed["signal_tau"] <= 1
     assert {row["algorithm"] for row in rows} == {"random", "score", "halving"}
+    assert printed["signal"] == "observed_loss"
+    assert {row["spent"] for row in rows if row["algorithm"] == "random"} == {15 * FULL}
     assert out.stat().st_size > 5000
+
+
+def test_the_command_replays_runs_that_the_truth_has_cut(cut):
+    from typer.testing import CliRunner
+
+    from dipbench.cli import app
+
+    shared = ["search-replay", "camera", "denoising", "--store", str(cut.folder), "--seeds", "1"]
+    done = CliRunner().invoke(app, [*shared, "--algorithms", "random", "--budget", "1e9"])
+    assert done.exit_code == 0, done.output
+    assert "signal discrepancy" in done.stdout
+    assert "…" not in done.stdout
+    assert "random: 1 of 1 searches had nothing left to try" in done.output
+    assert "1,000,000,000" not in done.stdout
