@@ -23,7 +23,7 @@ demo: .venv/.train ## install, then train six models and ask the table about the
 test: lint ## install, then run every check but the slow tests
 	$(PYTEST) -m "not slow"
 
-test-all: lint ## install, then run every check, the slow tests too
+test-all: lint .venv/.test-all ## install, then run every check, the slow tests too
 	$(PYTEST)
 
 lint: .venv/.test ## install, then run ruff and the type checker
@@ -74,6 +74,11 @@ clean: ## remove everything that these targets made
 	$(RUN) pip install --quiet -c constraints.txt -e ".[train,download,cluster,test]"
 	mkdir -p .venv/src && ln -sfn ../.. .venv/src/dipbench
 	touch .venv/.train $@
+
+# Of the extra compare without deepinv, which needs a torchvision built for the same torch.
+.venv/.test-all: .venv/.test
+	$(RUN) pip install --quiet -c constraints.txt -e ".[syne-tune]" bm3d
+	touch $@
 
 .venv/pyvenv.cfg:
 	@for python in $(PYTHON) python3 python3.11 python3.12 python3.13 python3.14; do \
