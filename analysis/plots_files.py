@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..benchmark.names import unknown_score
+from ..benchmark.question import DEFAULT_BY
 from ..errors import DipbenchError, QueryError
 from ..evaluate.registry import canonical
 from ._truth import check_summary
@@ -16,7 +17,7 @@ def write_figures(
     bench: Any,
     folder: str | Path,
     ending: str = ".png",
-    by: str | int = "best_psnr_smooth",
+    by: str | int = DEFAULT_BY,
     *,
     score: str | None = None,
 ) -> tuple[list[Path], dict[str, str]]:
@@ -33,8 +34,9 @@ def write_figures(
         QueryError: `score` is none of the benchmark's, or `by` is no summary.
 
     Returns:
-        The files, named `figure--image--task` or `figure--task`, and, by such a name, why a figure
-        could not be drawn.
+        The files, named `figure--image--task` or `figure--task`, with `--by` behind it where that
+        matters and is another than the default, and, by such a name, why a figure could not be
+        drawn.
     """
     check_summary(by)
     if score is not None:
@@ -48,9 +50,10 @@ def write_figures(
     written: list[Path] = []
     refused: dict[str, str] = {}
     for name, draw, place in wanted:
-        stem = "--".join([name.replace(" ", "-"), *place])
         given = {"by": by, "score": score}
         options = {key: given[key] for key in given.keys() & signature(draw).parameters.keys()}
+        judged = [str(by)] if "by" in options and by != DEFAULT_BY else []
+        stem = "--".join([name.replace(" ", "-"), *place, *judged])
         try:
             written.append(save(draw(bench, *place, **options), folder / f"{stem}{ending}"))
         except DipbenchError as error:

@@ -102,6 +102,22 @@ def test_figures_are_written_for_the_score_that_is_named(bench, tmp_path, monkey
     assert refused == {}
 
 
+def test_figures_of_another_measure_have_names_of_their_own(bench, tmp_path, monkeypatch):
+    bench.pairs = [("camera", "denoising-25")]
+    monkeypatch.setattr(
+        "dipbench.analysis.plots_files.IMAGE_FIGURES",
+        {"best": plots.IMAGE_FIGURES["psnr histogram"]},
+    )
+    monkeypatch.setattr("dipbench.analysis.plots_files.TASK_FIGURES", {})
+    for by in ("best_psnr_smooth", "final_psnr"):
+        assert write_figures(bench, tmp_path, ".svg", by, score=SCORE)[1] == {}
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        "best--camera--denoising-25.svg",
+        "best--camera--denoising-25--final_psnr.svg",
+    }
+
+
 def test_a_scatter_shows_every_model_that_has_both(bench):
     bench.runs.loc[bench.runs["model"] == str(bench.genotypes[0]), "status"] = "failed"
     figure = plots.scatter(bench, "camera", "denoising", SCORE)
