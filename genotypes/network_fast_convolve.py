@@ -16,6 +16,10 @@ from .network_fast_winograd import TILE, winograd, winograd_by_input, winograd_b
 WINOGRAD_FROM = 128
 """The output's side times the kernel's from which Winograd's algorithm is faster in float32."""
 
+WINOGRAD_FROM_BF16 = 320
+"""The same in bfloat16, of kernels larger than 3 to no more channels; the algorithm itself computes
+in float32."""
+
 SMALL = 4
 """The output's side in pixels up to which a large kernel's convolution is a matrix product."""
 
@@ -68,30 +72,45 @@ def convolve(
     >>> convolve(torch.ones(1, 2, 6, 6), torch.ones(3, 2, 3, 3), padding=(1, 1)).shape
     torch.Size([1, 3, 6, 6])
     """
-    weight = weight.to(x.dtype)
+    wider = len(weight) > weight.shape[1]
+    by_winograd = suits_winograd(x, weight.shape[-1], padding, stride, wider)
+    if not by_winograd:
+        weight = weight.to(x.dtype)
     if weight.shape[-1] == stride == 1:
         return pointwise(x, weight)
     small = max(x.shape[-2:]) + sum(padding) - weight.shape[-1] < SMALL
     if small and weight.shape[-1] > 3 and pays_on(x.device):
         return _as_product(_padded(x, padding, mode), weight)
     even = padding[0] == padding[1]
-    if mode == "constant" and even and not suits_winograd(x, weight.shape[-1], padding, stride):
+    if mode == "constant" and even and not by_winograd:
         return F.conv2d(x, weight, stride=stride, padding=padding[0])
     if not pays_on(x.device):
         return F.conv2d(_padded(x, padding, mode), weight, stride=stride)
-    return _Convolution.apply(x, weight, padding, mode, stride)  # type: ignore[no-any-return]
+    how = padding, mode, stride, by_winograd
+    return _Convolution.apply(x, weight, *how)  # type: ignore[no-any-return]
 
 
-def suits_winograd(x: Tensor, kernel: int, padding: Padding, stride: int = 1) -> bool:
+def suits_winograd(
+    x: Tensor, kernel: int, padding: Padding, stride: int = 1, wider: bool = False
+) -> bool:
     """Whether Winograd's algorithm is the faster one for a convolution of x, and rounds well.
+
+    Args:
+        x: (N, C, H, W).
+        kernel: its side.
+        padding: pixels before and after, in both dimensions.
+        stride: in both dimensions.
+        wider: whether the convolution gives more channels than x has.
 
     >>> suits_winograd(torch.ones(1, 2, 64, 64), kernel=3, padding=(1, 1))
     True
     """
     sides = [side + sum(padding) - kernel + 1 for side in x.shape[-2:]]
-    exact = x.dtype in (torch.float32, torch.float64) and pays_on(x.device)
-    whole = stride == 1 and not any(side % TILE for side in sides)
-    return exact and whole and min(sides) * kernel >= WINOGRAD_FROM
+    if not pays_on(x.device) or stride != 1 or any(side % TILE for side in sides):
+        return False
+    if x.dtype == torch.bfloat16:
+        return kernel > 3 and not wider and min(sides) * kernel >= WINOGRAD_FROM_BF16
+    return x.dtype in (torch.float32, torch.float64) and min(sides) * kernel >= WINOGRAD_FROM
 
 
 def _as_product(x: Tensor, weight: Tensor) -> Tensor:
@@ -107,34 +126,42 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, padding: Padding, mode: str, stride: int
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        padding: Padding,
+        mode: str,
+        stride: int,
+        by_winograd: bool,
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.how = padding, mode, stride
-        ctx.winograd = suits_winograd(x, weight.shape[-1], padding, stride)
+        ctx.how = padding, mode, stride, by_winograd
         padded = _padded(x, padding, mode)
-        return winograd(padded, weight) if ctx.winograd else F.conv2d(padded, weight, stride=stride)
+        if by_winograd:
+            return winograd(padded.to(weight.dtype), weight).to(x.dtype)
+        return F.conv2d(padded, weight, stride=stride)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, None, None, None, None]:
         x, weight = ctx.saved_tensors
-        padding, mode, stride = ctx.how
+        padding, mode, stride, by_winograd = ctx.how
         wants_x = ctx.needs_input_grad[0]
-        if ctx.winograd:
-            by_weight = winograd_by_weight(grad, _padded(x, padding, mode), weight)
-            by_padded = winograd_by_input(grad, weight) if wants_x else None
+        if by_winograd:
+            grad, padded = grad.to(weight.dtype), _padded(x, padding, mode).to(weight.dtype)
+            by_weight = winograd_by_weight(grad, padded, weight)
+            by_padded = winograd_by_input(grad, weight).to(x.dtype) if wants_x else None
         else:
             how = _padded(x, padding, mode), weight, (wants_x, True)
             by_padded, by_weight = _conv_backward(grad, *how, stride=stride)
         if by_padded is None:
-            return None, by_weight, None, None, None
+            return None, by_weight, None, None, None, None
         edges = _edges(padding)
         if mode == "reflect":
             by_x = torch.ops.aten.reflection_pad2d_backward(by_padded, x, edges)
         else:
             by_x = F.pad(by_padded, [-edge for edge in edges])
-        return by_x, by_weight, None, None, None
+        return by_x, by_weight, None, None, None, None
 
 
 def depth_wise(x: Tensor, weight: Tensor) -> Tensor:

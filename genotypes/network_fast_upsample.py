@@ -88,7 +88,9 @@ def operate(operation: nn.Module, x: Tensor) -> Tensor:
     if layer.groups > 1:
         return depth_wise(x, layer.weight)
     kernel, padding = layer.kernel_size[0], layer.padding
-    if layer.transposed and (layer.stride != (1, 1) or not suits_winograd(x, kernel, padding)):
+    wider = layer.out_channels > layer.in_channels
+    by_winograd = suits_winograd(x, kernel, padding, layer.stride[0], wider)
+    if layer.transposed and not by_winograd:
         weight, more = layer.weight.to(x.dtype), layer.output_padding
         bias = None if layer.bias is None else layer.bias.to(x.dtype)
         return F.conv_transpose2d(x, weight, bias, layer.stride, padding, more)

@@ -179,6 +179,26 @@ def test_winograd_equals_the_direct_convolution(kernel, images, sides, monkeypat
     agree(convolve(x, weight), F.conv2d(x, weight), [x, weight])
 
 
+def test_a_large_kernel_in_bfloat16_is_computed_in_float32(monkeypatch):
+    monkeypatch.setattr("dipbench.genotypes.network_fast_winograd.BAND", 2**14)
+    x, weight = values(1, 4, 64, 68), values(4, 4, 5, 5, seed=2)
+    expected = F.conv2d(x, weight, padding=2)
+    half, whole = (each.detach().to(dtype).requires_grad_() for each, dtype in (
+        (x, torch.bfloat16), (weight, torch.float32),
+    ))  # fmt: skip
+    assert suits_winograd(half, 5, (2, 2))
+    assert not suits_winograd(half, 5, (2, 2), wider=True)
+    assert not suits_winograd(half, 3, (1, 1))
+    y = convolve(half, whole, (2, 2))
+    direction = values(*expected.shape, seed=3).detach().bfloat16()
+    found = torch.autograd.grad((y * direction).sum(), [half, whole])
+    exact = torch.autograd.grad((expected * direction).sum(), [x, weight])
+    assert (y.dtype, found[0].dtype, found[1].dtype) == (half.dtype, half.dtype, whole.dtype)
+    for one, other in zip([y, *found], [expected, *exact], strict=True):
+        # What bfloat16 itself rounds off of inputs and result, 2^-9 of each.
+        assert largest([one], [other]) < 0.02 * float(other.detach().abs().max())
+
+
 @pytest.mark.parametrize("mode", ["constant", "reflect"])
 @pytest.mark.parametrize("padding", [(0, 0), (1, 1), (2, 5)])
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (7, 1)])
