@@ -236,11 +236,17 @@ def search(
     _end_early(found.restoration, out)
 
 
-def _search_record(found: "SearchResult", out: Path) -> dict[str, Any]:
+def _course(found: "SearchResult") -> dict[str, Any]:
     return {
         "selected": found.selected,
         "scored": len(found.scores),
         "trained": len(found.candidates),
+    }
+
+
+def _search_record(found: "SearchResult", out: Path) -> dict[str, Any]:
+    return {
+        **_course(found),
         **_record(found.restoration, out),
         "effective_sigma": found.effective_sigma,
         "stage_seconds": dict(zip(_STAGES, found.seconds, strict=True)),
@@ -256,12 +262,7 @@ def _print_found(found: "SearchResult", out: Path) -> None:
     rule = "distance" if found.selection == "average" else found.selection
     columns = ["trained", f">{found.score}", ">lowest loss", f">{rule}"]
     console.print(table(columns, rows))
-    facts = {
-        "selected": found.selected,
-        "scored": len(found.scores),
-        "trained": len(found.candidates),
-        **_facts(found.restoration, out),
-    }
+    facts = {**_course(found), **_facts(found.restoration, out)}
     if found.effective_sigma is not None:
         facts["candidates' sigma"] = round(found.effective_sigma, 2)
     spent = zip(found.seconds, _STAGES, strict=True)

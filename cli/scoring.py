@@ -63,8 +63,10 @@ def score(
 
     Example: `dipbench score demo-store --names psd_db_strip_mse,psd_99_per_bw`
     """
-    added = load_plugin(plugin) if plugin is not None else []
-    _tell_held(folder, added)
+    added = []
+    if plugin is not None:
+        added = load_plugin(plugin)
+        _tell_held(folder, added)
     scored = run_scoring(
         folder,
         [*options.read_scores(word.strip() for word in names.split(",")), *added],

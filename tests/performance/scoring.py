@@ -10,8 +10,8 @@ share one training, too; the last row is what they take together.
 import statistics
 import time
 from collections.abc import Sequence
-from itertools import count
 
+import torch
 from loops import label, machine, parser_of
 
 from dipbench.data import load_image
@@ -35,17 +35,17 @@ def main() -> None:
         ("all of the output", names_for("output", "output+image")),
         ("all that train 100 steps", list(TRAINING)),
     ]
-    seeds = count()  # none twice: what was trained is kept for further scores of the same seed
     print(f"{machine(options.device)}, median of {options.rounds} rounds")
     for size in options.size:
         for index in options.models:
-            seconds(index, size, PUBLISHED, next(seeds))  # warms up
+            seconds(index, size, PUBLISHED, 0, options.device)  # warms up
             print(f"\n{size} x {size}, {label(index).strip()}")
             print(f"{'scores':32s}{'times':>6s}{'s each':>9s}{'s a model':>11s}")
             for title, names in rows:
                 times = initialisations_of(most_taken(names), 32)
                 each = statistics.median(
-                    seconds(index, size, names, next(seeds)) for _ in range(options.rounds)
+                    seconds(index, size, names, seed, options.device)
+                    for seed in range(options.rounds)
                 )
                 print(f"{title:32s}{times:6d}{each:9.2f}{times * each:11.1f}", flush=True)
 
@@ -54,7 +54,7 @@ def most_taken(names: Sequence[str]) -> Score:
     return max((SCORES[name] for name in names), key=lambda one: initialisations_of(one, 32))
 
 
-def seconds(index: int, size: int, names: Sequence[str], seed: int) -> float:
+def seconds(index: int, size: int, names: Sequence[str], seed: int, device: torch.device) -> float:
     """Of one initialisation."""
     image = load_image("camera", size=size)
     protocol = get_protocol("mini64").replace(size=size, precision="bf16")
@@ -70,6 +70,7 @@ def seconds(index: int, size: int, names: Sequence[str], seed: int) -> float:
             costly_initialisations=1,
             seed=seed,
             protocol=protocol,
+            device=str(device),
         )
     )
     took = time.perf_counter() - start
