@@ -21,6 +21,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 import dipbench
 from dipbench.benchmark.building import finish, read_progress
 from dipbench.benchmark.card import read_sections
@@ -31,7 +33,9 @@ from dipbench.benchmark.executors.local import LocalExecutor
 from dipbench.benchmark.keeping import RECORD, keep, restore
 from dipbench.benchmark.keeping_scores import keep_scores, restore_scores, scores_of
 from dipbench.benchmark.loading import shipped_folder
+from dipbench.benchmark.locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from dipbench.benchmark.plan import PLAN, freeze_plan, make_plan
+from dipbench.benchmark.scorefiles import commit_scores, committed_scores
 from dipbench.benchmark.store import MANIFEST
 from dipbench.cli.scoring import run_scoring
 from dipbench.cli.training import run_build
@@ -232,6 +236,7 @@ def publish(work: Path, shipped: Path, card: Path) -> None:
     complete = complete_parts(work)
     for folder in complete:
         finish(folder)
+        leave_out_partial_scores(folder)
     sources = [shipped] if (shipped / MANIFEST).is_file() else []
     sources += complete
     if not sources:
@@ -256,6 +261,18 @@ def publish(work: Path, shipped: Path, card: Path) -> None:
             old.replace(shipped)
         shutil.rmtree(place, ignore_errors=True)
     print(f"{shipped}: {done.runs} runs in {done.size:,} bytes")
+
+
+def leave_out_partial_scores(folder: Path) -> None:
+    """Leave a part the scores that all its models have; the others stay among its score parts."""
+    with builder_lock(folder, COMMITTING, PATIENCE_SECONDS):
+        table = committed_scores(folder)
+        held = table.group_by(["score", "how"]).aggregate([("model", "count_distinct")])
+        models = len(dipbench.load(folder).models)
+        whole = held.filter(pc.field("model_count_distinct") == models)
+        kept = table.join(whole.select(["score", "how"]), ["score", "how"], join_type="left semi")
+        if kept.num_rows < table.num_rows:
+            commit_scores(folder, kept)
 
 
 def complete_stages(work: Path, part: Part) -> list[Path]:
