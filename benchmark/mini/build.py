@@ -93,8 +93,8 @@ LARGE = 512
 MADE_INITIALISATIONS = 32
 
 STRIDE = 8
-INITIALISATIONS = 8
-"""Of each model that are shipped."""
+PILOT_INITIALISATIONS = 8
+"""Of each model that are shipped with the pilots; with the whole parts all are."""
 LICENCE = "CC-BY-4.0"
 
 
@@ -223,8 +223,14 @@ def ship(work: Path, kept: Path, shipped: Path, card: Path) -> None:
         scores_of(kept, (image, task)).unlink(missing_ok=True)
 
 
-def publish(work: Path, shipped: Path, card: Path) -> None:
+def publish(work: Path, shipped: Path, card: Path, initialisations: int | None = None) -> None:
     """Put the complete parts of a folder, and their scores, beside what is shipped already.
+
+    Args:
+        work: the folder of the parts.
+        shipped: where they are put.
+        card: the sections that are written by hand.
+        initialisations: so many that are shipped of each score; all without it.
 
     Raises:
         DipbenchError: if there is neither.
@@ -251,7 +257,7 @@ def publish(work: Path, shipped: Path, card: Path) -> None:
             STRIDE,
             licence=LICENCE,
             card=read_sections(card),
-            initialisations=INITIALISATIONS,
+            initialisations=initialisations,
         )
         if shipped.is_dir():
             shipped.replace(old)
@@ -343,7 +349,8 @@ def main() -> None:
             case "ship":
                 ship(asked.work, KEPT, SHIPPED, HERE / "card.md")
             case "ship-pilot":
-                publish(asked.work / PILOT, SHIPPED_PILOT, HERE / "pilot-card.md")
+                piloted, card = asked.work / PILOT, HERE / "pilot-card.md"
+                publish(piloted, SHIPPED_PILOT, card, PILOT_INITIALISATIONS)
             case "status":
                 status(asked.work, KEPT, SHIPPED)
     except DipbenchError as error:
