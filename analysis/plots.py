@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ..errors import QueryError
 from ..evaluate.registry import canonical
 from ..files import published
-from ._cells import read_cell
+from ..genotypes.upsample import PRIMITIVES
+from ._cells import Cell, read_cell
 from ._directions import direction
 from ._truth import summary_words
 from .baselines import judged_cell
@@ -24,6 +26,7 @@ from .plots_transfer import advantages, score_matrix, truth_heatmap, variance_sh
 FORMATS = (".png", ".svg", ".pdf")
 MOST_CURVES = len(PALETTE)
 ACROSS = 5
+NAMED = "named network"
 
 
 def save(figure: Figure, path: str | Path) -> Path:
@@ -106,6 +109,8 @@ def scatter(
 ) -> Figure:
     """A score against PSNR, a dot per model, with Kendall's tau and what is missing.
 
+    The colours are the kinds of upsampling: a score may do no more than tell these apart.
+
     Args:
         bench: A benchmark.
         image: Its name.
@@ -121,7 +126,7 @@ def scatter(
     with style():
         figure = new_figure(height=2.6)
         axes = figure.subplots()
-        axes.scatter(cell.score(score), cell.truth, s=9, color=PALETTE[0], alpha=0.6, linewidths=0)
+        _dots(axes, cell, cell.score(score), size=9)
         good = direction(canonical(score))
         name = score_words(score)
         axes.set_xlabel(name if good is None else f"{name} ({good} is better)")
@@ -133,6 +138,7 @@ def scatter(
             f"{p_words(found.p_value)}, n = {found.n}{missing}",
         )
         axes.grid(color=QUIET, alpha=0.2, linewidth=0.5)
+        _legend(figure, axes, columns=3)
     return figure
 
 
@@ -160,12 +166,10 @@ def scatters(bench: Any, image: str, task: object, by: str | int = "best_psnr_sm
     table = table.sort_values("tau", key=lambda tau: -tau.abs())
     lines = -(-len(table) // ACROSS)
     with style():
-        figure = new_figure(height=0.8 + 1.1 * lines, width=2 * COLUMN_INCHES)
+        figure = new_figure(height=1.0 + 1.1 * lines, width=2 * COLUMN_INCHES)
         panels = figure.subplots(lines, ACROSS, sharey=True, squeeze=False).ravel()
         for axes, score, tau in zip(panels, table["score"], table["tau"], strict=False):
-            axes.plot(
-                cell.score(score), cell.truth, "o", color=PALETTE[0], ms=1.8, alpha=0.5, mew=0
-            )
+            _dots(axes, cell, cell.score(score), size=4)
             axes.set_title(f"{score_words(score)}\nraw τ = {tau:+.2f}", fontsize=6.5)
             axes.tick_params(labelsize=6)
             axes.locator_params(axis="x", nbins=3)
@@ -174,6 +178,7 @@ def scatters(bench: Any, image: str, task: object, by: str | int = "best_psnr_sm
         for axes in panels[len(table) :]:
             axes.set_visible(False)
         figure.supylabel(summary_words(by), fontsize=8)
+        _legend(figure, panels[0], columns=6)
         heading(figure, f"{cell.image}, {cell.task}")
     return figure
 
@@ -195,6 +200,40 @@ def p_words(p_value: float) -> str:
     ('p = 0.031', 'p < 0.0001')
     """
     return "p < 0.0001" if p_value < 1e-4 else f"p = {p_value:.2g}"
+
+
+def _dots(axes: Axes, cell: Cell, values: NDArray[np.float64], size: float) -> None:
+    """A dot per model in the colour of its kind of upsampling; named networks in grey."""
+    colours = dict(zip(PRIMITIVES, PALETTE, strict=False))
+    kinds = np.where(np.isin(cell.primitives, PRIMITIVES), cell.primitives, NAMED)
+    for kind in (*PRIMITIVES, NAMED):
+        mine = kinds == kind
+        if mine.any():
+            axes.scatter(
+                values[mine],
+                cell.truth[mine],
+                s=size,
+                color=colours.get(kind, QUIET),
+                alpha=0.6,
+                linewidths=0,
+                label=kind.replace("_", " "),
+            )
+
+
+def _legend(figure: Figure, axes: Axes, columns: int) -> None:
+    """The kinds of upsampling below the figure."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=columns,
+        handletextpad=0.2,
+        columnspacing=1.0,
+        borderaxespad=0.1,
+        fontsize=6.5,
+        markerscale=1.5,
+    )
 
 
 def _trim_start(axes: Axes, lines: list[np.ndarray]) -> None:

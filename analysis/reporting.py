@@ -13,6 +13,7 @@ from ..benchmark.names import unknown_score
 from ..errors import QueryError
 from ..evaluate.registry import canonical
 from ..files import published
+from ..genotypes.upsample import PRIMITIVES
 from ._directions import is_baseline
 from ._truth import check_summary
 from .report_curves import curve_payload
@@ -110,6 +111,7 @@ def payload(
     return {
         "facts": facts(bench, by),
         "models": list(bench.models),
+        "kinds": list(PRIMITIVES),
         "pairs": models,
         "curves": curve_payload(bench, ranked) | {"pairs": list(ranked)},
         "score": None if score is None else canonical(score),

@@ -3,7 +3,7 @@
 const curveState = { kind: Object.keys(data.curves.kinds)[0], at: null };
 const unpacked = new Map();
 
-/** The curve of a model on the chosen image and task: PSNR in dB by point, null where missing. */
+/** The curve of a model on the chosen image and task: PSNR in dB by point, up to where it ended. */
 function curveOf(model, kind) {
   const at = data.curves.pairs.findIndex(([image, task]) => image === chosen.image && task === chosen.task);
   const pair = pairOf(data.pairs);
@@ -16,8 +16,9 @@ function curveOf(model, kind) {
   const name = `${kind} ${at}`;
   if (!unpacked.has(name)) unpacked.set(name, unpack(text));
   const { step, lowest, missing } = data.curves;
-  return Array.from(unpacked.get(name).subarray(row * points, (row + 1) * points), (level) =>
-    level === missing ? null : lowest + level * step);
+  const levels = unpacked.get(name).subarray(row * points, (row + 1) * points);
+  const values = Array.from(levels, (level) => (level === missing ? null : lowest + level * step));
+  return values.slice(0, values.findLastIndex((value) => value !== null) + 1);
 }
 
 /** The iteration of a curve's point. */
@@ -29,7 +30,7 @@ function iterationAt(point) {
 function drawnModels() {
   return chosen.models
     .map((model, at) => ({ model, colour: colour(at), values: curveOf(model, curveState.kind) }))
-    .filter((line) => line.values);
+    .filter((line) => line.values?.length);
 }
 
 function toggleModel(model) {

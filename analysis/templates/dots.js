@@ -196,6 +196,16 @@ function histogram(width, one) {
   };
 }
 
+/** The kind of upsampling of a model; nothing for a named network. */
+const kindOf = (model) => (model.includes("/") ? model.split("/")[0].split("-")[0] : "");
+
+const fillOf = (kind) => (kind ? colour(data.kinds.indexOf(kind)) : "var(--quiet)");
+
+function kindKey(kind) {
+  return el("span", {}, svg("svg", { width: 14, height: 14, "aria-hidden": "true" },
+    svg("circle", { cx: 7, cy: 7, r: 4, class: "point", fill: fillOf(kind) })), kind ? words(kind) : "named network");
+}
+
 function scatterFigure(width, one) {
   const pair = pairOf(data.pairs);
   const part = pairOf(data.scores);
@@ -220,14 +230,16 @@ function scatterFigure(width, one) {
   root.append(axisLeft(y, up, left, right, data.facts.by_words, 5), axisBelow(x, across, bottom, bottom, words(chosen.score) + good, width / 110));
   // The one score that is computed from the benchmark and not stored in it.
   const line = chosen.score === "mean_rank_elsewhere" ? data.queries.elsewhere : data.queries.score;
+  const there = new Set(points.map((point) => kindOf(data.models[point.place])));
   for (const point of points) {
     const model = data.models[point.place];
-    const dot = svg("circle", { cx: x(point.score), cy: y(point.psnr), r: 3.2, class: "point" });
+    const dot = svg("circle", { cx: x(point.score), cy: y(point.psnr), r: 3.2, class: "point", fill: fillOf(kindOf(model)) });
     root.append(mark(dot, `${shortModel(model)}\nrank ${point.rank + 1}, ${number(point.psnr, 2)} dB, score ${point.score.toPrecision(4)}`,
       () => one(fillQuery(line, { ...chosen, model }))));
   }
   const head = el("p", { class: "key" }, el("strong", {}, words(chosen.score)),
     row ? el("span", {}, row.tau == null ? row.reason ?? ""
-      : `${chosen.image}: raw τ = ${number(row.tau, 3, true)}${inBrackets(row.tau_low, row.tau_high)}${withP("p", row.p_value)}, n = ${row.n}`) : null);
+      : `${chosen.image}: raw τ = ${number(row.tau, 3, true)}${inBrackets(row.tau_low, row.tau_high)}${withP("p", row.p_value)}, n = ${row.n}`) : null,
+    ...[...data.kinds, ""].filter((kind) => there.has(kind)).map(kindKey));
   return { head, node: root, query: row ? fillQuery(data.tables.correlations.row, row) : "", name: `${words(chosen.score)} against PSNR, ${points.length} models` };
 }

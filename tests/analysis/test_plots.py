@@ -1,6 +1,7 @@
 """Every figure draws, keeps its text inside and apart, and is written whole."""
 
 import sys
+from collections import Counter
 from itertools import combinations
 
 import matplotlib
@@ -121,8 +122,12 @@ def test_figures_of_another_measure_have_names_of_their_own(bench, tmp_path, mon
 def test_a_scatter_shows_every_model_that_has_both(bench):
     bench.runs.loc[bench.runs["model"] == str(bench.genotypes[0]), "status"] = "failed"
     figure = plots.scatter(bench, "camera", "denoising", SCORE)
-    points = figure.axes[0].collections[0].get_offsets()
-    assert np.isfinite(np.ma.filled(points, np.nan)).all(axis=1).sum() == 39
+    kinds = {drawn.get_label(): drawn.get_offsets() for drawn in figure.axes[0].collections}
+    points = np.concatenate([np.ma.filled(one, np.nan) for one in kinds.values()])
+    assert np.isfinite(points).all(axis=1).sum() == 39
+    primitives = [genotype.primitive.replace("_", " ") for genotype in bench.genotypes]
+    assert {kind: len(one) for kind, one in kinds.items()} == Counter(primitives)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(kinds)
     assert "39, 1 missing" in figure.get_suptitle()
     assert "lower is better" in figure.axes[0].get_xlabel()
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dipbench.analysis.report_tables import NAMES
+from dipbench.genotypes.upsample import PRIMITIVES
 
 pytest.importorskip("selenium")
 
@@ -103,6 +104,22 @@ def test_a_ticked_model_is_drawn_with_its_values(opened, bench, content):
     assert drawn(opened) == before
 
 
+def test_curves_are_drawn_up_to_where_the_longest_ended(opened):
+    def last_tick():
+        ticks = opened.find_elements(
+            By.CSS_SELECTOR, "#figure-curves .axis text[text-anchor=middle]"
+        )
+        return int(ticks[-1].text)
+
+    assert 20 < last_tick() < 40
+    opened.execute_script(
+        "for (const levels of unpacked.values())"
+        "  levels.forEach((_, at) => { if (at % 40 > 20) levels[at] = data.curves.missing; });"
+        "choose({ models: chosen.models });"
+    )
+    assert 10 < last_tick() <= 20
+
+
 def test_ticking_from_the_keyboard_keeps_its_place(opened, content):
     model = content["models"][content["pairs"][0]["places"][3]]
     name = f"Draw the curve of {model}"
@@ -117,8 +134,13 @@ def test_a_chosen_score_shows_its_models(opened, content):
     name = last.text
     click(opened, last)
     assert opened.find_element(By.CSS_SELECTOR, "#figure-scatter .key strong").text == name
-    points = opened.find_elements(By.CSS_SELECTOR, "#figure-scatter circle.point")
+    points = opened.find_elements(By.CSS_SELECTOR, "#figure-scatter circle.mark")
     assert len(points) == len(content["pairs"][0]["places"])
+    key = [one.text for one in opened.find_elements(By.CSS_SELECTOR, "#figure-scatter .key span")]
+    kinds = {model.split("-")[0] for model in content["models"]}
+    assert key[1:] == [kind.replace("_", " ") for kind in PRIMITIVES if kind in kinds]
+    fills = {point.value_of_css_property("fill") for point in points}
+    assert len(fills) == len(kinds) > 1
 
 
 def test_the_histogram_marks_the_picks_of_the_chosen_score(opened, content):
