@@ -39,6 +39,7 @@ class Cell:
         psnr: (models, seeds) dB, NaN where a run is missing, diverged or failed.
         scores: Score name to (models, initialisations) values; `name:table` and `name:search`
             where the benchmark holds a score of outputs made in both ways.
+        reason: Why there are no seeds; empty where there are.
     """
 
     image: str
@@ -50,6 +51,7 @@ class Cell:
     seeds: tuple[int | None, ...]
     psnr: Floats
     scores: dict[str, Floats]
+    reason: str = ""
 
     @property
     def truth(self) -> Floats:
@@ -87,7 +89,8 @@ def read_cells(
 
     Raises:
         QueryError: An image, task or summary that the benchmark does not hold, or one image is
-            asked for whose models share no seed.
+            asked for whose models share no seed or whose runs have no such summary; among several
+            images such a one has no PSNR and a reason.
         StoreError: Scores are asked for and the benchmark has none.
     """
     images = [str(name) for name in bench.images]
@@ -110,8 +113,8 @@ def read_cells(
             if not len(mine) and not len(here):
                 continue
             cell = _cell(bench, name, text, by, mine, here, genotypes)
-            if len(mine) and not cell.seeds and image is not None:
-                raise QueryError(f"{name} {text}: {NO_SHARED_SEED}")
+            if len(mine) and cell.reason and image is not None:
+                raise QueryError(f"{name} {text}: {cell.reason}")
             yield cell
 
 
@@ -143,6 +146,31 @@ def fulfilling(bench: Any, cell: Cell, where: Any) -> Cell:
         return cell
     found = bench.query_many(list(cell.models), cell.image, cell.task, where=where)
     kept = found["n"].to_numpy() > 0
+    return _chosen(cell, kept)
+
+
+def fulfilling_of(bench: Any, cells: Sequence[Cell], where: Any) -> list[Cell]:
+    """As `fulfilling`; a cell without such models is left without models, and says why.
+
+    Raises:
+        QueryError: As `fulfilling`, of every cell.
+    """
+    found: list[Cell] = []
+    refused: list[QueryError] = []
+    for cell in cells:
+        try:
+            found.append(fulfilling(bench, cell, where))
+        except QueryError as error:
+            refused.append(error)
+            none = np.zeros(len(cell.models), np.bool_)
+            found.append(replace(_chosen(cell, none), reason=str(error)))
+    if refused and len(refused) == len(cells):
+        raise refused[0]
+    return found
+
+
+def _chosen(cell: Cell, kept: NDArray[np.bool_]) -> Cell:
+    """A cell of those of its models alone."""
     return replace(
         cell,
         models=tuple(compress(cell.models, kept)),
@@ -253,7 +281,11 @@ def _cell(
     named = sorted(present - genotypes.keys())
     known = [genotypes[model] for model in models]
     models += named
-    seeds, psnr = psnr_by_seed(bench, image, task, by, runs, models)
+    try:
+        seeds, psnr = psnr_by_seed(bench, image, task, by, runs, models)
+        reason = "" if seeds else NO_SHARED_SEED
+    except QueryError as error:
+        seeds, psnr, reason = (), np.full((len(models), 0), np.nan), str(error)
     return Cell(
         image=image,
         task=task,
@@ -269,6 +301,7 @@ def _cell(
             )
             for name, rows in scores.groupby("score", sort=False)
         },
+        reason=reason,
     )
 
 

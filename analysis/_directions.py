@@ -29,13 +29,15 @@ def is_baseline(score: str) -> bool:
 
 
 def sees_the_image(score: str) -> bool:
-    """Whether a score may depend on the picture: one of the untrained output alone does not.
+    """Whether a score may depend on the picture, as declared where it was registered.
 
-    >>> sees_the_image("psd_99_per_bw"), sees_the_image("psd_db_strip_mse:table")
-    (False, True)
+    >>> sees_the_image("psd_db_strip_mse:table"), sees_the_image("psd_99_per_bw")
+    (True, False)
+    >>> sees_the_image("grad_norm"), sees_the_image("synflow")
+    (True, False)
     """
     name = score.split(":")[0]
-    return name not in SCORES or SCORES[name].inputs != "output"
+    return name not in SCORES or SCORES[name].sees_image
 
 
 def declared_sign(score: str) -> float:

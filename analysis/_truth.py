@@ -88,7 +88,8 @@ def psnr_by_seed(
     """The shared seeds, and (models, seeds) dB: NaN where a run is missing or unusable.
 
     Raises:
-        QueryError: Runs were stopped before they had such a value, or seeds cannot be told apart.
+        QueryError: Runs were stopped before they had such a value, no run of a seed has one, or
+            seeds cannot be told apart.
     """
     runs = on_shared_seeds(runs)
     seeds = sorted(int(seed) for seed in runs["seed"].unique())
@@ -98,7 +99,7 @@ def psnr_by_seed(
         psnr = wide(runs.assign(value=runs[by]), models, "seed", "value", seeds)
     else:
         if None in known and len(known) > 1:
-            raise QueryError(f"{image} {task}: {MIXED_SEEDS}")
+            raise QueryError(MIXED_SEEDS)
         psnr = np.full((len(models), len(known)), np.nan)
         for column, seed in enumerate(known):
             mine = runs[runs["seed"] == seeds[column]]
@@ -109,9 +110,9 @@ def psnr_by_seed(
         untold = cut if str(by).startswith("final") else cut & np.isnan(psnr)
         if untold.any():
             raise QueryError(
-                f"{untold.sum()} of the {len(runs)} runs of {image} {task} were stopped by a rule "
-                f"that knows the truth, before a {summary_words(by)} was known, and the others are "
-                "no fair sample: judge by a best PSNR, such as best_psnr_smooth"
+                f"{untold.sum()} of the {len(runs)} runs were stopped by a rule that knows the "
+                f"truth, before a {summary_words(by)} was known, and the others are no fair "
+                "sample: judge by a best PSNR, such as best_psnr_smooth"
             )
     return known, psnr
 

@@ -95,7 +95,10 @@ def judged_cells(
     if asked is not None and ELSEWHERE not in asked:
         return cells
     # The other images are needed whatever image is asked for.
-    every = cells if image is None else list(read_cells(bench, None, task, by, scored=False))
+    every = cells
+    if image is not None:
+        trained = read_cells(bench, None, task, by, scored=False)
+        every = [*cells, *(cell for cell in trained if cell.image != image)]
     tables = {text: _elsewhere([c for c in every if c.task == text]) for text in _tasks(every)}
     if asked == {ELSEWHERE} and all(tables[cell.task].shape[1] < 2 for cell in cells):
         raise QueryError(f"{ELSEWHERE} ranks models on other images, and there is only one")

@@ -16,9 +16,9 @@ from ..errors import QueryError
 from . import association, resampling, resampling_top, selection
 from ._cells import (
     FEW_CODES,
-    NO_SHARED_SEED,
     Cell,
     fulfilling,
+    fulfilling_of,
     has_enough_codes,
     score_names,
     shared_weights,
@@ -170,9 +170,7 @@ def correlate(
     if k < 1:
         raise QueryError(f"{k} picks of a score are none: give 1 or more")
     rows: list[dict[str, Any]] = []
-    cells = [
-        fulfilling(bench, cell, where) for cell in judged_cells(bench, image, task, scores, by)
-    ]
+    cells = fulfilling_of(bench, judged_cells(bench, image, task, scores, by), where)
     asked = score_names(cells, scores)
     for cell in cells:
         [weights] = shared_weights([cell], resamples, seed)
@@ -218,8 +216,7 @@ def _judge(
     try:
         tau = association.kendall_tau(values, truth)
     except QueryError as error:
-        reason = str(error) if cell.seeds else NO_SHARED_SEED
-        unknown = {"tau": np.nan, "p_value": np.nan, "reason": reason}
+        unknown = {"tau": np.nan, "p_value": np.nan, "reason": cell.reason or str(error)}
         return row | unknown, np.full(drawn.shape[0], np.nan)
     row |= {
         "tau": tau.value,
@@ -233,9 +230,9 @@ def _judge(
     row["tau_within"] = within
     resampled = {
         "tau": resampling.resampled_tau(x, y, drawn),
-        "tau_within": resampling.resampled_tau(
-            x, y, drawn if why_none is None else 0 * drawn, kinds
-        ),
+        "tau_within": np.full(len(drawn), np.nan)
+        if why_none
+        else resampling.resampled_tau(x, y, drawn, kinds),
         "spearman": resampling.resampled_spearman(x, y, drawn),
         "pearson": resampling.resampled_pearson(x, y, drawn),
         "tau_top": resampling_top.resampled_top_tau(x, y, drawn),

@@ -9,7 +9,7 @@ import pandas as pd
 from ..benchmark.schema import USABLE
 from ..errors import DipbenchError
 from ..evaluate.stopping import STOPPING, get_criterion
-from ._cells import NO_SHARED_SEED, Cell, finite_mean, read_cells, runs_of
+from ._cells import Cell, finite_mean, read_cells, runs_of
 from ._columns import describe
 from ._truth import MIXED_SEEDS, Floats
 
@@ -66,7 +66,7 @@ def stopping_losses(
 
 def _row(bench: Any, cell: Cell, runs: pd.DataFrame, name: str) -> dict[str, object]:
     row: dict[str, object] = {"image": cell.image, "task": cell.task, "criterion": name, "n": 0}
-    replayed, reason = [], "" if cell.seeds else NO_SHARED_SEED
+    replayed, reason = [], cell.reason
     if None in cell.seeds and len(cell.seeds) > 1:
         return row | {"left_out": len(runs), "reason": MIXED_SEEDS}
     for seed in cell.seeds:

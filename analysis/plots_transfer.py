@@ -44,15 +44,14 @@ def score_matrix(
 ) -> Figure:
     """Directed tau of a score made on one image (row) against PSNR on another (column).
 
-    Without a score it is the one with the highest mean tau on the images that it was made on, of
-    those that are more than a baseline.
+    Without a score it is the one with the highest mean tau on the images that it was made on; of
+    those that see the image if there are any, and no baseline if there is another.
     """
     found = score_transfer(bench, task, score or _best_score(bench, task, by), by)
     ends = found.interval
-    title = (
-        f"{score_words(found.score)}, {found.task}\ndiagonal less rest: {found.advantage:+.3f} "
-        f"[{ends.low:+.3f}, {ends.high:+.3f}]"
-    )
+    title = f"{score_words(found.score)}, {found.task}\ndiagonal less rest: {found.advantage:+.3f}"
+    if np.isfinite([ends.low, ends.high]).all():
+        title += f" [{ends.low:+.3f}, {ends.high:+.3f}]"
     images = list(found.images)
     most = np.abs(found.taus).max()
     return _heatmap(
@@ -67,12 +66,12 @@ def score_matrix(
 def _best_score(bench: Any, task: object, by: str | int) -> str:
     found = all_score_transfers(bench, task, by, resamples=0)
     own = {
-        name: float(np.trace(transfer.taus))
+        name: float(np.trace(transfer.taus)) / len(transfer.images)
         for name, transfer in found.items()
         if not isinstance(transfer, str)
     }
     if not own:
-        raise QueryError(f"no score can be compared over images: {list(found.values())[:1]}")
+        raise QueryError(f"no score can be compared over images: {next(iter(found.values()))}")
     return max(own, key=lambda name: (sees_the_image(name), not is_baseline(name), own[name]))
 
 
@@ -81,7 +80,7 @@ def advantages(bench: Any, task: object, by: str | int = "best_psnr_smooth") -> 
     table = scores_over_images(bench, task, by)
     known = table[table["advantage"].notna()].sort_values("advantage")
     if known.empty:
-        raise QueryError(f"no score can be compared over images: {list(table['reason'])[:1]}")
+        raise QueryError(f"no score can be compared over images: {table['reason'].iloc[0]}")
     table = known
     rows = np.arange(len(table))
     with style():

@@ -17,7 +17,6 @@ from ..errors import QueryError
 from ..seeds import generator
 from ._cells import (
     FEW_CODES,
-    NO_SHARED_SEED,
     Cell,
     has_enough_codes,
     read_cells,
@@ -232,7 +231,7 @@ def _row(cell: Cell, resamples: int, seed: int) -> dict[str, object]:
         "missing": int((~known).sum()),
     }
     if not cell.seeds:
-        return row | {"reason": NO_SHARED_SEED}
+        return row | {"reason": cell.reason}
     if len(cell.seeds) < 2:
         return row | {"reason": "reliability needs at least 2 seeds: train another"}
     try:

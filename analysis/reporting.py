@@ -58,7 +58,7 @@ def report(
         bench: A benchmark on disk.
         path: The file to write; it appears whole, by rename.
         by: What a run is worth: a summary, an iteration, or `stop:criterion`.
-        score: That the page begins with; of each image and task the best one where None.
+        score: That the page begins with; where None, the best one of the first image and task.
         title: Of the page; the benchmark's name where None.
         resamples: Bootstrap resamples of the intervals.
         progress: Told the table that is under way, how many are done, and of how many.

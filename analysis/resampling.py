@@ -273,14 +273,23 @@ def _tied_square(values: ArrayLike, weights: Floats, kinds: NDArray[np.int64]) -
     return np.asarray((np.add.reduceat(weights[:, order], starts, axis=1) ** 2).sum(axis=1))
 
 
-def _middle_ranks(values: ArrayLike, weights: Floats) -> Floats:
-    """(resamples, models) ranks of each model in each resample, ties at their middle."""
+def lower_and_tied(values: ArrayLike, weights: Floats) -> tuple[Floats, Floats]:
+    """(resamples, models) how many copies are lower than each model, and how many equal it.
+
+    >>> lower_and_tied([3.0, 1.0, 3.0], np.array([[1.0, 2.0, 1.0]]))
+    (array([[2., 0., 2.]]), array([[2., 2., 2.]]))
+    """
     _, level = np.unique(np.asarray(values, dtype=np.float64), return_inverse=True)
     order = np.argsort(level, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(level[order]) != 0])
     here = np.add.reduceat(weights[:, order], starts, axis=1)
-    middle = np.cumsum(here, axis=1) - here + (here + 1) / 2
-    return np.asarray(middle[:, level])
+    return (np.cumsum(here, axis=1) - here)[:, level], here[:, level]
+
+
+def _middle_ranks(values: ArrayLike, weights: Floats) -> Floats:
+    """(resamples, models) ranks of each model in each resample, ties at their middle."""
+    lower, tied = lower_and_tied(values, weights)
+    return lower + (tied + 1) / 2
 
 
 def _weighted_pearson(x: Floats, y: Floats, weights: Floats) -> Floats:

@@ -10,6 +10,8 @@ simulated benchmarks such intervals at nominal 95 % held the expected regret in 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .resampling import lower_and_tied
+
 Floats = NDArray[np.float64]
 
 
@@ -54,13 +56,13 @@ def resampled_top_tau(x: ArrayLike, truth: ArrayLike, weights: Floats) -> Floats
     [1.0]
     """
     x, truth = np.asarray(x, dtype=np.float64), np.asarray(truth, dtype=np.float64)
-    higher, tied = _lower_and_tied(-truth, weights)
+    higher, tied = lower_and_tied(-truth, weights)
     # The weight of a model counts once for each of its copies.
     mass = weights / (1 + higher)
     signs = np.sign(x[:, None] - x) * np.sign(truth[:, None] - truth)
     agreement = (mass * (weights @ signs)).sum(axis=1)
     total = weights.sum(axis=1, keepdims=True)
-    untied_x = (mass * (total - _lower_and_tied(x, weights)[1])).sum(axis=1)
+    untied_x = (mass * (total - lower_and_tied(x, weights)[1])).sum(axis=1)
     untied_truth = (mass * (total - tied)).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(agreement / np.sqrt(untied_x * untied_truth))
@@ -68,14 +70,5 @@ def resampled_top_tau(x: ArrayLike, truth: ArrayLike, weights: Floats) -> Floats
 
 def _picked(values: Floats, k: int, weights: Floats) -> Floats:
     """(resamples, models) expected copies of each model among the k lowest."""
-    lower, tied = _lower_and_tied(values, weights)
+    lower, tied = lower_and_tied(values, weights)
     return np.clip(k - lower, 0, tied) * weights / np.maximum(tied, 1)
-
-
-def _lower_and_tied(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """(resamples, models) how many copies are lower than each model, and how many equal it."""
-    _, level = np.unique(values, return_inverse=True)
-    order = np.argsort(level, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(level[order]) != 0])
-    here = np.add.reduceat(weights[:, order], starts, axis=1)
-    return (np.cumsum(here, axis=1) - here)[:, level], here[:, level]

@@ -11,7 +11,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from ..benchmark.schema import USABLE, peak_censored
 from ..errors import QueryError
 from . import association
-from ._cells import FEW_CODES, NO_SHARED_SEED, read_cell, read_cells, runs_of
+from ._cells import FEW_CODES, read_cell, read_cells, runs_of
 from ._columns import describe
 from ._directions import sees_the_image
 from ._truth import asked, check_summary
@@ -133,7 +133,7 @@ def best_iterations(
         row: dict[str, object] = {"image": cell.image, "task": cell.task}
         row |= {"runs": int(known.sum()), "missing": int((~known).sum())}
         if not known.any():
-            rows.append(row | {"reason": "no usable run" if cell.seeds else NO_SHARED_SEED})
+            rows.append(row | {"reason": cell.reason or "no usable run"})
             continue
         low, first, middle, third, high = np.quantile(at[known], [0, 0.25, 0.5, 0.75, 1])
         rows.append(
@@ -172,6 +172,12 @@ def attributes_per_image(
             effects = attribute_effects(bench, cell.image, cell.task, by)
         except QueryError as error:
             refused[cell.image, cell.task] = error
+            continue
+        if effects.empty:
+            least = association.MINIMUM_MODELS
+            refused[cell.image, cell.task] = QueryError(
+                f"no attribute has {least} models with and {least} without it: train more models"
+            )
             continue
         effects.insert(0, "image", cell.image)
         effects.insert(1, "task", cell.task)

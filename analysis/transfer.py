@@ -149,8 +149,10 @@ def variance_shares(
     psnr = _psnr_over(cells)
     known = np.asarray(np.isfinite(psnr).all(axis=(1, 2)))
     weights, _ = weights_over(cells, union(cells), known, resamples, seed)
-    drawn = weights[weights.any(axis=1)].astype(np.int64)
-    shares = [_shares(image_variance(np.repeat(psnr[known], counts, axis=0))) for counts in drawn]
+    # Of few complete models some resamples have too few for an analysis of variance.
+    counts = weights.astype(np.int64)
+    drawn = [np.repeat(psnr[known], own, axis=0) for own in counts if own.sum() >= MINIMUM_MODELS]
+    shares = [_shares(image_variance(table)) for table in drawn]
     model, model_image, seeds = np.reshape(shares, (-1, 3)).T
     return interval(model, level), interval(model_image, level), interval(seeds, level)
 
@@ -172,11 +174,14 @@ def task_cells(bench: Any, task: object, by: str | int, scored: bool = False) ->
     """The cells of a task's images.
 
     Raises:
-        QueryError: Fewer than two images.
+        QueryError: Fewer than two images, or all but one lack such a PSNR.
     """
     cells = list(read_cells(bench, None, task, by, scored=scored))
     if len(cells) < 2:
         raise QueryError(f"transfer needs at least 2 images of {task}: there are {len(cells)}")
+    lacking = [cell for cell in cells if cell.reason]
+    if len(lacking) > len(cells) - 2:
+        raise QueryError(f"{lacking[0].image} {lacking[0].task}: {lacking[0].reason}")
     return cells
 
 

@@ -30,6 +30,7 @@ class Score:
         cost: passes of the network.
         source: where it was published.
         formula: the first line of the function's docstring.
+        sees_image: whether the value may depend on the picture.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Score:
     cost: Cost
     source: str
     formula: str
+    sees_image: bool
 
     @property
     def sign(self) -> int:
@@ -59,6 +61,7 @@ def register_score(
     inputs: Inputs = "output+image",
     cost: tuple[int, int] = (1, 0),
     source: str = "",
+    sees_image: bool | None = None,
 ) -> Callable[[Function], Function]:
     """Add a function to `SCORES`; for use as a decorator.
 
@@ -69,6 +72,8 @@ def register_score(
         inputs: what the function is called with, see `Score`.
         cost: (forward, backward) passes of the network.
         source: where the score was published.
+        sees_image: whether the value may depend on the picture; where None, as all do but those
+            of the `output`.
 
     Returns:
         A decorator that returns the function as it is.
@@ -95,7 +100,8 @@ def register_score(
             raise ScoreError(f"score {name!r} is registered already: give yours another name")
         lines = (function.__doc__ or "").strip().splitlines()
         formula = lines[0] if lines else ""
-        SCORES[name] = Score(name, function, direction, inputs, Cost(*cost), source, formula)
+        seen = inputs != "output" if sees_image is None else sees_image
+        SCORES[name] = Score(name, function, direction, inputs, Cost(*cost), source, formula, seen)
         return function
 
     return add

@@ -31,6 +31,7 @@ _network_score = partial(register_score, inputs="network")
     direction="lower",
     cost=(1, 0),
     source="after Liu et al., Devil is in the Upsampling, ICCV 2023",
+    sees_image=False,
 )
 def white_noise_attenuation(probe: Probe) -> float:
     """Share of the energy above half Nyquist that the untrained upsample block passes.
@@ -83,6 +84,7 @@ def snip(probe: Probe) -> float:
     direction="higher",
     cost=(1, 1),
     source="Tanaka et al., NeurIPS 2020; as a score, Abdelfattah et al., ICLR 2021",
+    sees_image=False,
 )
 def synflow(probe: Probe) -> float:
     """Logarithm of the sum of w dR/dw, R the summed output for an input of ones and weights |w|.
@@ -112,6 +114,7 @@ def synflow(probe: Probe) -> float:
     direction="higher",
     cost=(2, 0),
     source="Gracheva, Two Constant Shared Weights Initialisations, Artif. Intell. Rev. 2025",
+    sees_image=False,
 )
 def epsilon(probe: Probe) -> float:
     """Mean |a - b| / mean of a and b, outputs with all weights 1e-7 and all 1, scaled to [0, 1].

@@ -32,7 +32,9 @@ cubic of a = -3/4 for bicubic; learnt or rearranged pixels stay white at first."
 
 GRID = 256
 
-_baseline = partial(register_score, inputs="network", cost=(0, 0), source="baseline")
+_baseline = partial(
+    register_score, inputs="network", cost=(0, 0), source="baseline", sees_image=False
+)
 
 
 @_baseline("parameters_used", direction="lower")

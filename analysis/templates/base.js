@@ -72,12 +72,13 @@ function unpack(text) {
   return Uint16Array.from({ length: bytes.length / 2 }, (_, i) => view.getUint16(2 * i, true));
 }
 
-/** A query with the names in braces put in, quotes and backslashes escaped as Python needs it. */
+/** A text as the inside of a Python string in double quotes. */
+const escaped = (text) => String(text).replace(/[\\"]/g, "\\$&");
+
+/** A query with the names in braces put in. */
 function fillQuery(query, values) {
   return query.replace(/\{(\w+)\}/g, (whole, name) =>
-    values[name] === undefined || values[name] === null
-      ? whole
-      : String(values[name]).replace(/[\\"]/g, "\\$&"),
+    values[name] === undefined || values[name] === null ? whole : escaped(values[name]),
   );
 }
 

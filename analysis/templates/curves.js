@@ -40,6 +40,8 @@ function toggleModel(model) {
 }
 
 function curveFigure(width, one) {
+  const pair = pairOf(data.pairs);
+  if (!pair?.places.length) return { reason: pair?.reason ?? "no run of this image and task" };
   const lines = drawnModels();
   const { every } = data.curves;
   const kind = curveState.kind;
@@ -93,6 +95,7 @@ function curveFigure(width, one) {
     const inside = event.clientX - root.getBoundingClientRect().left;
     return Math.round(((inside - left) / (right - left)) * (points - 1));
   };
+  if (curveState.at !== null) point(curveState.at);
   root.addEventListener("pointermove", (event) => point(where(event)));
   root.addEventListener("pointerdown", (event) => point(where(event)));
   root.addEventListener("pointerleave", () => point(null));

@@ -72,7 +72,7 @@ function tauFigure(width, one) {
         words(score) + arrow,
         images > 1 ? meanWords(average, main) : null,
         here ? `${here.image}: τ = ${number(directed(here).value, 3, true)}${inBrackets(directed(here).low, directed(here).high)}`
-          + `${withP("p Holm", here.p_holm)}, n = ${here.n}` : null,
+          + `${withP("p max", here.p_max)}, n = ${here.n}` : null,
       ].filter(Boolean).join("\n"),
       click: () => { choose({ score }); one(fillQuery(part.row, { ...mine[0], ...here })); },
     };
@@ -239,7 +239,7 @@ function scatterFigure(width, one) {
   }
   const head = el("p", { class: "key" }, el("strong", {}, words(chosen.score)),
     row ? el("span", {}, row.tau == null ? row.reason ?? ""
-      : `${chosen.image}: raw τ = ${number(row.tau, 3, true)}${inBrackets(row.tau_low, row.tau_high)}${withP("p", row.p_value)}, n = ${row.n}`) : null,
+      : `${chosen.image}: raw τ = ${number(row.tau, 3, true)}${inBrackets(row.tau_low, row.tau_high)}${withP("p max", row.p_max)}, n = ${row.n}`) : null,
     ...[...data.kinds, ""].filter((kind) => there.has(kind)).map(kindKey));
   return { head, node: root, query: row ? fillQuery(data.tables.correlations.row, row) : "", name: `${words(chosen.score)} against PSNR, ${points.length} models` };
 }

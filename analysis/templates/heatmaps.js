@@ -59,7 +59,7 @@ function resemblance(width, one) {
     reach: 1,
     most: 30,
     hover: (i, j) => `${names[i]} and ${names[j]}: τ = ${number(tau(i, j), 3, true)}`,
-    click: (i, j) => one(`${query}.loc["${part.names[i]}", "${part.names[j]}"]`),
+    click: (i, j) => one(`${query}.loc["${escaped(part.names[i])}", "${escaped(part.names[j])}"]`),
   });
   return { node, query, name: `Kendall's tau between ${names.length} scores, ${chosen.image} ${chosen.task}` };
 }
@@ -76,7 +76,7 @@ function transfer(width, one) {
     value: tau,
     reach: 1,
     hover: (i, j) => `${part.images[i]} and ${part.images[j]}: τ = ${number(tau(i, j), 3, true)}`,
-    click: (i, j) => one(`${query}.loc["${part.images[i]}", "${part.images[j]}"]`),
+    click: (i, j) => one(`${query}.loc["${escaped(part.images[i])}", "${escaped(part.images[j])}"]`),
     note: "τ between true rankings",
   });
   return { node, query, name: `Kendall's tau between the true rankings of ${part.images.length} images` };
@@ -99,7 +99,7 @@ function matrix(width, one) {
     reach: Math.max(...taus.map(Math.abs), 1) / 1000,
     own: true,
     hover: (i, j) => `score on ${images[i]}, PSNR on ${images[j]}: directed τ = ${number(tau(i, j), 3, true)}`,
-    click: (i, j) => one(`${query}.loc["${images[i]}", "${images[j]}"]`),
+    click: (i, j) => one(`${query}.loc["${escaped(images[i])}", "${escaped(images[j])}"]`),
     note: "down: score on, across: PSNR on",
   });
   const head = el("p", { class: "key" }, el("strong", {}, words(chosen.score)), el("span", {}, "directed τ"));

@@ -135,7 +135,8 @@ function makeFigure(id, names, draw) {
   const renew = roam(plot);
   let marks = [];
   const again = onWidth(plot, (width) => {
-    const focused = marks.indexOf(document.activeElement);
+    const active = plot.contains(document.activeElement) ? document.activeElement : null;
+    const focused = marks.indexOf(active);
     if (focused >= 0) hideTip();
     const made = draw(width, query.one);
     marks = made.reason ? [] : renew(made.node);
@@ -145,13 +146,23 @@ function makeFigure(id, names, draw) {
       plot.replaceChildren(el("p", { class: "none" }, `Not available: ${made.reason}.`));
       return;
     }
-    made.node.setAttribute("role", marks.length ? "application" : "img");
-    made.node.setAttribute("aria-label", made.name + (marks.length ? "; arrow keys move between its marks" : ""));
+    if (made.node instanceof SVGElement) {
+      made.node.setAttribute("role", marks.length ? "application" : "img");
+      made.node.setAttribute("aria-label", made.name + (marks.length ? "; arrow keys move between its marks" : ""));
+    }
     plot.replaceChildren(made.head ?? "", made.node);
-    // The mark that was focused has been made anew.
-    marks[focused]?.focus({ preventScroll: true });
+    // What was focused has been made anew; what has gone leaves the focus to the next of its kind.
+    if (focused >= 0) marks[focused]?.focus({ preventScroll: true });
+    else if (active) alike(plot, active)?.focus({ preventScroll: true });
   });
   follow(names, again);
+}
+
+/** The node of a figure that stands for one that was there before it was drawn anew. */
+function alike(plot, before) {
+  const name = before.getAttribute("aria-label");
+  const nodes = [...plot.querySelectorAll(before.localName)];
+  return nodes.find((node) => node.getAttribute("aria-label") === name) ?? nodes[0] ?? plot.querySelector("[tabindex]");
 }
 
 /** The root of a figure's drawing. */

@@ -7,7 +7,6 @@ function theme() {
     document.documentElement.dataset.theme = isDark ? "dark" : "light";
     button.textContent = isDark ? "Light" : "Dark";
     button.setAttribute("aria-label", isDark ? "Use light colours" : "Use dark colours");
-    button.setAttribute("aria-pressed", String(isDark));
   };
   show(dark.matches);
   dark.addEventListener("change", () => show(dark.matches));
@@ -63,7 +62,7 @@ function overview() {
     "from dipbench.analysis.reliability import score_reliability, seed_reliability",
     "from dipbench.analysis.tables import *",
     "",
-    `bench = dipbench.load("${facts.folder}")`,
+    `bench = dipbench.load("${escaped(facts.folder)}")`,
   ].join("\n");
   for (const [title, group] of Object.entries(facts.groups)) {
     find("facts").append(el("h3", {}, title), el("dl", { class: title.includes("SHA") ? "facts hashes" : "facts" },

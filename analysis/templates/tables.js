@@ -67,8 +67,8 @@ function makeTable(id, title, get, options = {}) {
     return found;
   }
 
-  function compare(first, second) {
-    const [a, b] = [part.data[state.column][first], part.data[state.column][second]];
+  function compare(column, first, second) {
+    const [a, b] = [part.data[column][first], part.data[column][second]];
     // What is missing comes last whichever way the table is sorted.
     if (a === null || b === null) return (a === null) - (b === null);
     const order = typeof a === "string" ? a.localeCompare(b) : a - b;
@@ -80,13 +80,13 @@ function makeTable(id, title, get, options = {}) {
     seen = part.columns.map((_, column) => column)
       .filter((column) => state.every || !options.follow.includes(part.columns[column][0]));
     head.replaceChildren(el("tr", {}, ...seen.map((column, place) => {
-      const [, label, kind, hint] = part.columns[column];
+      const [name, label, kind, hint] = part.columns[column];
       if (kind === "tick") return el("th", { scope: "col", class: "tick" }, el("span", { class: "hidden" }, label));
-      const sorted = state.column === column ? (state.down ? "descending" : "ascending") : "none";
+      const sorted = state.column === name ? (state.down ? "descending" : "ascending") : "none";
       const button = el("button", { type: "button", title: hint || null }, label);
       button.addEventListener("click", () => {
-        state.down = state.column === column && !state.down;
-        state.column = column;
+        state.down = state.column === name && !state.down;
+        state.column = name;
         heads();
         rows();
         head.querySelectorAll("th")[place].querySelector("button").focus();
@@ -124,7 +124,9 @@ function makeTable(id, title, get, options = {}) {
   function rows() {
     if (part.reason) return;
     const found = kept();
-    if (state.column !== null) found.sort(compare);
+    // What a table has columns for may differ from choice to choice.
+    const by = part.columns.findIndex(([name]) => name === state.column);
+    if (by >= 0) found.sort((first, second) => compare(by, first, second));
     const shown = state.all ? found : found.slice(0, FIRST);
     body.replaceChildren(...shown.map(row));
     const total = (part.data[0] ?? []).length;
@@ -141,14 +143,11 @@ function makeTable(id, title, get, options = {}) {
     none.hidden = !missing;
     none.textContent = missing ? `Not available: ${part.reason}.` : "";
     tools.hidden = scroll.hidden = missing;
-    tools.classList.toggle("few", !missing && (part.data[0] ?? []).length <= FIRST / 2);
+    tools.classList.toggle("few", !missing && !state.filter && (part.data[0] ?? []).length <= FIRST / 2);
     more.hidden = missing;
     query.set(fillQuery(part.query, chosen));
     if (missing) return;
-    if (options.sort && state.column === null) {
-      const at = part.columns.findIndex(([name]) => name === options.sort);
-      if (at >= 0) Object.assign(state, { column: at, down: true });
-    }
+    if (options.sort && state.column === null) Object.assign(state, { column: options.sort, down: true });
     heads();
     rows();
     // The row that was focused has been made anew.

@@ -9,6 +9,8 @@ import scipy.stats
 
 from dipbench import load
 from dipbench.analysis import KendallResult, compare_scores, correlate, kendall
+from dipbench.analysis.correlation import kendalls
+from dipbench.analysis.transfer import truth_transfer
 from dipbench.errors import QueryError
 from dipbench.evaluate.protocol import get_protocol
 from dipbench.genotypes import Genotype
@@ -42,7 +44,7 @@ def test_what_the_truth_has_cut_runs_before_is_no_truth_of_the_others(bench):
             curve[60:] = np.nan
     assert len(correlate(bench, resamples=0)) == 8
     for by in (60, "final_psnr", "stop:last"):
-        with pytest.raises(QueryError, match="2 of the 80 runs of camera denoising-25 were"):
+        with pytest.raises(QueryError, match="camera denoising-25: 2 of the 80 runs were"):
             correlate(bench, "camera", by=by, resamples=0)
         assert kendall(bench, "coins", "denoising", SCORE, by=by).n == 40
     assert kendall(bench, "camera", "denoising", SCORE, by=59).n == 40
@@ -357,3 +359,41 @@ def test_curves_of_an_unknown_seed_beside_a_known_one_are_not_asked_for(bench):
     assert kendall(bench, "camera", "denoising", SCORE).n == 40
     with pytest.raises(QueryError, match="unknown seeds stand beside runs of known ones"):
         kendall(bench, "camera", "denoising", SCORE, by=50)
+
+
+def test_a_condition_that_no_model_fulfils_on_one_image_leaves_the_others():
+    where = "best_psnr_smooth > 25"
+    frame = correlate(load("pilot"), scores=[SCORE], where=where).set_index("image")
+    assert np.isfinite(frame.loc["camera", "tau"])
+    assert np.isnan(frame.loc["astronaut", "tau"])
+    assert "best_psnr_smooth" in frame.loc["astronaut", "reason"]
+
+
+def test_an_image_with_scores_of_a_task_without_runs_says_so(make_bench):
+    tasks = ("denoising-25", "inpainting-50")
+    bench = make_bench(images=("camera", "coins", "page"), tasks=tasks)
+    gone = (bench.runs["image"] == "coins") & (bench.runs["task"] == tasks[1])
+    bench.runs = bench.runs[~gone]
+    frame = correlate(bench, "coins").set_index("task")
+    assert frame.loc[tasks[0], "tau"].notna().all()
+    assert frame.loc[tasks[1], "tau"].isna().all()
+    assert frame.loc[tasks[1], "reason"].notna().all()
+
+
+def test_a_summary_that_one_image_cannot_have_leaves_the_others(bench, monkeypatch):
+    query_many = bench.query_many
+
+    def answer(models, image, task, **asked):
+        if image == "coins":
+            raise QueryError("no run has such a value")
+        return query_many(models, image, task, **asked)
+
+    monkeypatch.setattr(bench, "query_many", answer)
+    frame = correlate(bench, scores=[SCORE], by=50).set_index("image")
+    assert np.isfinite(frame.loc["camera", "tau"])
+    assert frame.loc["coins", "reason"] == "no run has such a value"
+    assert kendalls(bench, "camera", "denoising", by=50)[SCORE].n == 40
+    with pytest.raises(QueryError, match="coins denoising-25: no run has such a value"):
+        kendall(bench, "coins", "denoising", SCORE, by=50)
+    with pytest.raises(QueryError, match="no run has such a value"):
+        truth_transfer(bench, "denoising", by=50)

@@ -134,3 +134,15 @@ def test_a_pair_without_a_best_model_says_why():
     frame = best_models(pilot, "stop:nothing")
     assert frame["model"].isna().all()
     assert frame["reason"].str.contains("nothing").all()
+
+
+def test_attributes_of_too_few_models_on_both_sides_say_so(make_bench):
+    bench = make_bench()
+    kept = {str(genotype) for genotype in bench.genotypes[:6]}
+    runs = bench.runs
+    bench.runs = runs[(runs["image"] != "coins") | runs["model"].isin(kept)]
+    frame = TABLES["attributes"](bench).set_index("image")
+    assert frame.loc["camera", "effect"].notna().all()
+    assert "train more models" in frame.loc["coins", "reason"]
+    with pytest.raises(QueryError, match="train more models"):
+        TABLES["attributes"](make_bench(models=6))

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from dipbench.analysis.transfer import image_variance, truth_transfer, variance_over_images
+from dipbench.analysis.transfer import (
+    image_variance,
+    truth_transfer,
+    variance_over_images,
+    variance_shares,
+)
 from dipbench.errors import QueryError
 
 IMAGES = ("a", "b", "c", "d")
@@ -50,3 +55,12 @@ def test_models_missing_on_one_image_are_counted(four):
 def test_one_image_has_no_transfer(make_bench):
     with pytest.raises(QueryError, match="at least 2 images"):
         truth_transfer(make_bench(images=("a",)), "denoising")
+
+
+def test_shares_of_the_variance_have_intervals_where_few_models_are_complete(bench):
+    few = {str(genotype) for genotype in bench.genotypes[::5]}
+    runs = bench.runs
+    bench.runs = runs[(runs["image"] != "coins") | runs["model"].isin(few)]
+    assert variance_over_images(bench, "denoising").n == len(few) == 8
+    for ends in variance_shares(bench, "denoising"):
+        assert 0 <= ends.low <= ends.high <= 1

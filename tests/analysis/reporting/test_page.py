@@ -231,3 +231,38 @@ def test_a_picture_of_it_is_not_blank(opened, tmp_path: Path):
     pixels = np.asarray(image.open(io.BytesIO(data)).convert("RGB"))
     blue = np.abs(pixels.astype(int) - [0, 114, 178]).max(axis=2) < 30
     assert blue.sum() > 50
+
+
+def test_a_table_stays_sorted_where_a_column_is_missing(opened, content):
+    head, _ = column(opened, "models", "below best")
+    for _ in range(2):
+        click(opened, head.find_element(By.TAG_NAME, "button"))
+        head, _ = column(opened, "models", "below best")
+    other = content["pairs"][1]
+    opened.execute_script("data.pairs[1].data[1].fill(null); choose(arguments[0])",
+                          {"image": other["image"], "task": other["task"]})  # fmt: skip
+    head, values = column(opened, "models", "below best")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert values == sorted(values, key=float, reverse=True)
+    assert float(values[0]) == pytest.approx(max(other["data"][4]), abs=0.006)
+
+
+def test_a_pair_without_runs_says_why_there_is_no_curve(opened):
+    opened.execute_script(
+        "data.pairs[1].places = []; data.pairs[1].reason = 'all runs failed';"
+        "choose({ image: data.pairs[1].image, task: data.pairs[1].task })"
+    )
+    told = opened.find_element(By.CSS_SELECTOR, "#figure-curves .none")
+    assert told.text == "Not available: all runs failed."
+    assert told.get_attribute("role") is None
+
+
+def test_a_curve_that_is_removed_leaves_the_focus_in_the_figure(opened):
+    buttons = opened.find_elements(By.CSS_SELECTOR, "#figure-curves .legend button")
+    assert len(buttons) > 1
+    buttons[0].send_keys(Keys.ENTER)
+    assert len(opened.find_elements(By.CSS_SELECTOR, "#figure-curves .legend button")) == (
+        len(buttons) - 1
+    )
+    active = opened.switch_to.active_element
+    assert active.get_attribute("aria-label").startswith("Remove ")

@@ -13,6 +13,7 @@ import pytest
 
 import dipbench
 from dipbench.analysis.baselines import ELSEWHERE, mean_rank_elsewhere
+from dipbench.analysis.plots_transfer import score_matrix
 from dipbench.analysis.report_curves import LOWEST, MISSING, STEP, curve_payload
 from dipbench.analysis.report_pictures import data_url
 from dipbench.analysis.report_scores import transfer_tables
@@ -278,3 +279,9 @@ def test_pictures_are_png(bench):
         read = np.asarray(skimage_io.open(BytesIO(data))).reshape(20, 15, channels)
         expected = (picture[:, ::2, ::2] * 255).round().transpose(1, 2, 0)
         np.testing.assert_array_equal(read, expected)
+
+
+def test_a_matrix_without_an_interval_has_none_in_its_title(gaps):
+    title = score_matrix(gaps, "denoising", "psd_99_per_bw").get_suptitle()
+    assert "diagonal less rest" in title
+    assert "[" not in title
