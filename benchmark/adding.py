@@ -70,14 +70,13 @@ def add(folder: Path, other: Path) -> Added:
         new, alike = _compare(mine, theirs)
         images = read_images(file_of(other, theirs.manifest, "images"))
         observations = StoredObservations(file_of(other, theirs.manifest, "images"))
-        _check_observations(folder, mine.manifest, observations)
         scores, added_scores = _scores(folder, other)
         blank = replace(
             mine.manifest,
             tasks=tuple(dict.fromkeys([*mine.manifest.tasks, *theirs.manifest.tasks])),
             images={**mine.manifest.images, **theirs.manifest.images},
             environment=in_common([mine.manifest.environment, theirs.manifest.environment]),
-            further=_origins(mine.manifest, theirs.manifest),
+            further=origins(mine.manifest, theirs.manifest),
         )
         manifest = mine.manifest
         if new:
@@ -96,7 +95,7 @@ def add(folder: Path, other: Path) -> Added:
     return Added(manifest, new, added_scores, alike)
 
 
-def _origins(*manifests: Manifest) -> dict[str, list[str]]:
+def origins(*manifests: Manifest) -> dict[str, list[str]]:
     """What published files the runs of several benchmarks were imported from, if any were."""
     names = [name for each in manifests for name in each.further.get(IMPORTED_FROM, [])]
     return {IMPORTED_FROM: list(dict.fromkeys(names))} if names else {}
@@ -106,7 +105,8 @@ def check_alike(folder: Path, mine: Manifest, other: Path, theirs: Manifest) -> 
     """See that the runs of two benchmarks can stand in one.
 
     Raises:
-        StoreError: if they are of two protocols, observation seeds, or contents of one image.
+        StoreError: if they are of two protocols or observation seeds, or have two contents of one
+            image or two observations of it.
     """
     differing = differing_settings(mine.protocol, theirs.protocol)
     if differing:
@@ -124,14 +124,9 @@ def check_alike(folder: Path, mine: Manifest, other: Path, theirs: Manifest) -> 
         "images of one name with two contents",
         [name for name in shared if mine.images[name] != theirs.images[name]],
     )
-
-
-def _check_observations(folder: Path, mine: Manifest, theirs: StoredObservations) -> None:
     own = StoredObservations(file_of(folder, mine, "images"))
-    _refuse(
-        "observations that differ",
-        (" ".join(pair) for pair in differing_observations(own, theirs)),
-    )
+    others = StoredObservations(file_of(other, theirs, "images"))
+    _refuse("observations that differ", map(" ".join, differing_observations(own, others)))
 
 
 def _compare(mine: Generation, theirs: Generation) -> tuple[int, int]:
@@ -176,5 +171,5 @@ def _refuse(what: str, names: Iterable[str]) -> None:
     if listed:
         more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
         raise StoreError(
-            f"{len(listed)} {what}: {'; '.join(listed[:SHOWN])}{more}; nothing was added"
+            f"{len(listed)} {what}: {'; '.join(listed[:SHOWN])}{more}; nothing was written"
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import StoreError
 from .executors import Executor, Unit
-from .joining import check_joins
+from .joining import check_joins, refuse_imported
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock, living_shards
 from .merging import merge
 from .parts import Keys, finished_keys, list_parts, readable_keys
@@ -208,6 +208,7 @@ def finish(folder: Path, patience: float = 0.0) -> Manifest:
             for role in manifest.files:
                 file_of(folder, manifest, role)
             return manifest
+        refuse_imported(folder)
         plan = read_plan(folder)
         images = read_planned_images(folder, plan)
         check_joins(folder, plan, StoredObservations(folder / PLAN_PICTURES))

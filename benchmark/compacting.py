@@ -23,14 +23,23 @@ from ..data import Image, Observation, parse_task
 from ..errors import StoreError
 from ..evaluate.protocol import Protocol
 from ..evaluate.stopping import STOPPING
-from .adding import check_alike
+from .adding import check_alike, origins
 from .hdf5 import published_hdf5
 from .merging import Generation, Source, choose_sources, content_sha256
+from .parts import in_common
 from .pictures import StoredObservations, read_images, stored_noise, write_pictures
 from .plan import PLAN, read_plan
 from .schema import STOP_COLUMN, USABLE, Pair, Run, RunKey, row_order, runs_schema
-from .scorefiles import SCORE_KEYS, committed_scores
-from .store import CURVE_STRIDE, Manifest, check_writable, commit, file_of, write_table
+from .scorefiles import SCORE_KEYS, committed_scores, first_values
+from .store import (
+    CURVE_STRIDE,
+    Manifest,
+    check_writable,
+    commit,
+    file_of,
+    write_table,
+    writing,
+)
 from .thinning import thinned_curves, thinned_iterations, write_thinned_curves
 from .values import stop_of
 from .verifying import verify
@@ -89,16 +98,15 @@ def compact(
     sources = _open([folders] if isinstance(folders, Path) else folders, out, stride)
     temporary = out.with_name(f".{out.name}.{token_hex(4)}.tmp")
     try:
-        temporary.mkdir()
-        further: dict[str, Any] = {"licence": licence} if licence else {}
-        further |= {"card": dict(card)} if card else {}
-        done = _write(sources, temporary, out.name, stride, further, initialisations)
-        problems = verify(temporary)
-        if problems:
-            raise StoreError(f"the compact copy {out} is not sound: {problems[0]}")
-        temporary.replace(out)
-    except OSError as error:
-        raise StoreError(f"cannot write {out} ({error.strerror or error}): make room") from error
+        with writing(out.parent, "give the same command again"):
+            temporary.mkdir()
+            further: dict[str, Any] = {"licence": licence} if licence else {}
+            further |= {"card": dict(card)} if card else {}
+            done = _write(sources, temporary, out.name, stride, further, initialisations)
+            problems = verify(temporary)
+            if problems:
+                raise StoreError(f"the compact copy {out} is not sound: {problems[0]}")
+            temporary.replace(out)
     finally:
         rmtree(temporary, ignore_errors=True)
     return done
@@ -232,7 +240,6 @@ def _manifest(sources: Sequence[Generation], pairs: Sequence[Pair], name: str) -
     manifests = [source.manifest for source in sources]
     images = {image: sha256 for one in manifests for image, sha256 in one.images.items()}
     tasks = dict.fromkeys(task for one in manifests for task in one.tasks)
-    shared = set.intersection(*(set(one.environment.items()) for one in manifests))
     named, asked = {image for image, _ in pairs}, {task for _, task in pairs}
     made_from = {one.content_sha256 for one in manifests if one.stride is None}
     made_from |= {content for one in manifests for content in one.further.get(MADE_FROM, ())}
@@ -243,8 +250,8 @@ def _manifest(sources: Sequence[Generation], pairs: Sequence[Pair], name: str) -
         generation=1,
         tasks=tuple(task for task in tasks if task in asked),
         images={image: sha256 for image, sha256 in images.items() if image in named},
-        environment=dict(item for item in manifests[0].environment.items() if item in shared),
-        further={**further, MADE_FROM: sorted(made_from)},
+        environment=in_common(one.environment for one in manifests),
+        further={**further, **origins(*manifests), MADE_FROM: sorted(made_from)},
     )
 
 
@@ -274,17 +281,13 @@ def _write_pictures(sources: Sequence[Generation], pairs: Sequence[Pair], path: 
 def _scores(
     sources: Sequence[Generation], pairs: Sequence[Pair], initialisations: int | None
 ) -> pa.Table:
-    """The scores of these pairs, rounded; of those that several sources hold the first's."""
+    """The scores of these pairs, rounded; of those that several sources hold the first value."""
     tables = [committed_scores(source.folder) for source in sources]
-    table = pa.concat_tables(tables, promote_options="default")
+    table = first_values(pa.concat_tables(tables, promote_options="default"))
     if initialisations is not None:
         table = table.filter(pc.field("initialisation") < initialisations)
-    wanted: dict[tuple[object, ...], int] = {}
-    keys = zip(*(table[name].to_pylist() for name in SCORE_KEYS), strict=True)
-    for place, key in enumerate(keys):
-        if key[:2] in pairs:
-            wanted.setdefault(key, place)
-    table = table.take(pa.array(list(wanted.values()), pa.int64()))
+    of_pairs = zip(table["image"].to_pylist(), table["task"].to_pylist(), strict=True)
+    table = table.filter(pa.array([pair in pairs for pair in of_pairs], pa.bool_()))
     values = table["value"].to_numpy().astype(np.float64)
     fractions, exponents = np.frexp(values)
     kept = np.ldexp(np.round(np.ldexp(fractions, SCORE_BITS)), exponents - SCORE_BITS)

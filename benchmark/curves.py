@@ -57,13 +57,20 @@ class CurvesReader:
         self._groups: dict[Pair, h5py.Group] = {}
         # Finding a dataset in the file takes as long as reading a curve of it.
         self._datasets: dict[tuple[str, str, str], h5py.Dataset] = {}
+        self._kinds: dict[Pair, tuple[str, ...]] = {}
         self._lengths: dict[Pair, np.ndarray] = {}
         self._thinned: dict[Pair, np.ndarray | None] = {}
 
     def kinds(self, image: str, task: str) -> tuple[str, ...]:
         """The kinds of curves that the runs of a pair have."""
-        names = (name for name in self._group(image, task) if name not in (LENGTH, ITERATIONS))
-        return tuple(name.removesuffix(DECIBELS) for name in names)
+        pair = image, task
+        if pair not in self._kinds:
+            try:
+                names = [name for name in self._group(*pair) if name not in (LENGTH, ITERATIONS)]
+            except (OSError, RuntimeError) as error:
+                raise self._damaged("/".join(pair), error) from error
+            self._kinds[pair] = tuple(name.removesuffix(DECIBELS) for name in names)
+        return self._kinds[pair]
 
     def lengths(self, image: str, task: str) -> np.ndarray:
         """int32 (runs,): iterations of each run, in the order of rows."""
@@ -102,6 +109,7 @@ class CurvesReader:
             QueryError: if the pair's runs have no such curve.
             StoreError: if the file is damaged there.
         """
+        self._check_kind(image, task, kind)
         values = self._read(image, task, kind, (row, slice(self.points(image, task, row))))
         return restored(kind, values) if self.thinned(image, task) else values
 
@@ -112,6 +120,7 @@ class CurvesReader:
             QueryError: if the pair's runs have no such curve.
             StoreError: if the file is damaged there.
         """
+        self._check_kind(image, task, kind)
         table = self._read(image, task, kind, ())
         if not self.thinned(image, task):
             return table
@@ -135,6 +144,7 @@ class CurvesReader:
             del self._file
         self._groups.clear()
         self._datasets.clear()
+        self._kinds.clear()
         self._lengths.clear()
         self._thinned.clear()
 
@@ -180,16 +190,17 @@ class CurvesReader:
             raise self._damaged(f"{image}/{task}/{kind}", error) from error
         return values
 
+    def _check_kind(self, image: str, task: str, kind: str) -> None:
+        if kind not in self.kinds(image, task):
+            raise QueryError(unknown("kind of curve", kind, self.kinds(image, task)))
+
     def _dataset(self, image: str, task: str, kind: str) -> h5py.Dataset:
         name = image, task, kind
-        if not isinstance(kind, str):
-            raise QueryError(unknown("kind of curve", kind, self.kinds(image, task)))
         if name not in self._datasets:
             group = self._group(image, task)
-            held = dataset_name(kind) if dataset_name(kind) in group else kind
-            if held not in group:
-                raise QueryError(unknown("kind of curve", kind, self.kinds(image, task)))
-            self._datasets[name] = group[held]
+            self._datasets[name] = group[
+                dataset_name(kind) if dataset_name(kind) in group else kind
+            ]
         return self._datasets[name]
 
     def _damaged(self, where: str, error: object) -> StoreError:

@@ -68,6 +68,8 @@ def _seconds(plan: Plan, key: RunKey, image: Image, device: str) -> float:
     count = TIMED_ITERATIONS[resolve_device(device).type]
     for iterations in (1, count):
         made = fit(key.model, image, key.task, iterations, 0, plan.protocol, device)
+        if made.status == "interrupted":
+            raise KeyboardInterrupt
     return made.seconds / count * _iterations(plan, key)
 
 

@@ -44,17 +44,25 @@ def check_joins(folder: Path, plan: "Plan", observations: Mapping[Pair, Observat
         )
 
 
+def refuse_imported(folder: Path) -> None:
+    """See that no part is of an import, which alone knows what its runs are of.
+
+    Raises:
+        StoreError: if one is.
+    """
+    if any(read_made(part).get("imported") for part in list_parts(folder / PARTS)):
+        raise StoreError(
+            f"{folder} holds published runs of an import that did not end: give `dipbench import` "
+            "its sources again, or train into another folder"
+        )
+
+
 def _check_parts(folder: Path, plan: "Plan") -> None:
     """See that the parts, whose plan may have been lost, are of this one."""
+    refuse_imported(folder)
     protocol = plan.protocol.to_record()
     for part in list_parts(folder / PARTS):
-        made = read_made(part)
-        if made.get("imported"):
-            raise StoreError(
-                f"{folder} holds published runs of an import that did not end: give `dipbench "
-                "import` its sources again, or choose another folder for this plan"
-            )
-        names = differing_settings(made.get("protocol", protocol), protocol)
+        names = differing_settings(read_made(part).get("protocol", protocol), protocol)
         if names:
             raise StoreError(
                 f"{part} holds runs of another protocol ({', '.join(names)}): choose another "

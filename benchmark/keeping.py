@@ -21,7 +21,7 @@ from .cutting import cut
 from .joining import differing_settings
 from .locking import PATIENCE_SECONDS, builder_lock
 from .merging import Generation, Source, choose_sources, environment_of, load_runs
-from .parts import finished_keys, in_common, list_parts, read_part, write_part
+from .parts import finished_keys, in_common, list_parts, part_keys, write_part
 from .plan import Plan, read_plan
 from .schema import USABLE, Run, RunKey, row_order, supersedes
 from .store import MANIFEST, PARTS, check_writable, writing
@@ -61,8 +61,10 @@ def keep(folder: Path, kept: Path) -> int:
         for key, status in chain.from_iterable(_entries(kept).values()):
             if supersedes(status, there.get(key)):
                 there[key] = status
+        # The parts come first: what is merged meanwhile is in the generation.
+        parts, _ = finished_keys(list_parts(folder / PARTS))
         generations = [Generation(folder)] if (folder / MANIFEST).is_file() else []
-        sources = choose_sources(finished_keys(list_parts(folder / PARTS))[0], generations)
+        sources = choose_sources(parts, generations)
         by_place: defaultdict[Path, list[RunKey]] = defaultdict(list)
         for key in sorted(sources, key=row_order):
             if there.get(key) not in USABLE:
@@ -135,7 +137,7 @@ def _add(
 def _entries(kept: Path) -> dict[Path, list[tuple[RunKey, str]]]:
     """Keys and statuses of what is kept, by part."""
     parts = sorted(kept.glob("*/*/seed-*/*.parquet"))
-    return {part: [(run.key, run.status) for run in read_part(part)] for part in parts}
+    return {part: part_keys(part) for part in parts}
 
 
 def _cutting(kept: Path, plan: Plan) -> Callable[[Run], Run | None] | None:

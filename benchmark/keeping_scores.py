@@ -63,15 +63,24 @@ def restore_scores(kept: Path, folder: Path) -> int:
     bench = Benchmark(folder)
     models = pa.array(bench.models, pa.string())
     with writing(folder, "take them up again"), builder_lock(folder, "scoring"):
-        held = scores_so_far(folder).select(SCORE_KEYS)
+        held = scores_so_far(folder)
         kept_rows = pa.concat_tables([_read(kept, pair) for pair in bench.pairs])
         mine = kept_rows.filter(pc.is_in(kept_rows["model"], models))
-        new = mine.join(held, SCORE_KEYS, join_type="left anti")
+        valued = pc.field("value").is_valid()
+        # A kept value stands in for a failure here, a kept failure for nothing.
+        values = _lacking(mine.filter(valued), held.filter(valued))
+        new = pa.concat_tables([values, _lacking(mine.filter(~valued), held)])
         count: int = new.num_rows
         if count:
-            write_score_part(folder / SCORE_PARTS, new.select(SCORES_SCHEMA.names))
+            write_score_part(folder / SCORE_PARTS, new)
             merge_scores(folder)
     return count
+
+
+def _lacking(rows: pa.Table, held: pa.Table) -> pa.Table:
+    """Those of the rows of which there is none yet."""
+    new = rows.join(held.select(SCORE_KEYS), SCORE_KEYS, join_type="left anti")
+    return new.select(SCORES_SCHEMA.names)
 
 
 def scores_of(kept: Path, pair: Pair) -> Path:

@@ -97,7 +97,9 @@ def merge(
         "curves": folder / f"curves-{own}.h5",
         "images": folder / f"images-{own}.h5",
     }
-    blank = replace(blank, environment=_environment(parts, blank.environment))
+    # Parts that only say why runs could not be made leave the environment as it was.
+    otherwise = before.manifest.environment if parts and before else blank.environment
+    blank = replace(blank, environment=_environment(parts, blank.environment, otherwise))
     tables: list[pa.Table] = []
     digests: list[str] = []
     with published_hdf5(paths["curves"]) as file:
@@ -180,18 +182,21 @@ def refuse_compact(folder: Path, generations: Iterable[Generation]) -> None:
 
 
 def _environment(
-    parts: Mapping[Path, Sequence[tuple[RunKey, str]]], own: Mapping[str, str]
+    parts: Mapping[Path, Sequence[tuple[RunKey, str]]],
+    own: Mapping[str, str],
+    otherwise: Mapping[str, str],
 ) -> Mapping[str, str]:
     """What the runs of some parts have in common; of a part that says nothing, this process's own.
 
-    What only says why runs could not be made does not count.
+    What only says why runs could not be made does not count; where there is nothing else, it is
+    `otherwise`.
     """
     told = [
         environment_of(part)
         for part, entries in parts.items()
         if any(status != "failed" for _, status in entries)
     ]
-    return in_common(own if each is None else each for each in told) if told else own
+    return in_common(own if each is None else each for each in told) if told else otherwise
 
 
 Source = Path | Generation

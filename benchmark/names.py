@@ -6,7 +6,7 @@ from typing import Any
 from ..data import parse_task
 from ..errors import GenotypeError, QueryError, TaskError, unknown
 from ..genotypes import Genotype
-from ..genotypes.reference import REFERENCE
+from ..genotypes.reference import BY_TASK, REFERENCE
 
 
 def find_task(text: str, tasks: Sequence[str]) -> str:
@@ -42,7 +42,7 @@ def text_of(model: Any, places: Mapping[str, int]) -> str:
     Raises:
         QueryError: if it is neither.
     """
-    if isinstance(model, str) and (model in places or model in REFERENCE):
+    if isinstance(model, str) and (model in places or model in REFERENCE or model in BY_TASK):
         return model
     try:
         return str(Genotype.parse(model))

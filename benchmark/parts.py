@@ -132,6 +132,15 @@ def table_keys(table: pa.Table) -> list[tuple[RunKey, str]]:
     return [(RunKey(*(row[name] for name in _KEYS)), row["status"]) for row in rows]
 
 
+def part_keys(path: Path) -> list[tuple[RunKey, str]]:
+    """Key and status of each run of a part.
+
+    Raises:
+        StoreError: if the part is damaged.
+    """
+    return table_keys(_read_table(path))
+
+
 def list_parts(folder: Path) -> list[Path]:
     """The published parts of a folder, by name."""
     return sorted(folder.glob("*.parquet"))
@@ -163,7 +172,7 @@ def readable_keys(parts: Iterable[Path]) -> Keys:
     damaged = []
     for part in parts:
         try:
-            found[part] = table_keys(_read_table(part))
+            found[part] = part_keys(part)
         except StoreError:
             damaged.append(part)
         except FileNotFoundError:

@@ -62,9 +62,9 @@ def score_store(
     """Score every model of a benchmark on every image and task, and keep the values.
 
     A value that is there already, made in that way, stays as it is, whatever its seed, which is
-    not recorded: a model is given the initialisations that it lacks alone. So a scoring resumes
-    after any end. In an imported benchmark a model that has a value is given no other: published
-    values and one's own are not to be averaged.
+    not recorded: of a model that lacks some initialisations all are made, and those are kept that
+    it lacked. So a scoring resumes after any end. In an imported benchmark a model that has a value
+    is given no other: published values and one's own are not to be averaged.
 
     Args:
         folder: a finished benchmark.

@@ -257,9 +257,11 @@ def _stopped(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The smoothed PSNR where a criterion stops each run."""
     kind = STOPPING[name].curve
+    psnr, at = np.full(len(rows), np.nan), np.zeros(len(rows))
+    if kind not in curves.kinds(*pair):  # as `stop_of` has it
+        return psnr, at
     read = curves.curves(*pair, kind)
     smooth = curves.curves(*pair, "psnr_smooth")
-    psnr, at = np.full(len(rows), np.nan), np.zeros(len(rows))
     for place, (row, end) in enumerate(zip(rows.tolist(), ends.tolist(), strict=True)):
         if end < 1:
             continue

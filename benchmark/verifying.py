@@ -257,7 +257,7 @@ def _score_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
     if not manifest.is_imported:
         unknown = _strange(table["image"], manifest.images)
         yield from _listed("scores of unknown images", unknown)
-    yield from _listed("scores of unknown tasks", _strange(table["task"], manifest.tasks))
+        yield from _listed("scores of unknown tasks", _strange(table["task"], manifest.tasks))
     infinite = pc.sum(pc.invert(pc.is_finite(pc.drop_null(table["value"])))).as_py()
     if infinite:
         yield f"{infinite} scores are not finite"

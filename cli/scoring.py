@@ -32,7 +32,7 @@ def score(
     initialisations: Annotated[
         int,
         typer.Option(
-            min=1, help="Initialisations of a model; those that are there are not made again."
+            min=1, help="Initialisations of a model; one that has as many is left as it is."
         ),
     ] = 32,
     sample: Annotated[

@@ -20,7 +20,7 @@ os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ...errors import DeviceError, DipbenchError
+from ...errors import DeviceError, DipbenchError, one_line
 from . import Lost
 
 Actor = Any
@@ -193,8 +193,8 @@ def result(reference: Reference, seconds: float = FETCH_SECONDS) -> Any:
         if isinstance(cause, DipbenchError):
             raise cause from error
         if isinstance(cause, MemoryError):
-            return Lost(f"out of memory: {cause}"[:500])
-        return Lost(f"{type(cause).__name__}: {cause}"[:500])
+            return Lost(f"out of memory: {one_line(cause)}"[:500])
+        return Lost(f"{type(cause).__name__}: {one_line(cause)}"[:500])
     except ray.exceptions.GetTimeoutError:
         return Lost(f"no answer within {seconds:.0f} s")
     except ray.exceptions.RayError as error:

@@ -35,7 +35,13 @@ from dipbench.benchmark.keeping_scores import keep_scores, restore_scores, score
 from dipbench.benchmark.loading import shipped_folder
 from dipbench.benchmark.locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from dipbench.benchmark.plan import PLAN, freeze_plan, make_plan
-from dipbench.benchmark.scorefiles import commit_scores, committed_scores
+from dipbench.benchmark.scorefiles import (
+    SCORE_KEYS,
+    SCORES_SCHEMA,
+    commit_scores,
+    committed_scores,
+)
+from dipbench.benchmark.scoring import SCORE_PARTS, write_score_part
 from dipbench.benchmark.store import MANIFEST
 from dipbench.cli.scoring import run_scoring
 from dipbench.cli.training import run_build
@@ -278,6 +284,8 @@ def leave_out_partial_scores(folder: Path) -> None:
         whole = held.filter(pc.field("model_count_distinct") == models)
         kept = table.join(whole.select(["score", "how"]), ["score", "how"], join_type="left semi")
         if kept.num_rows < table.num_rows:
+            rest = table.join(kept.select(SCORE_KEYS), SCORE_KEYS, join_type="left anti")
+            write_score_part(folder / SCORE_PARTS, rest.select(SCORES_SCHEMA.names))
             commit_scores(folder, kept)
 
 

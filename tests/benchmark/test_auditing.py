@@ -19,6 +19,7 @@ from dipbench.benchmark.plan import Plan
 from dipbench.benchmark.schema import Run
 from dipbench.benchmark.store import PARTS
 from dipbench.errors import DeviceError, StoreError
+from dipbench.evaluate import fitting
 from dipbench.evaluate.memory import too_little_memory
 
 Freeze = Callable[..., Plan]
@@ -136,3 +137,30 @@ def test_a_run_that_needs_too_much_memory_is_one_error(
     monkeypatch.setattr("dipbench.evaluate.fitting.fit", too_large)
     with pytest.raises(DeviceError, match="too little memory on cuda:0 for one run"):
         audit_runs(tmp_path, 1)
+
+
+def test_an_interrupted_run_says_nothing_of_the_benchmark(
+    tmp_path: Path, frozen_plan: Freeze, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(tmp_path / "store", frozen_plan)
+    fit = fitting.fit
+
+    def interrupted(*args: Any, **settings: Any) -> Any:
+        return replace(fit(*args, **settings), status="interrupted")
+
+    monkeypatch.setattr(fitting, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        audit_runs(tmp_path / "store", 1, device="cpu")
+
+
+def test_a_failure_is_told_in_one_line(
+    tmp_path: Path, frozen_plan: Freeze, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(tmp_path / "store", frozen_plan)
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("one\ntwo")
+
+    monkeypatch.setattr(fitting, "fit", fails)
+    [found] = audit_runs(tmp_path / "store", 1, device="cpu")
+    assert "RuntimeError: one two" in found.reason

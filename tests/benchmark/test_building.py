@@ -370,3 +370,14 @@ def test_a_device_that_is_not_there_is_refused_before_the_start(
 def test_as_many_workers_as_the_cores_hold() -> None:
     assert default_workers(1) >= default_workers(2) >= 1
     assert default_workers(10_000) == 1
+
+
+def test_an_import_that_did_not_end_is_no_build_to_finish(
+    tmp_path: Path, frozen_plan: Freeze
+) -> None:
+    plan = frozen_plan(tmp_path)
+    (tmp_path / PLAN).unlink()
+    key = next(iter(plan.run_keys()))
+    write_part(tmp_path / PARTS, [Run(key, "failed", "x")], {"imported": True})
+    with pytest.raises(StoreError, match="an import that did not end"):
+        finish(tmp_path)

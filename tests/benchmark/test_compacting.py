@@ -469,3 +469,32 @@ def _written(copy: Path, record: dict) -> None:
     other.mkdir(exist_ok=True)
     (other / "benchmark.json").write_text(json.dumps(record))
     read_manifest(other)
+
+
+def test_runs_on_two_observations_do_not_go_together(full: Path, tmp_path: Path) -> None:
+    camera = load_image("camera", size=64)
+    folders = []
+    for seed in (0, 1):
+        observation = parse_task(TASK).observe(camera, seed)
+        folders.append(tmp_path / f"seen-{seed}")
+        key = RunKey(MODELS[0], "camera", TASK, seed)
+        facts = {"observation_sha256": observation.sha256}
+        run = Run(key, "finished", "", curves_of(np.random.default_rng(seed)), facts)
+        write_part(folders[-1] / PARTS, [run])
+        blank = replace(
+            read_manifest(full), images={"camera": camera.sha256}, observation_seed=None, files={}
+        )
+        merge(folders[-1], blank, [camera], {("camera", TASK): observation})
+    refused(lambda: compact(folders, tmp_path / "x"), "1 observations that differ: camera denois")
+
+
+def test_a_score_goes_before_a_failure_whichever_benchmark_it_is_of(
+    full: Path, tmp_path: Path
+) -> None:
+    row = (MODELS[0], "camera", TASK, "snip", 0, None, "search", "out of memory")
+    for name, value in (("failed", None), ("made", 2.0)):
+        copytree(full, tmp_path / name)
+        given = dict(zip(SCORES_SCHEMA.names, row, strict=True)) | {"value": value}
+        commit_scores(tmp_path / name, pa.Table.from_pylist([given], schema=SCORES_SCHEMA))
+    compact([tmp_path / "failed", tmp_path / "made"], tmp_path / "copy", STRIDE)
+    assert Benchmark(tmp_path / "copy").scores()["value"].tolist() == [2.0]

@@ -285,3 +285,19 @@ def test_real_trainings_go_on_to_the_same_content(tmp_path: Path, frozen_plan: F
     build(tmp_path / "again", LocalExecutor(1, "cpu"))
     contents = [read_manifest(tmp_path / name).content_sha256 for name in ("whole", "again")]
     assert contents[0] == contents[1]
+
+
+def test_what_is_merged_meanwhile_is_kept(
+    tmp_path: Path, frozen_plan: Freeze, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, work = tmp_path / "kept", tmp_path / "work"
+    frozen_plan(work, MODELS, TASKS)
+    sitting(work, 5)
+
+    def merged_meanwhile(folder: Path) -> list[Path]:
+        parts = list_parts(folder)
+        finish(work)
+        return parts
+
+    monkeypatch.setattr(keeping, "list_parts", merged_meanwhile)
+    assert keep(work, kept) == 5

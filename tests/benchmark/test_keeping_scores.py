@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from shutil import rmtree
 
+import pyarrow as pa
 import pytest
 
 from dipbench.benchmark import load
@@ -12,6 +13,7 @@ from dipbench.benchmark.building import build
 from dipbench.benchmark.keeping import keep, restore
 from dipbench.benchmark.keeping_scores import keep_scores, restore_scores, scores_of
 from dipbench.benchmark.plan import Plan
+from dipbench.benchmark.scorefiles import SCORES_SCHEMA, commit_scores, committed_scores
 from dipbench.benchmark.scoring import score_store
 from dipbench.errors import StoreError
 
@@ -94,3 +96,15 @@ def test_what_is_foreign_or_damaged_is_refused(built, tmp_path):
     for act in (lambda: keep_scores(folder, kept), lambda: restore_scores(kept, folder)):
         with pytest.raises(StoreError, match="holds runs of another protocol"):
             act()
+
+
+def test_a_kept_value_stands_in_for_a_failure(built, tmp_path):
+    kept, folder = tmp_path / "kept", built("store", (49,))
+    score_store(folder, SCORES[:1])
+    made = rows(folder)
+    keep_scores(folder, kept)
+    [row] = committed_scores(folder).to_pylist()
+    failed = row | {"value": None, "reason": "out of memory"}
+    commit_scores(folder, pa.Table.from_pylist([failed], schema=SCORES_SCHEMA))
+    assert restore_scores(kept, folder) == 1
+    assert rows(folder) == made

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dipbench.benchmark import Benchmark, merging, store
-from dipbench.benchmark.merging import Generation
+from dipbench.benchmark.merging import Generation, merge
 from dipbench.benchmark.parts import list_parts, write_part
 from dipbench.benchmark.schema import Run
 from dipbench.benchmark.scorefiles import SCORES_SCHEMA, commit_scores
@@ -24,6 +24,7 @@ from dipbench.benchmark.store import (
     MANIFEST,
     PARTS,
     Manifest,
+    commit,
     file_of,
     read_manifest,
     remove_leftovers,
@@ -384,3 +385,17 @@ def test_the_curves_file_says_what_it_holds(tmp_path: Path, runs: list[Run], add
         assert (data.shape, data.chunks, data.dtype) == ((5, 4), (5, 4), np.float32)
         assert data.fletcher32
         assert np.isnan(data[0, 3])
+
+
+def test_failures_leave_the_environment_as_it_was(
+    tmp_path: Path, make_run: MakeRun, models: list[str], add_runs: Add
+) -> None:
+    manifest = add_runs(tmp_path, [make_run(models[0])])
+    known = replace(manifest, environment={"torch": "2.13.0"})
+    commit(tmp_path, known, {role: file_of(tmp_path, manifest, role) for role in manifest.files})
+    write_part(tmp_path / PARTS, [make_run(models[1], status="failed", psnr=())])
+    merged = merge(tmp_path, replace(known, environment={"torch": "2.14.0"}), [], {})
+    assert merged.environment == {"torch": "2.13.0"}
+    write_part(tmp_path / PARTS, [make_run(models[1])])
+    merged = merge(tmp_path, replace(known, environment={"torch": "2.14.0"}), [], {})
+    assert merged.environment == {}

@@ -328,3 +328,16 @@ def test_a_benchmark_that_has_grown_since_it_was_opened_says_so(
             opened = Benchmark(tmp_path)
     with pytest.raises(StoreError, match="has grown since it was opened"):
         opened.curve(models[0], "camera", "denoising")
+
+
+def test_what_lies_beside_the_curves_is_no_curve() -> None:
+    bench = load("pilot")
+    for kind in ("length", "iterations", "loss_db", ".", "", None):
+        with pytest.raises(QueryError, match=r"unknown kind of curve .*There are: .*psnr_smooth"):
+            bench.curve(bench.models[0], "camera", "denoising", kind=kind)
+
+
+def test_a_named_network_without_runs_is_no_misspelt_genotype() -> None:
+    for name in ("dip", "nas-dip", "dip-jpeg"):
+        with pytest.raises(QueryError, match="has no run here"):
+            load("pilot").query(name, "camera", "denoising")
