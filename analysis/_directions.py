@@ -1,5 +1,8 @@
 """Which end of a score is its good one, as declared where it was registered."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..errors import QueryError
 from ..evaluate.registry import Direction
 from ..evaluate.scores import SCORES
@@ -64,3 +67,16 @@ def directed(score: str, tau: float) -> float | None:
     0.3
     """
     return None if direction(score) is None else tau * declared_sign(score)
+
+
+def turned(score: str, row: Mapping[str, Any], statistic: str) -> dict[str, float]:
+    """A raw statistic of a row and its interval with the declared direction; empty without one.
+
+    >>> turned("psd_db_mse", {"tau": -0.3, "tau_low": -0.4, "tau_high": 0.1}, "tau")
+    {'tau_directed': 0.3, 'tau_directed_low': -0.1, 'tau_directed_high': 0.4}
+    """
+    if direction(score) is None:
+        return {}
+    sign, name = declared_sign(score), f"{statistic}_directed"
+    low, high = sorted((sign * row[f"{statistic}_low"], sign * row[f"{statistic}_high"]))
+    return {name: sign * row[statistic], f"{name}_low": low, f"{name}_high": high}

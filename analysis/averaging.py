@@ -12,7 +12,7 @@ from ..seeds import generator
 from . import association, resampling
 from ._cells import FEW_CODES, Cell, has_enough_codes, score_names, shared_weights, weights_of
 from ._columns import describe
-from ._directions import directed, direction
+from ._directions import direction, turned
 from .baselines import judged_cells
 
 MINIMUM_IMAGES = 6
@@ -129,9 +129,9 @@ def _average(
         "n_largest": max(sizes, default=0),
     }
     if len(taus) < 2:
-        row |= dict.fromkeys(("tau", "tau_low", "tau_high", "tau_directed", "p_bootstrap"), np.nan)
+        row |= dict.fromkeys(("tau", "tau_low", "tau_high", "p_bootstrap"), np.nan)
         row["reason"] = f"no average: it has a tau on {len(taus)} image" + "s" * (not taus)
-        return row, np.full(weights[0].shape[0], np.nan)
+        return row | turned(name, row, "tau"), np.full(weights[0].shape[0], np.nan)
     means = average_tau(
         np.array(taus), np.stack(drawn, axis=1), generator("bootstrap-images", seed)
     )
@@ -141,8 +141,7 @@ def _average(
         "tau": tau,
         "tau_low": ends.low,
         "tau_high": ends.high,
-        "tau_directed": directed(name, tau),
         "p_bootstrap": float(resampling.max_tau([tau], means[:, None])[0]),
         "reason": f"{FEW_CODES} on {', '.join(few)}" if few else None,
     }
-    return row, means
+    return row | turned(name, row, "tau"), means

@@ -25,7 +25,7 @@ from ._cells import (
     weights_of,
 )
 from ._columns import describe
-from ._directions import declared_sign, directed, direction
+from ._directions import declared_sign, directed, direction, turned
 from .baselines import judged_cell, judged_cells
 
 METHOD = (
@@ -240,7 +240,7 @@ def _judge(
     for statistic, column in resampled.items():
         ends = resampling.interval(column, level)
         row |= {f"{statistic}_low": ends.low, f"{statistic}_high": ends.high}
-    row |= _turned(row, "tau") | _turned(row, "tau_within")
+    row |= turned(name, row, "tau") | turned(name, row, "tau_within")
     row["undefined_resamples"] = int((~np.isfinite(resampled["tau"])).sum())
     row |= _worth(cell, name, known, drawn, k, level)
     reasons = [row["reason"]] if row["reason"] else []
@@ -261,16 +261,6 @@ def _within(x: Floats, y: Floats, kinds: NDArray[np.str_]) -> tuple[float, str |
     if np.isnan(tau):
         return np.nan, "score or PSNR is the same for all models of each"
     return float(tau), None
-
-
-def _turned(row: dict[str, Any], statistic: str) -> dict[str, Any]:
-    """A raw statistic and its interval, signed by the declared direction; empty without one."""
-    if row["direction"] is None:
-        return {}
-    sign = declared_sign(row["score"])
-    low, high = sorted((sign * row[f"{statistic}_low"], sign * row[f"{statistic}_high"]))
-    name = f"{statistic}_directed"
-    return {name: sign * row[statistic], f"{name}_low": low, f"{name}_high": high}
 
 
 def _named(cell: Cell, name: str) -> tuple[dict[str, Any], NDArray[np.bool_]]:

@@ -57,9 +57,8 @@ def tau_per_image(bench: Any, task: object, by: str | int = "best_psnr_smooth") 
             means = correlate_over_images(bench, task, list(rows), by)
         else:
             means = correlate(bench, None, task, list(rows), by)
-        sign = np.where(means["direction"] == "lower", -1.0, 1.0)
-        ends = np.sort(np.stack([sign * means["tau_low"], sign * means["tau_high"]]), axis=0)
         at = means["score"].map(rows)
+        ends = means["tau_directed_low"], means["tau_directed_high"]
         axes.hlines(at, *ends, color=PALETTE[0], linewidth=1.2)
         axes.plot(means["tau_directed"], at, "o", color=PALETTE[0], markersize=3.5)
         if np.isfinite(limit):

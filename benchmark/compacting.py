@@ -8,6 +8,7 @@ criterion stops it, replayed on its full curves, which the thinned ones could no
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from glob import escape
 from itertools import chain
 from pathlib import Path
 from secrets import token_hex
@@ -37,6 +38,7 @@ from .store import (
     check_writable,
     commit,
     file_of,
+    remove_leftovers,
     write_table,
     writing,
 )
@@ -96,6 +98,7 @@ def compact(
             theirs, no part of them is complete, or a curve cannot be packed.
     """
     sources = _open([folders] if isinstance(folders, Path) else folders, out, stride)
+    remove_leftovers(out.parent, [f".{escape(out.name)}.*.tmp"])  # of copying that was killed
     temporary = out.with_name(f".{out.name}.{token_hex(4)}.tmp")
     try:
         with writing(out.parent, "give the same command again"):

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -312,9 +312,9 @@ def writing(folder: Path, then: str | None = None) -> Iterator[None]:
         ) from error
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_leftovers(folder: Path, patterns: Iterable[str] = LEFTOVERS) -> None:
     """Remove the temporary files of writers that died, once they are an hour old."""
-    for path in chain(*(folder.glob(pattern) for pattern in LEFTOVERS)):
+    for path in chain(*(folder.glob(pattern) for pattern in patterns)):
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

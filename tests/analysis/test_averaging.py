@@ -15,6 +15,7 @@ def test_the_average_is_the_mean_of_the_images_taus(bench):
     taus = [kendall(bench, image, "denoising", SCORE).tau for image in bench.images]
     assert frame.loc[SCORE, "tau"] == pytest.approx(np.mean(taus))
     assert frame.loc[SCORE, "tau_directed"] == pytest.approx(-np.mean(taus))
+    assert frame.loc[SCORE, "tau_directed_low"] == -frame.loc[SCORE, "tau_high"]
     assert frame.loc[SCORE, "images"] == 2
     assert not frame.loc[SCORE, "images_resampled"]
     assert frame["p_max"].between(1 / 1001, 1).all()

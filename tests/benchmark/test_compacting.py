@@ -1,6 +1,7 @@
 """Compact copies: exact where a summary answers, rounded curves, refusals where it cannot tell."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from dipbench.benchmark.plan import PLAN_PICTURES, Plan
 from dipbench.benchmark.schema import Run, RunKey
 from dipbench.benchmark.scorefiles import SCORES_SCHEMA, commit_scores
 from dipbench.benchmark.store import (
+    LEFTOVER_SECONDS,
     MANIFEST,
     PARTS,
     Manifest,
@@ -498,3 +500,14 @@ def test_a_score_goes_before_a_failure_whichever_benchmark_it_is_of(
         commit_scores(tmp_path / name, pa.Table.from_pylist([given], schema=SCORES_SCHEMA))
     compact([tmp_path / "failed", tmp_path / "made"], tmp_path / "copy", STRIDE)
     assert Benchmark(tmp_path / "copy").scores()["value"].tolist() == [2.0]
+
+
+def test_what_a_killed_copying_left_is_removed_in_time(full: Path, tmp_path: Path) -> None:
+    old, fresh, other = (tmp_path / f".{name}.tmp" for name in ("copy.1", "copy.2", "else.1"))
+    for place in (old, fresh, other):
+        place.mkdir()
+        (place / "runs-1.parquet").write_bytes(b"half")
+    for place in (old, other):
+        os.utime(place, (0, fresh.stat().st_mtime - LEFTOVER_SECONDS - 60))
+    compact(full, tmp_path / "copy", STRIDE)
+    assert [place.exists() for place in (old, fresh, other)] == [False, True, True]
