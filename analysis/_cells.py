@@ -39,7 +39,7 @@ class Cell:
         psnr: (models, seeds) dB, NaN where a run is missing, diverged or failed.
         scores: Score name to (models, initialisations) values; `name:table` and `name:search`
             where the benchmark holds a score of outputs made in both ways.
-        reason: Why there are no seeds; empty where there are.
+        reason: Why nothing is known of the PSNR; empty where something is.
     """
 
     image: str

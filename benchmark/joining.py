@@ -45,24 +45,30 @@ def check_joins(folder: Path, plan: "Plan", observations: Mapping[Pair, Observat
 
 
 def refuse_imported(folder: Path) -> None:
-    """See that no part is of an import, which alone knows what its runs are of.
+    """See that no part of a folder without a plan is of an import, which alone can end it.
 
     Raises:
         StoreError: if one is.
     """
     if any(read_made(part).get("imported") for part in list_parts(folder / PARTS)):
-        raise StoreError(
-            f"{folder} holds published runs of an import that did not end: give `dipbench import` "
-            "its sources again, or train into another folder"
-        )
+        raise _of_an_import(folder)
+
+
+def _of_an_import(folder: Path) -> StoreError:
+    return StoreError(
+        f"{folder} holds published runs of an import that did not end: give `dipbench import` its "
+        "sources again, or train into another folder"
+    )
 
 
 def _check_parts(folder: Path, plan: "Plan") -> None:
     """See that the parts, whose plan may have been lost, are of this one."""
-    refuse_imported(folder)
     protocol = plan.protocol.to_record()
     for part in list_parts(folder / PARTS):
-        names = differing_settings(read_made(part).get("protocol", protocol), protocol)
+        made = read_made(part)
+        if made.get("imported"):
+            raise _of_an_import(folder)
+        names = differing_settings(made.get("protocol", protocol), protocol)
         if names:
             raise StoreError(
                 f"{part} holds runs of another protocol ({', '.join(names)}): choose another "

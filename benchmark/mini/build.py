@@ -35,12 +35,7 @@ from dipbench.benchmark.keeping_scores import keep_scores, restore_scores, score
 from dipbench.benchmark.loading import shipped_folder
 from dipbench.benchmark.locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from dipbench.benchmark.plan import PLAN, freeze_plan, make_plan
-from dipbench.benchmark.scorefiles import (
-    SCORE_KEYS,
-    SCORES_SCHEMA,
-    commit_scores,
-    committed_scores,
-)
+from dipbench.benchmark.scorefiles import SCORES_SCHEMA, commit_scores, committed_scores
 from dipbench.benchmark.scoring import SCORE_PARTS, write_score_part
 from dipbench.benchmark.store import MANIFEST
 from dipbench.cli.scoring import run_scoring
@@ -279,14 +274,14 @@ def leave_out_partial_scores(folder: Path) -> None:
     """Leave a part the scores that all its models have; the others stay among its score parts."""
     with builder_lock(folder, COMMITTING, PATIENCE_SECONDS):
         table = committed_scores(folder)
-        held = table.group_by(["score", "how"]).aggregate([("model", "count_distinct")])
+        made = ["score", "how"]
+        held = table.group_by(made).aggregate([("model", "count_distinct")])
         models = len(dipbench.load(folder).models)
-        whole = held.filter(pc.field("model_count_distinct") == models)
-        kept = table.join(whole.select(["score", "how"]), ["score", "how"], join_type="left semi")
-        if kept.num_rows < table.num_rows:
-            rest = table.join(kept.select(SCORE_KEYS), SCORE_KEYS, join_type="left anti")
-            write_score_part(folder / SCORE_PARTS, rest.select(SCORES_SCHEMA.names))
-            commit_scores(folder, kept)
+        whole = held.filter(pc.field("model_count_distinct") == models).select(made)
+        partial = table.join(whole, made, join_type="left anti")
+        if partial.num_rows:
+            write_score_part(folder / SCORE_PARTS, partial.select(SCORES_SCHEMA.names))
+            commit_scores(folder, table.join(whole, made, join_type="left semi"))
 
 
 def complete_stages(work: Path, part: Part) -> list[Path]:
