@@ -14,7 +14,7 @@ from ..errors import StoreError
 from ..evaluate.scores import PUBLISHED, SCORES
 from ..evaluate.stopping import STOPPING
 
-SHIPPED = "pilot"
+SHIPPED = "mini"
 """The benchmark inside the package, asked where no other is named."""
 
 _FOLDER_OR_NAME = "A benchmark's folder, or a shipped or downloaded name."

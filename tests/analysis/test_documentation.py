@@ -1,20 +1,26 @@
 """The Python of the page on judging scores runs, and gives what the page says."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from scipy.stats import hypergeom
 
 import dipbench
 from dipbench import Benchmark
 from dipbench.analysis import compare_scores, correlate
+from dipbench.analysis.plots import save, scatter
 from dipbench.analysis.reliability import seed_reliability
 from dipbench.analysis.specificity import all_score_transfers, truth_specificity
 from dipbench.analysis.transfer import variance_over_images, variance_shares
 from dipbench.evaluate import SCORES
 from dipbench.evaluate.scores import PUBLISHED
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_the_page_on_scores(bench, run_page: Callable[..., dict[str, Any]]) -> None:
@@ -144,3 +150,79 @@ def test_what_it_says_of_the_pilots_pictures(pilot: Benchmark) -> None:
         assert -0.035 < one.advantage < 0.045
         assert one.interval.low < 1e-9
         assert one.interval.high > -1e-9
+
+
+@pytest.fixture(scope="module")
+def mini() -> Benchmark:
+    return dipbench.load("mini")
+
+
+@pytest.fixture(scope="module")
+def mini_judged(mini: Benchmark) -> pd.DataFrame:
+    """Every score of `mini`."""
+    return correlate(mini, "camera", "denoising").set_index("score")
+
+
+def test_what_it_says_of_the_scores_of_mini(mini: Benchmark, mini_judged: pd.DataFrame) -> None:
+    published = mini_judged.loc[list(PUBLISHED)].sort_index()
+    shown = published[published["tau_directed_low"] > 0]
+    assert shown.index.tolist() == AS_CLAIMED
+    assert ends(shown["tau_directed"]) == [0.43, 0.46]
+    assert shown["p_max"].max().round(3) == 0.001
+    others = published.drop(AS_CLAIMED)
+    assert others.index[others["tau_directed_high"] < 0].tolist() == ["nodc_psd_hist_emd"]
+    assert others.index[others["p_max"] < 0.05].tolist() == ["nodc_psd_hist_emd"]
+    assert mini_judged.loc["primitive_attenuation", "tau_directed"].round(2) == 0.56
+    within = shown[shown["tau_within_directed_low"] > 0]["tau_within_directed"]
+    assert [len(within), *ends(within)] == [5, 0.09, 0.12]
+    parameters = mini_judged.loc["parameters_used"]
+    assert parameters["tau_within_directed"].round(2) == 0.14
+    assert parameters["tau_within_directed_low"] > 0
+    for name in AS_CLAIMED:
+        [paired] = compare_scores(mini, name, "primitive_attenuation").to_dict("records")
+        assert paired["low"] <= 0, f"{name} is shown to tell more than the kind of upsampling"
+    asked = [(name, "primitive_attenuation", "best_psnr") for name in AS_CLAIMED]
+    raw = pd.concat([compare_scores(mini, one, other, by=by) for one, other, by in asked])
+    assert ends(raw["difference"]) == [0.07, 0.1]
+    assert raw["low"].min() > 0
+
+
+def test_what_it_says_of_the_picks_and_the_kinds_of_mini(
+    mini: Benchmark, mini_judged: pd.DataFrame
+) -> None:
+    shown = mini_judged.loc[AS_CLAIMED]
+    assert ends(shown["regret"]) == [0.04, 0.19]
+    assert set(mini_judged["random_regret"].round(2)) == {0.22}
+    assert mini_judged.loc["primitive_attenuation", "regret"].round(2) == 0.09
+    psnr = mini.query_many(None, "camera", "denoising")["psnr"]
+    near = int((psnr > psnr.max() - shown["regret"].min() - 1e-6).sum())
+    assert 1 - hypergeom.pmf(0, 522, near, 15) == pytest.approx(1 / 12, abs=0.001)
+    kinds = pd.Series([genotype.primitive for genotype in mini.genotypes])
+    apart = kinds.isin(["pixel_shuffle", "trans_conv"]).to_numpy()
+    assert [psnr[~apart].mean().round(1), psnr[apart].mean().round(1)] == [26.5, 25.6]
+    assert psnr[apart].max() < 26.7
+    blind = mini.best("camera", "denoising", stopping="discrepancy")
+    assert [blind.iteration, round(blind.psnr, 2)] == [977, 27.1]
+
+
+def test_the_picture_of_the_readme_is_of_mini(mini: Benchmark, tmp_path: Path) -> None:
+    figure = scatter(mini, "camera", "denoising", "psd_db_strip_mse")
+    pictures = (DOCS / "mini-scatter.png", save(figure, tmp_path / "now.png"))
+    shown, drawn = (np.asarray(Image.open(path).convert("L"), float) for path in pictures)
+    assert shown.shape == drawn.shape
+    assert np.abs(shown - drawn).mean() < 1
+
+
+AS_CLAIMED = [
+    "nodc_psd_75_per_bw",
+    "nodc_psd_db_strip_mse",
+    "nodc_psd_strip_mse",
+    "psd_99_per_bw",
+    "psd_db_strip_mse",
+    "psd_strip_hist_emd",
+]
+"""The published scores that order the models of `mini` as claimed."""
+
+
+def ends(values: pd.Series) -> list[float]:
+    return [values.min().round(2), values.max().round(2)]

@@ -297,7 +297,7 @@ def test_a_folder_that_happens_to_be_called_so_hides_no_benchmark(
     unfinished = tmp_path / ".small.ab12cd34.tmp"
     unfinished.mkdir()
     (unfinished / "benchmark.json").write_text("{}")
-    assert known_names().keys() == {"pilot"}
+    assert known_names().keys() == {"mini", "pilot"}
 
 
 def test_an_empty_folder_is_no_benchmark(tmp_path: Path) -> None:
