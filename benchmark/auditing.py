@@ -61,6 +61,7 @@ def audit_runs(
     seed: int = 0,
     device: str = "auto",
     on_finding: Callable[[Finding], None] = lambda finding: None,
+    on_training: Callable[[int, int], None] = lambda trained, of: None,
 ) -> list[Finding]:
     """Train random runs again and compare them with the benchmark's.
 
@@ -70,6 +71,8 @@ def audit_runs(
         seed: of the draw.
         device: to train on.
         on_finding: told of each.
+        on_training: told after each training how many are done, and how many it takes: twice as
+            many where runs may differ and the benchmark has one seed, for a second is needed.
 
     Raises:
         StoreError: if it holds no run that could be compared.
@@ -80,7 +83,7 @@ def audit_runs(
     if not keys:
         raise StoreError(f"{folder} holds no usable run to audit")
     draw = generator("audit", seed).permutation(len(keys))[:sample]
-    remake = _Remaking(folder, generation, device)
+    remake = _Remaking(folder, generation, device, len(draw), on_training)
     tolerance: float | None = None
     found = []
     for index in sorted(draw):
@@ -137,13 +140,23 @@ def compare(stored: Run, made: Run, tolerance: float, stride: int | None = None)
 
 
 class _Remaking:
-    """Makes runs of a benchmark again, on its own pictures."""
+    """Makes runs of a benchmark again, on its own pictures; each once."""
 
-    def __init__(self, folder: Path, generation: Generation, device: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        generation: Generation,
+        device: str,
+        trainings: int,
+        on_training: Callable[[int, int], None],
+    ) -> None:
         self._pictures = file_of(folder, generation.manifest, "images")
         self._images = read_images(self._pictures)
         self._protocol = Protocol.from_record(generation.manifest.protocol)
         self._device = device
+        self._made: dict[RunKey, Run] = {}
+        self._on_training = on_training
+        self.trainings = trainings
 
     @cached_property
     def on_cpu(self) -> bool:
@@ -152,6 +165,12 @@ class _Remaking:
         return resolve_device(self._device).type == "cpu"
 
     def __call__(self, key: RunKey) -> Run:
+        if key not in self._made:
+            self._made[key] = self._make(key)
+            self._on_training(len(self._made), self.trainings)
+        return self._made[key]
+
+    def _make(self, key: RunKey) -> Run:
         observation = read_observation(self._pictures, (key.image, key.task))
         image = self._images.get(key.image)
         try:
@@ -190,6 +209,7 @@ def _stored_spread(folder: Path, generation: Generation) -> float | None:
 def _spread(keys: Sequence[RunKey], remake: "_Remaking") -> float:
     """The same from runs made with two seeds now."""
     differences: list[float] = []
+    remake.trainings += len(keys)
     for key in keys:
         pair = [remake(key), remake(key._replace(seed=(key.seed or 0) + OTHER_SEED))]
         one, other = (summarise(run.curves).get(SUMMARY) for run in pair)

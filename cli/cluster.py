@@ -10,7 +10,7 @@ from ..benchmark.loading import find
 from ..errors import DipbenchError
 from . import options
 from .misuse import explained, is_misuse
-from .output import notes, print_json, say
+from .output import notes, print_json, progress_bar, say
 from .planning import plan_anew, planned_before
 
 OWN = ("shard", "executor", "address", "device")
@@ -105,7 +105,16 @@ def audit(
     from ..benchmark.auditing import audit_runs
 
     folder = find(store)
-    found = audit_runs(folder, sample, seed, device, on_finding=lambda one: notes.print(str(one)))
+    with progress_bar() as bar:
+        task = bar.add_task("training again", total=sample)
+        found = audit_runs(
+            folder,
+            sample,
+            seed,
+            device,
+            on_finding=lambda one: notes.print(str(one)),
+            on_training=lambda made, of: bar.update(task, completed=made, total=of),
+        )
     agreeing = sum(finding.agrees for finding in found)
     if as_json:
         print_json(found)

@@ -69,8 +69,13 @@ def test_runs_of_other_versions_agree_within_the_seeds_spread(
     trained(tmp_path / "several", frozen_plan)
     trained(tmp_path / "single", frozen_plan, (0,))
     monkeypatch.setattr(auditing, "environment", lambda: {"torch": "another"})
-    for name in ("several", "single"):
-        found = audit_runs(tmp_path / name, 2, device="cpu")
+    for name, trainings in (("several", [1, 2]), ("single", [1, 2, 3, 4])):
+        told: list[tuple[int, int]] = []
+        found = audit_runs(
+            tmp_path / name, 2, device="cpu", on_training=lambda *made, told=told: told.append(made)
+        )
+        assert [made for made, _ in told] == trainings
+        assert {of for made, of in told if made > 1} == {trainings[-1]}
         assert all(one.agrees for one in found)
         assert len({one.tolerance for one in found}) == 1
         assert found[0].tolerance > 0
