@@ -191,7 +191,7 @@ def test_what_it_says_of_the_picks_and_the_kinds_of_mini(
     mini: Benchmark, mini_judged: pd.DataFrame
 ) -> None:
     shown = mini_judged.loc[AS_CLAIMED]
-    assert ends(shown["regret"]) == [0.04, 0.19]
+    assert shown["regret"].round(2).value_counts().to_dict() == {0.04: 4, 0.19: 2}
     assert set(mini_judged["random_regret"].round(2)) == {0.22}
     assert mini_judged.loc["primitive_attenuation", "regret"].round(2) == 0.09
     psnr = mini.query_many(None, "camera", "denoising")["psnr"]
