@@ -13,6 +13,7 @@ from scipy.stats import hypergeom
 import dipbench
 from dipbench import Benchmark
 from dipbench.analysis import compare_scores, correlate
+from dipbench.analysis.early_stops import stopping_losses
 from dipbench.analysis.plots import save, scatter
 from dipbench.analysis.reliability import seed_reliability
 from dipbench.analysis.specificity import all_score_transfers, truth_specificity
@@ -203,6 +204,8 @@ def test_what_it_says_of_the_picks_and_the_kinds_of_mini(
     assert psnr[apart].max() < 26.7
     blind = mini.best("camera", "denoising", stopping="discrepancy")
     assert [blind.iteration, round(blind.psnr, 2)] == [977, 27.1]
+    [stopped] = stopping_losses(mini, criteria=["discrepancy"]).to_dict("records")
+    assert [stopped["n"], round(stopped["lost"], 2)] == [522, 0.18]
 
 
 def test_the_picture_of_the_readme_is_of_mini(mini: Benchmark, tmp_path: Path) -> None:
