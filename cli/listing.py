@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from ..benchmark.loading import known_names
+from ..benchmark.loading import known_names, load
 from ..data import PACKAGED, parse_task
 from ..data.inpainting import MaskInpainting
 from ..data.tasks import FORMS
-from ..errors import QueryError, unknown
+from ..errors import QueryError, StoreError, unknown
 from ..evaluate.protocol import PROTOCOLS
 from ..evaluate.scores import SCORES
 from ..genotypes.reference import REFERENCE
@@ -20,7 +20,10 @@ from .output import console, print_json, table
 Rows = list[dict[str, Any]]
 
 LEFT = ("name", "better", "passes", "size")
-RIGHT = ("formula", "summary", "source", "iterations", "smoothing", "stop_rule")
+RIGHT = (
+    *("formula", "summary", "source", "iterations", "smoothing", "stop_rule"),
+    *("models", "images", "tasks", "runs"),
+)
 SPEAK_FOR_THEMSELVES = ("name", "formula", "summary", "source")
 
 
@@ -110,7 +113,20 @@ def _images() -> Rows:
 
 
 def _benchmarks() -> Rows:
-    return [{"name": name} for name in known_names()]
+    return [{"name": name, **_held(name)} for name in sorted(known_names())]
+
+
+def _held(name: str) -> dict[str, Any]:
+    try:
+        bench = load(name)
+    except StoreError as error:
+        return {"summary": str(error)}
+    return {
+        "models": len(bench.models),
+        "images": ", ".join(dict.fromkeys(image for image, _ in bench.pairs)),
+        "tasks": ", ".join(dict.fromkeys(task for _, task in bench.pairs)),
+        "runs": len(bench.to_frame()),
+    }
 
 
 KINDS: dict[str, Callable[[], Rows]] = {

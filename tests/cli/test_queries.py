@@ -42,6 +42,23 @@ def test_names_are_listed_with_what_they_stand_for(dipbench):
     assert "There are: scores, tasks, networks, protocols, images, benchmarks" in answer.err
 
 
+def test_benchmarks_are_listed_with_what_they_hold(dipbench, tmp_path, monkeypatch):
+    monkeypatch.setenv("DIPBENCH_HOME", str(tmp_path))
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "benchmark.json").write_text("{")
+    broken, mini, _ = json.loads(dipbench("list", "benchmarks", "--json").out)
+    assert broken["name"] == "broken"
+    assert str(tmp_path / "broken") in broken["summary"]
+    assert mini == {
+        "name": "mini",
+        "models": 522,
+        "images": "camera",
+        "tasks": "denoising-25",
+        "runs": 522,
+    }
+    assert "images: astronaut, camera" in dipbench("list", "benchmarks").out
+
+
 def test_a_curve_tells_the_names_that_it_is_of(dipbench, store):
     answer = dipbench("curve", 0, "camera", "denoising", "--store", store, "--json")
     found = json.loads(answer.out)
