@@ -386,6 +386,17 @@ def test_what_the_page_says_of_random_search(signal, camera, astronaut):
         assert ends["regret"] == pytest.approx(told, abs=0.006)
 
 
+def test_what_the_page_says_of_many_models():
+    mini = load("mini")
+    table = TableObjective(mini, "camera", "denoising", "discrepancy")
+    asked = {"signal": "discrepancy", "seeds": range(20)}
+    replayed = replay(mini, "camera", "denoising", ["random"], default_budget(table), **asked)
+    assert round(replayed.attrs["signal_tau"], 2) == 0.32
+    assert regret_by_cost(replayed).iloc[-1]["regret"] == pytest.approx(1.18, abs=0.006)
+    psnr = mini.query_many(None, "camera", "denoising")["psnr"]
+    assert round(psnr.max() - psnr.mean(), 2) == 1.02
+
+
 def test_the_command_prints_a_table_and_draws(listed, tmp_path, capsys):
     from typer.testing import CliRunner
 
