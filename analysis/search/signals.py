@@ -10,8 +10,8 @@ from ...evaluate.stopping import STOPPING
 SIGNALS = {
     "observed_loss": "lowest loss against the observation so far; needs no truth",
     "variance": "moving variance of the output where it stops by `variance_scaled`; needs no truth",
-    "discrepancy": "iterations until the output is as near to the picture as its noise is, where "
-    "the training ends; needs the noise, no truth",
+    "discrepancy": "moving variance of the output where it is as near to the picture as its noise "
+    "is, and the training ends; higher is better; needs the noise, no truth",
     "other_images": "PSNR on the benchmark's other images; needs their truth, not this image's",
     "truth": "PSNR of this image: an upper bound, which no search without the truth can see",
 }
@@ -88,8 +88,14 @@ def signal_of_curves(curves: Mapping[str, np.ndarray], name: str) -> float | Non
         except ProtocolError:
             return None
         at = len(curve) - 1 if stop is None else stop
-    return _decibels_below_one(float(curve[at]))
+    level = decibels(float(curve[at]))
+    return None if level is None else -level
 
 
-def _decibels_below_one(value: float) -> float | None:
-    return None if value <= 0 else float(-10 * np.log10(value))
+def decibels(value: float) -> float | None:
+    """A mean square in dB over 1; None of what is not above 0.
+
+    >>> decibels(0.01), decibels(0.0)
+    (-20.0, None)
+    """
+    return float(10 * np.log10(value)) if value > 0 else None

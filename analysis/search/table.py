@@ -17,7 +17,7 @@ from .._cells import read_cell
 from .._directions import declared_sign
 from .._truth import on_shared_seeds
 from .interface import Cost, Objective, Outcome, Trial
-from .signals import DEFAULT_SIGNAL, check_signal, signal_of_curves
+from .signals import DEFAULT_SIGNAL, check_signal, decibels, signal_of_curves
 
 BLIND_CURVES = {"observed_loss": "loss", "variance": "variance"}
 
@@ -32,7 +32,7 @@ class TableObjective(Objective):
     The cost of a trial is that of the runs its signal reads: one run of this image, or, for
     `other_images`, one of every other image. A longer training of the same model goes on from the
     shorter one, and a repeated one costs nothing. With the signal `discrepancy` a training ends,
-    and is paid, where the criterion stops it: the later a network fits the noise, the better. A
+    and is paid, where the criterion stops it: the more its output still varies there, the better. A
     run that had ended before has no such signal, and is paid whole.
 
     Args:
@@ -163,7 +163,16 @@ class TableObjective(Objective):
             return Outcome(trial, None, self._pay(trial, self.image, run))
         reached = min(known for known in (ends, asked) if known is not None)
         cost = self._pay(Trial(trial.model, reached), self.image, run)
-        return Outcome(trial, float(reached), cost)
+        return Outcome(trial, self._variance_after(trial.model, reached), cost)
+
+    def _variance_after(self, model: str, iterations: int) -> float | None:
+        """The moving variance of the output, dB, as late as it is kept."""
+        names = model, self.image, self.task
+        kept = self._bench.curve_iterations(*names, seed=self._seed).searchsorted(iterations)
+        if not kept:
+            return None  # before the first iteration that a compact benchmark keeps
+        curve = self._bench.curve(*names, kind="variance", seed=self._seed)[:kept]
+        return decibels(float(curve[-1]))
 
     @cached_property
     def _stops(self) -> dict[str, int]:

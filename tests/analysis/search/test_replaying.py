@@ -257,9 +257,14 @@ def test_a_run_that_ended_before_it_reached_the_noise_has_no_discrepancy_and_is_
     whole = {model: table.fresh().evaluate(Trial(model)) for model in cut.models}
     late = [model for model, outcome in whole.items() if outcome.signal is None]
     assert 0 < len(late) < len(cut.models)
-    for asked, signal in ((None, None), (FULL + 1, None), (FULL, FULL), (FULL - 9, FULL - 9)):
+    for asked in (None, FULL + 1):
         outcome = table.fresh().evaluate(Trial(late[0], asked))
-        assert (outcome.signal, outcome.cost.iterations) == (signal, signal or FULL)
+        assert (outcome.signal, outcome.cost.iterations) == (None, FULL)
+    variance = cut.curve(late[0], "camera", "denoising", kind="variance")
+    for asked in (FULL, FULL - 9):
+        outcome = table.fresh().evaluate(Trial(late[0], asked))
+        assert outcome.signal == pytest.approx(10 * np.log10(variance[asked - 1]))
+        assert outcome.cost.iterations == asked
     everything = replay(cut, "camera", "denoising", ["random"], Budget(10**6), seeds=[0])
     assert set(everything["model"]) == set(cut.models)
     assert everything["chosen"].iloc[-1] not in late
@@ -354,17 +359,22 @@ def test_the_discrepancy_ends_trainings_and_costs_what_they_took():
     table = TableObjective(pilot, "camera", "denoising", "discrepancy")
     model = pilot.models[0]
     stopped = pilot.query(model, "camera", "denoising", stopping="discrepancy").iteration + 1
-    outcome = table.evaluate(Trial(model))
-    assert (outcome.signal, outcome.cost.iterations) == (stopped, stopped)
-    short = table.fresh().evaluate(Trial(model, stopped - 5))
-    assert (short.signal, short.cost.iterations) == (stopped - 5, stopped - 5)
+    kept = pilot.curve_iterations(model, "camera", "denoising")
+    variance = pilot.curve(model, "camera", "denoising", kind="variance")
+    for asked, spent in ((None, stopped), (stopped - 5, stopped - 5), (9, 9)):
+        outcome = table.fresh().evaluate(Trial(model, asked))
+        assert outcome.cost.iterations == spent
+        [seen] = variance[kept == kept[kept < spent].max()]
+        assert outcome.signal == pytest.approx(10 * np.log10(seen))
+    early = table.fresh().evaluate(Trial(model, int(kept[0])))
+    assert (early.signal, early.cost.iterations) == (None, kept[0])
 
 
 @pytest.mark.parametrize(
     ("signal", "camera", "astronaut"),
     [
         ("observed_loss", -0.51, -0.48),
-        ("discrepancy", 0.34, 0.43),
+        ("discrepancy", 0.47, 0.27),
         ("other_images", 0.75, 0.75),
     ],
 )
@@ -375,9 +385,16 @@ def test_what_the_page_says_of_the_signals(signal, camera, astronaut):
         assert round(replayed.attrs["signal_tau"], 2) == told
 
 
+@pytest.mark.parametrize(("image", "tau"), [("camera", -0.14), ("astronaut", -0.29)])
+def test_what_the_page_says_of_the_discrepancy_and_raw_outputs(image, tau):
+    asked = load("pilot"), image, "denoising", ["random"], Budget(1)
+    replayed = replay(*asked, signal="discrepancy", by="best_psnr", seeds=[0])
+    assert round(replayed.attrs["signal_tau"], 2) == tau
+
+
 @pytest.mark.parametrize(
     ("signal", "camera", "astronaut"),
-    [("observed_loss", 1.28, 0.94), ("discrepancy", 0.71, 0.43)],
+    [("observed_loss", 1.28, 0.94), ("discrepancy", 0.25, 0.15)],
 )
 def test_what_the_page_says_of_random_search(signal, camera, astronaut):
     for image, told in (("camera", camera), ("astronaut", astronaut)):
@@ -386,13 +403,13 @@ def test_what_the_page_says_of_random_search(signal, camera, astronaut):
         assert ends["regret"] == pytest.approx(told, abs=0.006)
 
 
-def test_what_the_page_says_of_many_models():
+def test_what_the_page_says_of_the_search_that_goes_by_a_score():
     mini = load("mini")
     table = TableObjective(mini, "camera", "denoising", "discrepancy")
-    asked = {"signal": "discrepancy", "seeds": range(20)}
-    replayed = replay(mini, "camera", "denoising", ["random"], default_budget(table), **asked)
-    assert round(replayed.attrs["signal_tau"], 2) == 0.32
-    assert regret_by_cost(replayed).iloc[-1]["regret"] == pytest.approx(1.18, abs=0.006)
+    asked = {"signal": "discrepancy", "seeds": [0]}
+    replayed = replay(mini, "camera", "denoising", ["score"], default_budget(table), **asked)
+    assert round(replayed.attrs["signal_tau"], 2) == 0.44
+    assert round(regret_by_cost(replayed).iloc[-1]["regret"], 3) == 0.036
     psnr = mini.query_many(None, "camera", "denoising")["psnr"]
     assert round(psnr.max() - psnr.mean(), 2) == 1.02
 
