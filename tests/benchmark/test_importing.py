@@ -439,6 +439,7 @@ def test_the_files_that_macos_adds_are_passed_over(tree: Path, tmp_path: Path) -
     assert (report.runs, report.refused, report.not_understood) == (12, (), ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [False, True])
 def test_memory_does_not_grow_with_the_archive(outputs: bool, tmp_path: Path) -> None:
     path = Path(__file__).parents[1] / "performance" / "importing.py"

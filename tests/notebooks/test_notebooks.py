@@ -62,7 +62,8 @@ def texts(notebook):
     ("name", "where"),
     [
         (SHOWN, "shipped"),
-        *((name, where) for name in ASKING_ANY for where in ("shipped", "two images")),
+        *((name, "shipped") for name in ASKING_ANY),
+        *(pytest.param(name, "two images", marks=pytest.mark.slow) for name in ASKING_ANY),
     ],
 )
 def test_it_runs(name, where, store, tmp_path, monkeypatch):
