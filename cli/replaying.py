@@ -34,9 +34,10 @@ def search_replay(
     signal: Annotated[
         str | None,
         typer.Option(
-            help="What searchers see: observed_loss, variance, discrepancy, other_images, or "
-            "truth, which is an upper bound. By default observed_loss, and discrepancy where a "
-            "rule that knows the truth has ended runs."
+            help="What searchers see: observed_loss, variance, discrepancy, discrepancy_variance, "
+            "other_images, or truth, which is an upper bound. By default observed_loss; where a "
+            "rule that knows the truth has ended runs, discrepancy_variance, or discrepancy if no "
+            "variance was recorded."
         ),
     ] = None,
     by: options.Summary = "best_psnr_smooth",

@@ -73,7 +73,8 @@ class SuccessiveHalving(Searcher):
 
     Jamieson and Talwalkar, "Non-stochastic Best Arm Identification", AISTATS 2016. A promoted
     model goes on from where it was. When one bracket has ended, the next one starts with models
-    not yet seen. Of equal signals those that were asked for first are promoted.
+    not yet seen. Of equal signals, such as `discrepancy` gives of all trainings that are not
+    stopped yet, those that were asked for first are promoted, which is in a random order.
 
     Args:
         models: text forms.

@@ -105,7 +105,7 @@ def default_budget(table: TableObjective) -> Budget:
     """What 50 whole trainings take on average, or a quarter of the models where that is less.
 
     Args:
-        table: as it is searched: `discrepancy` ends trainings early, `other_images` are several.
+        table: as it is searched: `UNTIL_NOISE` end trainings early, `other_images` are several.
 
     Raises:
         QueryError: no model has all the runs that the signal reads.

@@ -10,8 +10,10 @@ from ...evaluate.stopping import STOPPING
 SIGNALS = {
     "observed_loss": "lowest loss against the observation so far; needs no truth",
     "variance": "moving variance of the output where it stops by `variance_scaled`; needs no truth",
-    "discrepancy": "moving variance of the output where it is as near to the picture as its noise "
-    "is, and the training ends; higher is better; needs the noise, no truth",
+    "discrepancy": "iterations until the output is as near to the picture as its noise is, where "
+    "the training ends; needs the noise, no truth",
+    "discrepancy_variance": "moving variance of the output where `discrepancy` ends the training; "
+    "needs the noise, no truth",
     "other_images": "PSNR on the benchmark's other images; needs their truth, not this image's",
     "truth": "PSNR of this image: an upper bound, which no search without the truth can see",
 }
@@ -19,6 +21,9 @@ SIGNALS = {
 
 OF_ONE_TRAINING = {"observed_loss": "loss", "variance": "variance", "truth": "psnr_smooth"}
 """The signals that one training's curves tell, and of which kind of curve."""
+
+UNTIL_NOISE = ("discrepancy_variance", "discrepancy")
+"""The signals that end a training where it begins to fit the noise, the better one first."""
 
 DEFAULT_SIGNAL = "observed_loss"
 VARIANCE_CRITERION = "variance_scaled"

@@ -17,7 +17,7 @@ from .._cells import read_cell
 from .._directions import declared_sign
 from .._truth import on_shared_seeds
 from .interface import Cost, Objective, Outcome, Trial
-from .signals import DEFAULT_SIGNAL, check_signal, decibels, signal_of_curves
+from .signals import DEFAULT_SIGNAL, UNTIL_NOISE, check_signal, decibels, signal_of_curves
 
 BLIND_CURVES = {"observed_loss": "loss", "variance": "variance"}
 
@@ -31,9 +31,10 @@ class TableObjective(Objective):
 
     The cost of a trial is that of the runs its signal reads: one run of this image, or, for
     `other_images`, one of every other image. A longer training of the same model goes on from the
-    shorter one, and a repeated one costs nothing. With the signal `discrepancy` a training ends,
-    and is paid, where the criterion stops it: the more its output still varies there, the better. A
-    run that had ended before has no such signal, and is paid whole.
+    shorter one, and a repeated one costs nothing. With the signals `discrepancy` and
+    `discrepancy_variance` a training ends, and is paid, where the criterion stops it: the later it
+    comes there, or the more its output still varies there, the better. A run that had ended before
+    has no such signal, and is paid whole.
 
     Args:
         bench: a benchmark.
@@ -70,11 +71,16 @@ class TableObjective(Objective):
             raise QueryError(
                 f"{bench.manifest.name} has no other image of {self.task} than {self.image}"
             )
-        if signal == "discrepancy" and not self._stops:
+        if signal in UNTIL_NOISE and not self._stops:
             raise QueryError(
                 f"{bench.manifest.name} does not tell where the discrepancy ends trainings of "
                 f"{self.image} {self.task}: it takes denoising-SIGMA and runs that come as near to "
                 "the picture as its noise is; choose another signal"
+            )
+        if signal == "discrepancy_variance" and not self._has_variance:
+            raise QueryError(
+                f"{bench.manifest.name} has no variance of the outputs of {self.image} "
+                f"{self.task}: choose the signal discrepancy"
             )
         self._others = others
         self._read = others if signal == "other_images" else (self.image,)
@@ -122,8 +128,8 @@ class TableObjective(Objective):
     @property
     def refusal(self) -> str:
         """Why its signal is not known of whole trainings that such a rule has ended."""
-        others = {"discrepancy": self._stops, "other_images": self._others, "truth": True}
-        serving = " or ".join(name for name, there in others.items() if there)
+        others = ("other_images",) if self._others else ()
+        serving = " or ".join([*self.until_noise, *others, "truth"])
         return (
             f"the signal {self._signal} is of whole trainings, and those of "
             f"{self._bench.manifest.name} end where a rule that knows the truth stopped them: "
@@ -146,7 +152,7 @@ class TableObjective(Objective):
         facts = self._rows_of(trial.model)
         if facts is None:
             raise QueryError(f"{trial.model} has no usable run on {', '.join(self._read)}")
-        if self._signal == "discrepancy":
+        if self._signal in UNTIL_NOISE:
             return self._until_stopped(trial, facts[self.image])
         cost = Cost()
         for image, run in facts.items():
@@ -163,6 +169,8 @@ class TableObjective(Objective):
             return Outcome(trial, None, self._pay(trial, self.image, run))
         reached = min(known for known in (ends, asked) if known is not None)
         cost = self._pay(Trial(trial.model, reached), self.image, run)
+        if self._signal == "discrepancy":
+            return Outcome(trial, float(reached), cost)
         return Outcome(trial, self._variance_after(trial.model, reached), cost)
 
     def _variance_after(self, model: str, iterations: int) -> float | None:
@@ -173,6 +181,20 @@ class TableObjective(Objective):
             return None  # before the first iteration that a compact benchmark keeps
         curve = self._bench.curve(*names, kind="variance", seed=self._seed)[:kept]
         return decibels(float(curve[-1]))
+
+    @property
+    def until_noise(self) -> tuple[str, ...]:
+        """Those of `UNTIL_NOISE` that this benchmark tells."""
+        return UNTIL_NOISE[not self._has_variance :] if self._stops else ()
+
+    @cached_property
+    def _has_variance(self) -> bool:
+        model = next(iter(self._stops))
+        try:
+            self._bench.curve(model, self.image, self.task, kind="variance", seed=self._seed)
+        except QueryError:  # such as a published benchmark
+            return False
+        return True
 
     @cached_property
     def _stops(self) -> dict[str, int]:
@@ -270,7 +292,8 @@ def default_signal(bench: Benchmark, image: str, task: str, seed: int | None = N
     """The signal of searches that ask for none.
 
     `observed_loss`, which anyone can have without a truth; where a rule that knows the truth has
-    ended trainings, so that it is not known of whole ones, `discrepancy`.
+    ended trainings, so that it is not known of whole ones, `discrepancy_variance`, or `discrepancy`
+    where no variance was recorded.
 
     Args:
         bench: a benchmark.
@@ -288,6 +311,6 @@ def default_signal(bench: Benchmark, image: str, task: str, seed: int | None = N
     table = TableObjective(bench, image, task, DEFAULT_SIGNAL, seed=seed)
     if not table.cut_by_truth:
         return DEFAULT_SIGNAL
-    if not table._stops:
+    if not table.until_noise:
         raise QueryError(table.refusal)
-    return "discrepancy"
+    return table.until_noise[0]

@@ -231,16 +231,34 @@ def test_a_signal_of_whole_trainings_is_refused_where_the_truth_has_cut_them(few
     blind = TableObjective(bench, "camera", "denoising")
     assert blind.evaluate(Trial(model, FULL)).signal > 0
     for trial in (Trial(model), Trial(model, FULL + 1)):
-        with pytest.raises(QueryError, match=r"choose the signal discrepancy or truth$"):
+        with pytest.raises(
+            QueryError, match=r"signal discrepancy_variance or discrepancy or truth$"
+        ):
             blind.evaluate(trial)
 
 
 def test_where_the_truth_has_cut_runs_searches_see_the_discrepancy(cut, few):
     assert default_signal(few, "camera", "denoising") == "observed_loss"
-    assert default_signal(cut, "camera", "denoising") == "discrepancy"
+    assert default_signal(cut, "camera", "denoising") == "discrepancy_variance"
     found = replay(cut, "camera", "denoising", ["random", "halving"], Budget(5 * FULL))
-    assert found.attrs["signal"] == "discrepancy"
-    assert "signal discrepancy" in found.attrs["label"]
+    assert found.attrs["signal"] == "discrepancy_variance"
+    assert "signal discrepancy_variance" in found.attrs["label"]
+
+
+def test_without_the_variance_searches_see_how_late_a_network_fits_the_noise(cut, monkeypatch):
+    bench = Benchmark(cut.folder)
+    curve = bench.curve
+
+    def without(*names, kind="psnr_smooth", seed=None):
+        if kind == "variance":
+            raise QueryError("no variance")
+        return curve(*names, kind=kind, seed=seed)
+
+    monkeypatch.setattr(bench, "curve", without)
+    assert default_signal(bench, "camera", "denoising") == "discrepancy"
+    assert replay(bench, "camera", "denoising", ["random"], Budget(9)).attrs["signal_tau"]
+    with pytest.raises(QueryError, match=r"no variance of .* choose the signal discrepancy$"):
+        TableObjective(bench, "camera", "denoising", "discrepancy_variance")
 
 
 def test_signals_that_serve_are_named_where_the_noise_is_not_known(cut, monkeypatch):
@@ -257,14 +275,9 @@ def test_a_run_that_ended_before_it_reached_the_noise_has_no_discrepancy_and_is_
     whole = {model: table.fresh().evaluate(Trial(model)) for model in cut.models}
     late = [model for model, outcome in whole.items() if outcome.signal is None]
     assert 0 < len(late) < len(cut.models)
-    for asked in (None, FULL + 1):
+    for asked, signal in ((None, None), (FULL + 1, None), (FULL, FULL), (FULL - 9, FULL - 9)):
         outcome = table.fresh().evaluate(Trial(late[0], asked))
-        assert (outcome.signal, outcome.cost.iterations) == (None, FULL)
-    variance = cut.curve(late[0], "camera", "denoising", kind="variance")
-    for asked in (FULL, FULL - 9):
-        outcome = table.fresh().evaluate(Trial(late[0], asked))
-        assert outcome.signal == pytest.approx(10 * np.log10(variance[asked - 1]))
-        assert outcome.cost.iterations == asked
+        assert (outcome.signal, outcome.cost.iterations) == (signal, signal or FULL)
     everything = replay(cut, "camera", "denoising", ["random"], Budget(10**6), seeds=[0])
     assert set(everything["model"]) == set(cut.models)
     assert everything["chosen"].iloc[-1] not in late
@@ -356,17 +369,20 @@ def test_a_replay_says_how_well_its_signal_orders_the_models(listed):
 
 def test_the_discrepancy_ends_trainings_and_costs_what_they_took():
     pilot = load("pilot")
-    table = TableObjective(pilot, "camera", "denoising", "discrepancy")
+    tables = [
+        TableObjective(pilot, "camera", "denoising", signal)
+        for signal in ("discrepancy", "discrepancy_variance")
+    ]
     model = pilot.models[0]
     stopped = pilot.query(model, "camera", "denoising", stopping="discrepancy").iteration + 1
     kept = pilot.curve_iterations(model, "camera", "denoising")
     variance = pilot.curve(model, "camera", "denoising", kind="variance")
     for asked, spent in ((None, stopped), (stopped - 5, stopped - 5), (9, 9)):
-        outcome = table.fresh().evaluate(Trial(model, asked))
-        assert outcome.cost.iterations == spent
+        late, varying = (table.fresh().evaluate(Trial(model, asked)) for table in tables)
+        assert late.cost.iterations == varying.cost.iterations == late.signal == spent
         [seen] = variance[kept == kept[kept < spent].max()]
-        assert outcome.signal == pytest.approx(10 * np.log10(seen))
-    early = table.fresh().evaluate(Trial(model, int(kept[0])))
+        assert varying.signal == pytest.approx(10 * np.log10(seen))
+    early = tables[1].fresh().evaluate(Trial(model, int(kept[0])))
     assert (early.signal, early.cost.iterations) == (None, kept[0])
 
 
@@ -374,7 +390,8 @@ def test_the_discrepancy_ends_trainings_and_costs_what_they_took():
     ("signal", "camera", "astronaut"),
     [
         ("observed_loss", -0.51, -0.48),
-        ("discrepancy", 0.47, 0.27),
+        ("discrepancy", 0.34, 0.43),
+        ("discrepancy_variance", 0.47, 0.27),
         ("other_images", 0.75, 0.75),
     ],
 )
@@ -386,15 +403,19 @@ def test_what_the_page_says_of_the_signals(signal, camera, astronaut):
 
 
 @pytest.mark.parametrize(("image", "tau"), [("camera", -0.14), ("astronaut", -0.29)])
-def test_what_the_page_says_of_the_discrepancy_and_raw_outputs(image, tau):
+def test_what_the_page_says_of_raw_outputs(image, tau):
     asked = load("pilot"), image, "denoising", ["random"], Budget(1)
-    replayed = replay(*asked, signal="discrepancy", by="best_psnr", seeds=[0])
+    replayed = replay(*asked, signal="discrepancy_variance", by="best_psnr", seeds=[0])
     assert round(replayed.attrs["signal_tau"], 2) == tau
 
 
 @pytest.mark.parametrize(
     ("signal", "camera", "astronaut"),
-    [("observed_loss", 1.28, 0.94), ("discrepancy", 0.25, 0.15)],
+    [
+        ("observed_loss", 1.28, 0.94),
+        ("discrepancy", 0.71, 0.43),
+        ("discrepancy_variance", 0.25, 0.15),
+    ],
 )
 def test_what_the_page_says_of_random_search(signal, camera, astronaut):
     for image, told in (("camera", camera), ("astronaut", astronaut)):
@@ -405,8 +426,8 @@ def test_what_the_page_says_of_random_search(signal, camera, astronaut):
 
 def test_what_the_page_says_of_the_search_that_goes_by_a_score():
     mini = load("mini")
-    table = TableObjective(mini, "camera", "denoising", "discrepancy")
-    asked = {"signal": "discrepancy", "seeds": [0]}
+    table = TableObjective(mini, "camera", "denoising", "discrepancy_variance")
+    asked = {"signal": "discrepancy_variance", "seeds": [0]}
     replayed = replay(mini, "camera", "denoising", ["score"], default_budget(table), **asked)
     assert round(replayed.attrs["signal_tau"], 2) == 0.44
     assert round(regret_by_cost(replayed).iloc[-1]["regret"], 3) == 0.036
