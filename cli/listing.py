@@ -20,10 +20,6 @@ from .output import console, print_json, table
 Rows = list[dict[str, Any]]
 
 LEFT = ("name", "better", "passes", "size")
-RIGHT = (
-    *("formula", "summary", "source", "iterations", "smoothing", "stop_rule"),
-    *("models", "images", "tasks", "runs"),
-)
 SPEAK_FOR_THEMSELVES = ("name", "formula", "summary", "source")
 
 
@@ -51,15 +47,15 @@ def list_names(
     if as_json:
         print_json(rows)
         return
-    console.print(table([what, ""], [[_beside(row, LEFT), _beside(row, RIGHT)] for row in rows]))
+    console.print(table([what, ""], [[_lines(row, True), _lines(row, False)] for row in rows]))
 
 
-def _beside(row: dict[str, Any], names: tuple[str, ...]) -> str:
-    """Some of a row's values, a line each."""
+def _lines(row: dict[str, Any], left: bool) -> str:
+    """The values of a row that stand on one side, a line each."""
     return "\n".join(
-        str(row[name]) if name in SPEAK_FOR_THEMSELVES else f"{name.replace('_', ' ')}: {row[name]}"
-        for name in names
-        if name in row
+        str(value) if name in SPEAK_FOR_THEMSELVES else f"{name.replace('_', ' ')}: {value}"
+        for name, value in row.items()
+        if (name in LEFT) == left
     )
 
 
@@ -123,8 +119,8 @@ def _held(name: str) -> dict[str, Any]:
         return {"summary": str(error)}
     return {
         "models": len(bench.models),
-        "images": ", ".join(dict.fromkeys(image for image, _ in bench.pairs)),
-        "tasks": ", ".join(dict.fromkeys(task for _, task in bench.pairs)),
+        "images": ", ".join(bench.images),
+        "tasks": ", ".join(bench.tasks),
         "runs": len(bench.to_frame()),
     }
 

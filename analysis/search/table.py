@@ -171,21 +171,15 @@ class TableObjective(Objective):
         cost = self._pay(Trial(trial.model, reached), self.image, run)
         if self._signal == "discrepancy":
             return Outcome(trial, float(reached), cost)
-        return Outcome(trial, self._variance_after(trial.model, reached), cost)
-
-    def _variance_after(self, model: str, iterations: int) -> float | None:
-        """The moving variance of the output, dB, as late as it is kept."""
-        names = model, self.image, self.task
-        kept = self._bench.curve_iterations(*names, seed=self._seed).searchsorted(iterations)
-        if not kept:
-            return None  # before the first iteration that a compact benchmark keeps
-        curve = self._bench.curve(*names, kind="variance", seed=self._seed)[:kept]
-        return decibels(float(curve[-1]))
+        variance = self._curve(Trial(trial.model, reached), self.image, "variance")
+        return Outcome(trial, decibels(float(variance[-1])) if len(variance) else None, cost)
 
     @property
     def until_noise(self) -> tuple[str, ...]:
         """Those of `UNTIL_NOISE` that this benchmark tells."""
-        return UNTIL_NOISE[not self._has_variance :] if self._stops else ()
+        if not self._stops:
+            return ()
+        return UNTIL_NOISE if self._has_variance else ("discrepancy",)
 
     @cached_property
     def _has_variance(self) -> bool:
@@ -210,8 +204,8 @@ class TableObjective(Objective):
     def _signal_of(self, trial: Trial, image: str) -> float | None:
         if self._signal not in BLIND_CURVES:
             return self._psnr(trial, image)
-        kind, names = BLIND_CURVES[self._signal], (trial.model, image, self.task)
-        at = self._bench.curve_iterations(*names, seed=self._seed)
+        kind = BLIND_CURVES[self._signal]
+        at = self._bench.curve_iterations(trial.model, image, self.task, seed=self._seed)
         if kind == "variance" and len(at) and at[-1] >= len(at):
             raise QueryError(
                 f"the signal variance replays a stopping criterion on every iteration, of which "
@@ -220,11 +214,16 @@ class TableObjective(Objective):
             )
         if self._cut(trial, image):
             raise QueryError(self.refusal)
-        reached = len(at) if trial.iterations is None else int(at.searchsorted(trial.iterations))
-        if not reached:
-            return None  # before the first iteration that a compact benchmark keeps
-        curve = self._bench.curve(*names, kind=kind, seed=self._seed)[:reached]
-        return signal_of_curves({kind: curve}, self._signal)
+        return signal_of_curves({kind: self._curve(trial, image, kind)}, self._signal)
+
+    def _curve(self, trial: Trial, image: str, kind: str) -> np.ndarray:
+        """As far as the training has come; empty before the first iteration that is kept."""
+        names = trial.model, image, self.task
+        curve = self._bench.curve(*names, kind=kind, seed=self._seed)
+        if trial.iterations is None:
+            return curve
+        at = self._bench.curve_iterations(*names, seed=self._seed)
+        return curve[: at.searchsorted(trial.iterations)]
 
     def _psnr(self, trial: Trial, image: str) -> float | None:
         """What the benchmark answers of a training that has come so far, dB."""

@@ -4,7 +4,6 @@ const FIRST = 12;
 
 const FORMATS = {
   text: (value) => value ?? "",
-  remark: (value) => value ?? "",
   score: (value) => words(value),
   model: (value) => modelLabel(value),
   count: (value) => number(value, 0),
@@ -14,7 +13,7 @@ const FORMATS = {
   share: (value) => (value === null ? "" : `${(100 * value).toFixed(0)} %`),
   p: pValue,
 };
-const LEFT = new Set(["text", "remark", "score", "model", "tick"]);
+const LEFT = new Set(["text", "score", "model", "tick"]);
 
 /**
  * A table in a host element.

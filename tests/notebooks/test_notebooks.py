@@ -61,8 +61,7 @@ def texts(notebook):
 @pytest.mark.parametrize(
     ("name", "where"),
     [
-        (SHOWN, "shipped"),
-        *((name, "shipped") for name in ASKING_ANY),
+        *((name, "shipped") for name in NOTEBOOKS),
         *(pytest.param(name, "two images", marks=pytest.mark.slow) for name in ASKING_ANY),
     ],
 )
