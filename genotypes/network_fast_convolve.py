@@ -4,6 +4,7 @@ All take and return tensors (N, C, H, W) laid out channels last, and compute in 
 input, whatever the type of the weight. What each gains is measured in evaluate/PERFORMANCE.md.
 """
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -17,8 +18,8 @@ WINOGRAD_FROM = 128
 """The output's side times the kernel's from which Winograd's algorithm is faster in float32."""
 
 WINOGRAD_FROM_BF16 = 320
-"""The same in bfloat16, of kernels larger than 3 to no more channels; the algorithm itself computes
-in float32."""
+"""The same in bfloat16, of kernels larger than 3 to no more channels, where the processor has no
+AMX; the algorithm itself computes in float32."""
 
 SMALL = 4
 """The output's side in pixels up to which a large kernel's convolution is a matrix product."""
@@ -37,6 +38,13 @@ def pays_on(device: torch.device) -> bool:
     (True, False)
     """
     return device.type == "cpu"
+
+
+@cache
+def has_amx() -> bool:
+    """Whether the processor multiplies matrices of bfloat16 by units made for it (Intel's AMX)."""
+    told = getattr(torch.cpu, "get_capabilities", None)  # of newer PyTorch
+    return bool(told is not None and told().get("amx_bf16", False))
 
 
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -109,7 +117,8 @@ def suits_winograd(
     if not pays_on(x.device) or stride != 1 or any(side % TILE for side in sides):
         return False
     if x.dtype == torch.bfloat16:
-        return kernel > 3 and not wider and min(sides) * kernel >= WINOGRAD_FROM_BF16
+        large = kernel > 3 and min(sides) * kernel >= WINOGRAD_FROM_BF16
+        return large and not wider and not has_amx()
     return x.dtype in (torch.float32, torch.float64) and min(sides) * kernel >= WINOGRAD_FROM
 
 

@@ -181,6 +181,7 @@ def test_winograd_equals_the_direct_convolution(kernel, images, sides, monkeypat
 
 def test_a_large_kernel_in_bfloat16_is_computed_in_float32(monkeypatch):
     monkeypatch.setattr("dipbench.genotypes.network_fast_winograd.BAND", 2**14)
+    monkeypatch.setattr(network_fast_convolve, "has_amx", lambda: False)
     x, weight = values(1, 4, 64, 68), values(4, 4, 5, 5, seed=2)
     expected = F.conv2d(x, weight, padding=2)
     half, whole = (each.detach().to(dtype).requires_grad_() for each, dtype in (
@@ -189,6 +190,9 @@ def test_a_large_kernel_in_bfloat16_is_computed_in_float32(monkeypatch):
     assert suits_winograd(half, 5, (2, 2))
     assert not suits_winograd(half, 5, (2, 2), wider=True)
     assert not suits_winograd(half, 3, (1, 1))
+    with monkeypatch.context() as amx:
+        amx.setattr(network_fast_convolve, "has_amx", lambda: True)
+        assert not suits_winograd(half, 5, (2, 2))
     y = convolve(half, whole, (2, 2))
     direction = values(*expected.shape, seed=3).detach().bfloat16()
     found = torch.autograd.grad((y * direction).sum(), [half, whole])
