@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 TILE_INCHES = 2.0
 MOST_COLUMNS = 5
+_SELECTED_BY = {
+    "average": "distance from average",
+    "discrepancy": "discrepancy from noise",
+    "discrepancy_variance": "variance at the noise",
+}
 _FIGURES = (("psnr", 2, " dB"), ("ssim", 3, " SSIM"))
 
 
@@ -137,11 +143,11 @@ def search_course(found: "SearchResult") -> Figure:
             for candidate in found.candidates
         ]
         distances = [candidate.distance for candidate in found.candidates]
-        lower.scatter(kept, distances, color=colours, s=14)
+        known = [nan if distance is None else distance for distance in distances]
+        lower.scatter(kept, known, color=colours, s=14)
         lower.set_xlabel(name)
-        published = found.selection == "average"
-        lower.set_ylabel("distance from average" if published else "discrepancy from noise")
-        lower.set_title("the trained ones; orange: nearest, selected", loc="left")
+        lower.set_ylabel(_SELECTED_BY[found.selection])
+        lower.set_title("the trained ones; orange: selected", loc="left")
     return figure
 
 

@@ -147,10 +147,11 @@ def search(
         "psd_db_strip_mse"
     ),
     select: Annotated[
-        Literal["average", "discrepancy"],
+        Literal["average", "discrepancy", "discrepancy_variance"],
         typer.Option(
-            help="Which candidate is selected: the one nearest to their average, as published, or "
-            "the one that differs from the picture by its known noise, better for few iterations."
+            help="Which candidate is selected: the one nearest to their average, as published; the "
+            "one that differs from the picture by its known noise, better for few iterations; or, "
+            "for more, the one whose output varied most when it came so near."
         ),
     ] = "average",
     small_side: Annotated[
@@ -256,10 +257,17 @@ def _search_record(found: "SearchResult", out: Path) -> dict[str, Any]:
 
 def _print_found(found: "SearchResult", out: Path) -> None:
     rows = [
-        (one.model, f"{one.score:.4g}", f"{one.loss:.5f}", f"{one.distance:.2e}")
+        (
+            one.model,
+            f"{one.score:.4g}",
+            f"{one.loss:.5f}",
+            "never" if one.distance is None else f"{one.distance:.2e}",
+        )
         for one in found.candidates
     ]
-    rule = "distance" if found.selection == "average" else found.selection
+    rule = {"average": "distance", "discrepancy_variance": "variance at noise"}.get(
+        found.selection, found.selection
+    )
     columns = ["trained", f">{found.score}", ">lowest loss", f">{rule}"]
     console.print(table(columns, rows))
     facts = {**_course(found), **_facts(found.restoration, out)}

@@ -4,10 +4,11 @@ Arican et al., CVPR 2022: N random genotypes are scored on their untrained outpu
 are trained, the outputs are averaged with weights by score, the model whose output is nearest to
 that average is selected, and it is trained from fresh weights. (The authors' script trains
 another network in that last step.) The publication has an option of training the candidates on a
-smaller picture, which `small_side` is. Selecting by the noise that is known to be in the picture
-is this project's.
+smaller picture, which `small_side` is. The two ways to select by the noise that is known to be in
+the picture are this project's.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -19,15 +20,15 @@ from ...errors import MissingExtraError, QueryError, StoreError, unknown
 from ...evaluate.protocol import Iterations, Protocol, get_protocol
 from ...evaluate.reducing import reduce_observation
 from ...evaluate.registry import Score, get_score
-from ...evaluate.selecting import nearest_to_average, nearest_to_noise
+from ...evaluate.selecting import liveliest_at_noise, nearest_to_average, nearest_to_noise
 from .isnas_stages import Deadline, Progress, Work, score_all, spent, train_kept
 from .journal import Journal
 
 if TYPE_CHECKING:
     from ...evaluate.restoring import Restoration
 
-Selection = Literal["average", "discrepancy"]
-"""How one of the candidates is selected: as published, or by the discrepancy principle."""
+Selection = Literal["average", "discrepancy", "discrepancy_variance"]
+"""How a candidate is selected: as published, or by the noise; see `evaluate.selecting`."""
 
 SCORE = "psd_db_strip_mse"
 SEARCH_ITERATIONS = Iterations(denoising=1200, inpainting=9500, sr=4500)
@@ -44,14 +45,15 @@ class Candidate:
         loss: the lowest of its training.
         seconds: of its training.
         distance: mean squared difference of its output from the weighted average, or its
-            discrepancy, whichever selects.
+            discrepancy, whichever selects; or its output's moving variance where it came as near to
+            the picture as the noise, None if it never did.
     """
 
     model: str
     score: float
     loss: float
     seconds: float
-    distance: float
+    distance: float | None
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def search(
         selection: of a candidate: `average` takes the one nearest to the weighted average of their
             outputs, as published; `discrepancy` the one whose output differs from the picture by
             the noise that denoising with a sigma knows, which tells slow models from good ones
-            where the trainings are short.
+            where the trainings are short; `discrepancy_variance`, where they are longer, the one
+            whose output varied most when it came so near to the picture.
         iterations: of every training; 1200 for denoising as published, else the protocol's.
         output: which output of the last training is the result, as `restore` keeps them. The
             published `smooth` lags by about 100 iterations: few iterations call for another.
@@ -165,7 +168,7 @@ def search(
     if small_side is not None and isinstance(task, Denoising):
         sigma = task.sigma * factor
     threads = thread_count(threads)
-    work = Work(observation, trial, task, protocol, seed, device, threads)
+    work = Work(observation, trial, noise, task, protocol, seed, device, threads)
     settings = {
         "observation_sha256": observation.sha256,
         "task": str(task),
@@ -182,11 +185,7 @@ def search(
     scores = score_all(work, chosen, models, journal, clock, tell)
     candidates = train_kept(work, chosen, scores, keep, journal, clock, tell)
     outputs = [_output(journal, record["model"]) for record in candidates]
-    if noise is None:
-        values = [record["score"] for record in candidates]
-        index, distances = nearest_to_average(outputs, values, chosen.sign < 0)
-    else:
-        index, distances = nearest_to_noise(outputs, trial.observed, noise)
+    index, distances = _select(selection, work, chosen, candidates, outputs)
     selected = candidates[index]["model"]
 
     def report(done: int, training: Any) -> None:
@@ -211,7 +210,7 @@ def search(
         selected,
         tuple(
             Candidate(record["model"], record["score"], record["loss"], record["seconds"], distance)
-            for record, distance in zip(candidates, distances.tolist(), strict=True)
+            for record, distance in zip(candidates, distances, strict=True)
         ),
         scores,
         chosen.name,
@@ -219,6 +218,25 @@ def search(
         (spent(journal, "scores"), spent(journal, "trained"), restoration.fit.seconds),
         sigma,
     )
+
+
+def _select(
+    selection: Selection,
+    work: Work,
+    score: Score,
+    candidates: Sequence[Mapping[str, Any]],
+    outputs: Sequence[np.ndarray],
+) -> tuple[int, list[float | None]]:
+    """The index of the selected candidate, and by what each was judged."""
+    if selection == "average" or work.noise is None:
+        scores = [record["score"] for record in candidates]
+        index, distances = nearest_to_average(outputs, scores, score.sign < 0)
+        return index, distances.tolist()
+    if selection == "discrepancy":
+        index, distances = nearest_to_noise(outputs, work.trial.observed, work.noise)
+        return index, distances.tolist()
+    variances = [record["variance_at_noise"] for record in candidates]
+    return liveliest_at_noise(variances, outputs, work.trial.observed, work.noise), variances
 
 
 def _output(journal: Journal, model: str) -> np.ndarray:
@@ -239,7 +257,7 @@ def _smaller(observation: Observation, side: int | None) -> tuple[Observation, f
 
 
 def _noise(selection: str, task: Task, observation: Observation, factor: float) -> float | None:
-    """The mean squared noise to select by; None for the published way.
+    """The mean squared noise in the picture; None where it is not known.
 
     What clipping leaves of the noise is told from the whole picture, for a smaller one no longer
     shows it. The factor holds for noise of mean 0. That of clipped noise is not, where the picture
@@ -248,15 +266,13 @@ def _noise(selection: str, task: Task, observation: Observation, factor: float) 
     """
     if selection not in get_args(Selection):
         raise QueryError(unknown("selection", selection, get_args(Selection)))
-    if selection == "average":
-        return None
     noise = task.mean_squared_noise(observation)
-    if noise is None:
+    if noise is None and selection != "average":
         raise QueryError(
             f"the noise of {task} is not known: the discrepancy selects for denoising-SIGMA, "
             "the average for every task"
         )
-    return noise * factor**2
+    return None if noise is None else noise * factor**2
 
 
 def _scorable(name: str) -> Score:

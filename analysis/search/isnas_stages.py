@@ -1,15 +1,18 @@
 """The two stages of the ISNAS search before the last: scoring many models, training few."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
+
+import numpy as np
 
 from ...data import Observation, Task
 from ...errors import DivergenceError, QueryError
 from ...evaluate.protocol import Protocol
 from ...evaluate.registry import Score
+from ...evaluate.stopping import STOPPING
 from ...genotypes import sample
 from ...seeds import generator
 from .interface import Cost, Objective, Outcome, Trial
@@ -33,10 +36,12 @@ class Work:
     Attributes:
         observation: what is restored.
         trial: what candidates are trained on: that, or a smaller form of it.
+        noise: the mean squared noise in `trial`; None where it is not known.
     """
 
     observation: Observation
     trial: Observation
+    noise: float | None
     task: Task
     protocol: Protocol
     seed: int
@@ -216,6 +221,7 @@ class Candidates(Objective):
                 "reason": str(error),
                 "signal": None,
                 "loss": None,
+                "variance_at_noise": None,
                 "iterations": 0,
                 "seconds": time.perf_counter() - start,
             }
@@ -232,9 +238,18 @@ class Candidates(Objective):
             "reason": made.fit.reason,
             "signal": signal_of_curves(made.fit.curves, "observed_loss") if known else None,
             "loss": float(made.fit.loss.min()),
+            "variance_at_noise": None if status == "diverged" else self._arrival(made.fit.curves),
             "iterations": made.fit.length,
             "seconds": made.fit.seconds,
         }
+
+    def _arrival(self, curves: Mapping[str, np.ndarray]) -> float | None:
+        """The moving variance of the output where it is as near to the picture as the noise."""
+        if self._work.noise is None:
+            return None
+        alpha = self._work.protocol.variance_alpha
+        stop = STOPPING["discrepancy"](curves, self._work.noise, alpha=alpha)
+        return None if stop is None else float(curves["variance"][stop])
 
 
 def spent(journal: Journal, kind: str) -> float:

@@ -29,6 +29,7 @@ _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
         "status": (str,),
         "signal": (*_NUMBER, NoneType),
         "loss": (*_NUMBER, NoneType),
+        "variance_at_noise": (*_NUMBER, NoneType),
         "iterations": (int,),
         "seconds": _NUMBER,
     },

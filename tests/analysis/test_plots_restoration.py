@@ -52,10 +52,15 @@ def test_a_sheet_has_a_tile_for_each_picture():
 
 @pytest.mark.parametrize(
     ("selection", "label"),
-    [("average", "distance from average"), ("discrepancy", "discrepancy from noise")],
+    [
+        ("average", "distance from average"),
+        ("discrepancy", "discrepancy from noise"),
+        ("discrepancy_variance", "variance at the noise"),
+    ],
 )
 def test_the_course_of_a_search(restored, selection, label):
-    candidates = (Candidate("a", 1.0, 0.1, 1.0, 0.01), Candidate("b", 2.0, 0.1, 1.0, 0.02))
+    never = None if selection == "discrepancy_variance" else 0.02
+    candidates = (Candidate("a", 1.0, 0.1, 1.0, 0.01), Candidate("b", 2.0, 0.1, 1.0, never))
     scores = {"a": 1.0, "b": 2.0, "c": 7.0}
     seconds = (1.0, 2.0, 1.0)
     score = "psd_db_strip_mse"

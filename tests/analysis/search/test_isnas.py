@@ -26,6 +26,7 @@ from dipbench.evaluate.memory import TooLittleMemoryError
 from dipbench.evaluate.reducing import reduce_observation
 from dipbench.evaluate.scores_network_probe import Probe
 from dipbench.evaluate.selecting import nearest_to_average, nearest_to_noise
+from dipbench.evaluate.stopping import STOPPING
 from dipbench.genotypes import sample
 
 TASK = parse_task("denoising-25")
@@ -73,6 +74,22 @@ def test_the_discrepancy_knows_what_clipping_and_averaging_leave_of_the_noise(tm
     outputs = [Journal(tmp_path, {}).output(c.model) for c in made.candidates]
     _, expected = nearest_to_noise(outputs, small.observed, task.mean_squared_noise(large) / 4)
     assert [c.distance for c in made.candidates] == pytest.approx(expected.tolist())
+
+
+def test_the_liveliest_of_those_as_near_as_the_noise_is_selected():
+    task = parse_task("denoising-200")  # such noise is reached soon
+    noisy = task.observe(CAMERA, 0)
+    options = OPTIONS | {"iterations": 20}
+    made = search(noisy, task, selection="discrepancy_variance", **options)
+    for one in made.candidates:
+        curves = restoring.restore(
+            noisy, task, one.model, keep="smooth", iterations=20, protocol="isnas", threads=1
+        ).fit.curves
+        stop = STOPPING["discrepancy"](curves, task.mean_squared_noise(noisy))
+        assert one.distance == (None if stop is None else curves["variance"][stop])
+    variances = {c.model: c.distance for c in made.candidates if c.distance is not None}
+    assert variances
+    assert made.selected == max(variances, key=variances.__getitem__)
 
 
 @pytest.mark.parametrize(
