@@ -56,7 +56,7 @@ def keep(folder: Path, kept: Path) -> int:
         builder_lock(kept, "keep", PATIENCE_SECONDS),
         builder_lock(folder, "keep"),
     ):
-        record = matching_record(kept, plan)
+        record = matching_record(kept, _own(plan))
         there: dict[RunKey, str] = {}
         for key, status in chain.from_iterable(_entries(kept).values()):
             if supersedes(status, there.get(key)):
@@ -97,7 +97,7 @@ def restore(kept: Path, folder: Path) -> int:
     plan = read_plan(folder)
     ends = _cutting(kept, plan)
     if ends is None:
-        matching_record(kept, plan)
+        matching_record(kept, _own(plan))
     there, _ = recorded(folder, plan)
     sources = choose_sources(_entries(kept), [])
     wanted = [key for key in plan.run_keys() if key in sources and there.get(key) not in USABLE]
@@ -154,7 +154,7 @@ def _cutting(kept: Path, plan: Plan) -> Callable[[Run], Run | None] | None:
     longer = any(count > plan.protocol.iterations_for(kind) for kind, count in counts)
     if longer or held.replace(name=whole.name) != whole:
         return None
-    matching_record(kept, replace(plan, protocol=whole))
+    matching_record(kept, _own(replace(plan, protocol=whole)))
     as_long = held.iterations == plan.protocol.iterations
 
     def change(run: Run) -> Run | None:
@@ -164,17 +164,16 @@ def _cutting(kept: Path, plan: Plan) -> Callable[[Run], Run | None] | None:
     return change
 
 
-def matching_record(kept: Path, plan: Plan) -> dict[str, Any]:
-    """What all that is kept has in common with a plan, whose images are added.
+def matching_record(kept: Path, own: dict[str, Any]) -> dict[str, Any]:
+    """What all that is kept has in common with a benchmark, whose images are added.
+
+    Args:
+        kept: of the files.
+        own: the benchmark's `protocol`, `observation_seed` and `images`.
 
     Raises:
-        StoreError: if that is not the protocol, the observation seed or an image's content.
+        StoreError: if they differ in the protocol, the observation seed or an image's content.
     """
-    own: dict[str, Any] = {
-        "protocol": plan.protocol.to_record(),
-        "observation_seed": plan.observation_seed,
-        "images": dict(plan.images),
-    }
     if not (kept / RECORD).is_file():
         return own
     held = _read_record(kept)
@@ -188,6 +187,14 @@ def matching_record(kept: Path, plan: Plan) -> dict[str, Any]:
             f"{kept} holds runs of another {', '.join(differing)}: choose another folder for these"
         )
     return {**own, "images": dict(sorted(images.items()))}
+
+
+def _own(plan: Plan) -> dict[str, Any]:
+    return {
+        "protocol": plan.protocol.to_record(),
+        "observation_seed": plan.observation_seed,
+        "images": dict(plan.images),
+    }
 
 
 def write_record(kept: Path, record: Mapping[str, Any]) -> None:

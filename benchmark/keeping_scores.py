@@ -5,6 +5,7 @@ good for all of them.
 """
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +14,6 @@ import pyarrow.parquet as pq
 from ..errors import StoreError, one_line
 from .keeping import matching_record, write_record
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
-from .plan import read_plan
 from .query import Benchmark
 from .schema import Pair
 from .scorefiles import SCORE_KEYS, SCORES_SCHEMA, first_values, write_scores
@@ -35,14 +35,14 @@ def keep_scores(folder: Path, kept: Path) -> int:
         StoreError: if there is no benchmark, `kept` holds what is of another protocol, observation
             seed or image, or it is damaged.
     """
-    plan = read_plan(folder)
+    bench = Benchmark(folder)
     check_writable(kept)
     with writing(kept, "keep them again"), builder_lock(kept, "keep", PATIENCE_SECONDS):
-        record = matching_record(kept, plan)
+        record = matching_record(kept, _own(bench))
         with builder_lock(folder, COMMITTING, PATIENCE_SECONDS):
             scores = scores_so_far(folder)
         write_record(kept, record)
-        return sum(_keep_pair(scores, kept, pair) for pair in Benchmark(folder).pairs)
+        return sum(_keep_pair(scores, kept, pair) for pair in bench.pairs)
 
 
 def restore_scores(kept: Path, folder: Path) -> int:
@@ -59,8 +59,8 @@ def restore_scores(kept: Path, folder: Path) -> int:
         StoreError: if there is no benchmark, or what is kept is damaged, or of another protocol,
             observation seed or image.
     """
-    matching_record(kept, read_plan(folder))
     bench = Benchmark(folder)
+    matching_record(kept, _own(bench))
     models = pa.array(bench.models, pa.string())
     with writing(folder, "take them up again"), builder_lock(folder, "scoring"):
         held = scores_so_far(folder)
@@ -75,6 +75,14 @@ def restore_scores(kept: Path, folder: Path) -> int:
             write_score_part(folder / SCORE_PARTS, new)
             merge_scores(folder)
     return count
+
+
+def _own(bench: Benchmark) -> dict[str, Any]:
+    return {
+        "protocol": bench.protocol.to_record(),
+        "observation_seed": bench.manifest.observation_seed,
+        "images": dict(bench.manifest.images),
+    }
 
 
 def _lacking(rows: pa.Table, held: pa.Table) -> pa.Table:

@@ -4,7 +4,7 @@
     python benchmark/mini/build.py ship-pilot  ship the pilots that are complete, as `pilot`
     python benchmark/mini/build.py train       go on with what is neither shipped nor kept
     python benchmark/mini/build.py sizes       train and keep 64 of the models on larger pictures
-    python benchmark/mini/build.py score       score the models of the samples that are complete
+    python benchmark/mini/build.py score       score the models of what is shipped or complete
     python benchmark/mini/build.py keep        keep what is trained as files to commit
     python benchmark/mini/build.py ship        ship what is complete, and drop it from what is kept
     python benchmark/mini/build.py status      say how far each part is
@@ -19,6 +19,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -177,15 +178,31 @@ def sides(work: Path, kept: Path) -> list[tuple[int, Path, Path]]:
     return [(n, work / f"side-{n}", kept.with_name(f"{kept.name}-{n}")) for n in SIDES]
 
 
-def score(work: Path, kept: Path) -> None:
-    """Score what is complete of the parts, and keep that: the published scores come first."""
-    folders = [found[-1] for part in PARTS if (found := complete_stages(work, part))]
+def score(work: Path, kept: Path, shipped: Path) -> None:
+    """Score what is shipped or complete, and keep that: the published scores come first."""
+    folders = [*copy_of_shipped(work, shipped)]
+    for part in missing_parts(shipped):
+        folders += complete_stages(work, part)[-1:]
     for names, size in ((SCORED_FIRST, None), (SCORED, None), (SCORED_LARGE, LARGE)):
         for folder in folders:
-            finish(folder)
+            if (folder / PLAN).is_file():
+                finish(folder)
             restore_scores(kept, folder)
             run_scoring(folder, names, initialisations=MADE_INITIALISATIONS, size=size)
             keep_scores(folder, kept)
+
+
+def copy_of_shipped(work: Path, shipped: Path) -> list[Path]:
+    """A copy of what is shipped, if anything is, that scores can be added to."""
+    if not (shipped / MANIFEST).is_file():
+        return []
+    state = sha256((shipped / MANIFEST).read_bytes()).hexdigest()[:12]
+    copy, new = work / f"shipped-{state}", work / ".new-copy"
+    if not copy.is_dir():
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.copytree(shipped, new)
+        new.replace(copy)
+    return [copy]
 
 
 def keep_all(work: Path, kept: Path, piloted: Path, shipped: Path) -> int:
@@ -194,7 +211,8 @@ def keep_all(work: Path, kept: Path, piloted: Path, shipped: Path) -> int:
     What is scored of the parts is kept too.
     """
     going_on = missing_parts(shipped)
-    for folder in (folder for part in going_on for folder in complete_stages(work, part)):
+    scored = [folder for part in going_on for folder in complete_stages(work, part)]
+    for folder in (*work.glob("shipped-*"), *scored):
         if (folder / MANIFEST).is_file():
             keep_scores(folder, kept)
     places = {place: kept for place, _ in stages(work)} | {work / PILOT: piloted}
@@ -208,13 +226,14 @@ def keep_all(work: Path, kept: Path, piloted: Path, shipped: Path) -> int:
 
 
 def ship(work: Path, kept: Path, shipped: Path, card: Path) -> None:
-    """Ship the parts that are complete, and drop their kept runs.
+    """Ship the parts that are complete, with all kept scores, and drop their kept runs.
 
     Raises:
-        DipbenchError: if there is none.
+        DipbenchError: if there is none, and none was shipped before.
     """
-    for folder in complete_parts(work):
-        finish(folder)
+    for folder in (*copy_of_shipped(work, shipped), *complete_parts(work)):
+        if (folder / PLAN).is_file():
+            finish(folder)
         restore_scores(kept, folder)
     publish(work, shipped, card)
     for part in shipped_parts(shipped):
@@ -240,12 +259,12 @@ def publish(work: Path, shipped: Path, card: Path, initialisations: int | None =
     new, old = place / shipped.name, place / "old"
     if old.is_dir() and not shipped.is_dir():
         old.replace(shipped)  # a publishing was killed between two renames
-    complete = complete_parts(work)
-    for folder in complete:
+    sources = copy_of_shipped(work, shipped)
+    for folder in complete_parts(work):
         finish(folder)
+        sources.append(folder)
+    for folder in sources:
         leave_out_partial_scores(folder)
-    sources = [shipped] if (shipped / MANIFEST).is_file() else []
-    sources += complete
     if not sources:
         raise DipbenchError(f"{work} holds no complete part: train one first")
     # Beside the old one until it is whole, under the name that it is to bear.
@@ -346,7 +365,7 @@ def main() -> None:
             case "sizes":
                 sizes(asked.work, KEPT, executor)
             case "score":
-                score(asked.work, KEPT)
+                score(asked.work, KEPT, SHIPPED)
             case "keep":
                 print(f"{keep_all(asked.work, KEPT, KEPT_PILOT, SHIPPED)} runs added")
             case "ship":

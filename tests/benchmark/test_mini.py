@@ -225,7 +225,7 @@ def test_what_is_complete_is_scored_in_two_sizes(
         driver.keep_all(work, kept, tmp_path / "no", shipped)
 
     sitting(2)  # a sample, of which the scores are good for the whole, and for another seed
-    driver.score(work, kept)
+    driver.score(work, kept, shipped)
     made: list[int] = []
     score_models = scoring.score_models
 
@@ -236,7 +236,7 @@ def test_what_is_complete_is_scored_in_two_sizes(
     monkeypatch.setattr(scoring, "score_models", counted)
     rmtree(work)
     sitting(2)
-    driver.score(work, kept)
+    driver.score(work, kept, shipped)
     assert made == [1, 1, 1]
     driver.keep_all(work, kept, tmp_path / "no", shipped)
     rmtree(work)
@@ -249,6 +249,20 @@ def test_what_is_complete_is_scored_in_two_sizes(
     assert len(scores) == 3 * (2 + 2 + 1)
     assert scores["value"].notna().all()
     assert set(scores["how"]) == {"table", "table-96", "search"}
+    assert [path.name for path in kept.rglob("*.parquet")] == []
+
+    # What is shipped is scored further, and no run of it made again.
+    rmtree(work)
+    made.clear()
+    monkeypatch.setattr(driver, "SCORED", ("psd_99_per_bw", "macs", "parameters_used"))
+    monkeypatch.setattr(driver, "SCORED_FIRST", ("psd_db_strip_mse",))
+    driver.score(work, kept, shipped)
+    assert made == [3, 3]
+    rmtree(work)
+    driver.ship(work, kept, shipped, DRIVER.with_name("card.md"))
+    more = dipbench.load(shipped).scores()
+    assert len(more) == 3 * (2 + 2 + 1) + 3 * (2 + 1)
+    assert verify(shipped) == []
     assert [path.name for path in kept.rglob("*.parquet")] == []
 
 
