@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from ..errors import ScoreError
 from ..genotypes import Genotype
 from ..genotypes.network import GenotypeNetwork
 from ..genotypes.network_fast import accelerate
+from .caching import cached_property
 from .fitting import Fit, Training
 from .inputs import draw_input
 from .models import BuiltModel, Model, build_model, model_name, side_multiple

@@ -1,11 +1,11 @@
 """A picture and its spectra, each worked out once for all scores that ask for it."""
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .caching import cached_property
 from .histogram import density_heights
 from .plane import Plane, Values, frequency_plane
 from .quality import check_picture
