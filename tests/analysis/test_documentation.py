@@ -172,7 +172,7 @@ def test_what_it_says_of_the_scores_of_mini(mini: Benchmark, mini_judged: pd.Dat
     assert shown["p_max"].max().round(3) == 0.001
     others = published.drop(AS_CLAIMED)
     assert others.index[others["tau_directed_high"] < 0].tolist() == ["nodc_psd_hist_emd"]
-    assert others.index[others["p_max"] < 0.05].tolist() == ["nodc_psd_hist_emd"]
+    assert others["p_max"].min().round(2) == 0.06
     assert mini_judged.loc["primitive_attenuation", "tau_directed"].round(2) == 0.56
     within = shown[shown["tau_within_directed_low"] > 0]["tau_within_directed"]
     assert [len(within), *ends(within)] == [5, 0.09, 0.12]
@@ -189,6 +189,23 @@ def test_what_it_says_of_the_scores_of_mini(mini: Benchmark, mini_judged: pd.Dat
     raw = pd.concat([compare_scores(mini, name, **against) for name in AS_CLAIMED])
     assert ends(raw["difference"]) == [0.07, 0.1]
     assert raw["low"].min() > 0
+
+
+def test_what_it_says_of_the_other_scores_of_mini(mini_judged: pd.DataFrame) -> None:
+    tau = mini_judged["tau_directed"]
+    literature = mini_judged.loc[["grad_norm", "snip", "synflow"]]
+    assert literature["tau_directed"].round(2).tolist() == [0.23, 0.2, -0.07]
+    assert literature["tau_within_directed"].round(2).tolist() == [-0.1, -0.11, -0.16]
+    assert literature["tau_within_directed_high"].max() < 0
+    pairs = [
+        ("psd_decibel_mse", "psd_db_mse"),
+        ("psd_decibel_strip_mse", "psd_db_strip_mse"),
+        ("psd_strip_value_emd", "psd_strip_hist_emd"),
+        ("psd_decibel_strip_value_emd", "psd_strip_hist_emd"),
+        ("nodc_psd_decibel_50_bw", "nodc_psd_db_50_db_bw"),
+    ]
+    more = [round(tau[corrected] - tau[published], 2) for corrected, published in pairs]
+    assert more == [0.0, 0.0, 0.03, 0.03, 0.02]
 
 
 def test_what_it_says_of_the_picks_and_the_kinds_of_mini(
