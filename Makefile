@@ -48,7 +48,7 @@ mini-ship-pilot: .venv/.train ## put what is complete of that into the package
 mini-sizes: .venv/.train ## train 64 of the models on larger pictures; end it at any time
 	$(BUILD) sizes --work $(MINI)
 
-mini-score: .venv/.train ## score the models of what is complete; run it again to resume
+mini-score: .venv/.train ## score the models of what is shipped or complete; run it again to resume
 	$(BUILD) score --work $(MINI)
 
 mini-keep: .venv/.train ## keep what `make mini` has trained in files to commit
