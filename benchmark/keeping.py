@@ -8,7 +8,7 @@ has been shipped can be removed.
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def keep(folder: Path, kept: Path) -> int:
         builder_lock(kept, "keep", PATIENCE_SECONDS),
         builder_lock(folder, "keep"),
     ):
-        record = matching_record(kept, _own(plan))
+        record = matching_record(kept, plan.protocol, plan.observation_seed, plan.images)
         there: dict[RunKey, str] = {}
         for key, status in chain.from_iterable(_entries(kept).values()):
             if supersedes(status, there.get(key)):
@@ -97,7 +97,7 @@ def restore(kept: Path, folder: Path) -> int:
     plan = read_plan(folder)
     ends = _cutting(kept, plan)
     if ends is None:
-        matching_record(kept, _own(plan))
+        matching_record(kept, plan.protocol, plan.observation_seed, plan.images)
     there, _ = recorded(folder, plan)
     sources = choose_sources(_entries(kept), [])
     wanted = [key for key in plan.run_keys() if key in sources and there.get(key) not in USABLE]
@@ -154,7 +154,7 @@ def _cutting(kept: Path, plan: Plan) -> Callable[[Run], Run | None] | None:
     longer = any(count > plan.protocol.iterations_for(kind) for kind, count in counts)
     if longer or held.replace(name=whole.name) != whole:
         return None
-    matching_record(kept, _own(replace(plan, protocol=whole)))
+    matching_record(kept, whole, plan.observation_seed, plan.images)
     as_long = held.iterations == plan.protocol.iterations
 
     def change(run: Run) -> Run | None:
@@ -164,37 +164,38 @@ def _cutting(kept: Path, plan: Plan) -> Callable[[Run], Run | None] | None:
     return change
 
 
-def matching_record(kept: Path, own: dict[str, Any]) -> dict[str, Any]:
+def matching_record(
+    kept: Path, protocol: Protocol, observation_seed: int | None, images: Mapping[str, str]
+) -> dict[str, Any]:
     """What all that is kept has in common with a benchmark, whose images are added.
 
     Args:
         kept: of the files.
-        own: the benchmark's `protocol`, `observation_seed` and `images`.
+        protocol: the benchmark's.
+        observation_seed: the benchmark's.
+        images: SHA-256 of its images by name.
 
     Raises:
         StoreError: if they differ in the protocol, the observation seed or an image's content.
     """
+    own: dict[str, Any] = {
+        "protocol": protocol.to_record(),
+        "observation_seed": observation_seed,
+        "images": dict(images),
+    }
     if not (kept / RECORD).is_file():
         return own
     held = _read_record(kept)
-    images = {**own["images"], **held["images"]}
+    merged = {**own["images"], **held["images"]}
     names = differing_settings(own["protocol"], held["protocol"])
     differing = [f"protocol ({', '.join(names)})"] if names else []
     differing += ["observation_seed"] * (own["observation_seed"] != held["observation_seed"])
-    differing += [f"image {name}" for name in own["images"] if own["images"][name] != images[name]]
+    differing += [f"image {name}" for name in own["images"] if own["images"][name] != merged[name]]
     if differing:
         raise StoreError(
             f"{kept} holds runs of another {', '.join(differing)}: choose another folder for these"
         )
-    return {**own, "images": dict(sorted(images.items()))}
-
-
-def _own(plan: Plan) -> dict[str, Any]:
-    return {
-        "protocol": plan.protocol.to_record(),
-        "observation_seed": plan.observation_seed,
-        "images": dict(plan.images),
-    }
+    return {**own, "images": dict(sorted(merged.items()))}
 
 
 def write_record(kept: Path, record: Mapping[str, Any]) -> None:

@@ -38,7 +38,7 @@ def keep_scores(folder: Path, kept: Path) -> int:
     bench = Benchmark(folder)
     check_writable(kept)
     with writing(kept, "keep them again"), builder_lock(kept, "keep", PATIENCE_SECONDS):
-        record = matching_record(kept, _own(bench))
+        record = _matching_record(kept, bench)
         with builder_lock(folder, COMMITTING, PATIENCE_SECONDS):
             scores = scores_so_far(folder)
         write_record(kept, record)
@@ -60,7 +60,7 @@ def restore_scores(kept: Path, folder: Path) -> int:
             observation seed or image.
     """
     bench = Benchmark(folder)
-    matching_record(kept, _own(bench))
+    _matching_record(kept, bench)
     models = pa.array(bench.models, pa.string())
     with writing(folder, "take them up again"), builder_lock(folder, "scoring"):
         held = scores_so_far(folder)
@@ -77,12 +77,9 @@ def restore_scores(kept: Path, folder: Path) -> int:
     return count
 
 
-def _own(bench: Benchmark) -> dict[str, Any]:
-    return {
-        "protocol": bench.protocol.to_record(),
-        "observation_seed": bench.manifest.observation_seed,
-        "images": dict(bench.manifest.images),
-    }
+def _matching_record(kept: Path, bench: Benchmark) -> dict[str, Any]:
+    manifest = bench.manifest
+    return matching_record(kept, bench.protocol, manifest.observation_seed, manifest.images)
 
 
 def _lacking(rows: pa.Table, held: pa.Table) -> pa.Table:

@@ -185,9 +185,7 @@ def score(work: Path, kept: Path, shipped: Path) -> None:
         folders += complete_stages(work, part)[-1:]
     for names, size in ((SCORED_FIRST, None), (SCORED, None), (SCORED_LARGE, LARGE)):
         for folder in folders:
-            if (folder / PLAN).is_file():
-                finish(folder)
-            restore_scores(kept, folder)
+            take_up(folder, kept)
             run_scoring(folder, names, initialisations=MADE_INITIALISATIONS, size=size)
             keep_scores(folder, kept)
 
@@ -203,6 +201,13 @@ def copy_of_shipped(work: Path, shipped: Path) -> list[Path]:
         shutil.copytree(shipped, new)
         new.replace(copy)
     return [copy]
+
+
+def take_up(folder: Path, kept: Path) -> None:
+    """Merge what is trained of a part, and give it the kept scores; a copy is merged already."""
+    if (folder / PLAN).is_file():
+        finish(folder)
+    restore_scores(kept, folder)
 
 
 def keep_all(work: Path, kept: Path, piloted: Path, shipped: Path) -> int:
@@ -232,9 +237,7 @@ def ship(work: Path, kept: Path, shipped: Path, card: Path) -> None:
         DipbenchError: if there is none, and none was shipped before.
     """
     for folder in (*copy_of_shipped(work, shipped), *complete_parts(work)):
-        if (folder / PLAN).is_file():
-            finish(folder)
-        restore_scores(kept, folder)
+        take_up(folder, kept)
     publish(work, shipped, card)
     for part in shipped_parts(shipped):
         shutil.rmtree(kept_of(kept, part), ignore_errors=True)
