@@ -23,7 +23,7 @@ from dipbench.benchmark.store import PARTS, check_writable, read_manifest
 from dipbench.benchmark.training import train_run, train_unit
 from dipbench.data import Image, parse_task
 from dipbench.errors import DeviceError, DipbenchError, MissingExtraError, StoreError
-from dipbench.evaluate import fitting
+from dipbench.evaluate import fitting, together
 from dipbench.evaluate.protocol import get_protocol
 from dipbench.seeds import generator
 
@@ -317,6 +317,7 @@ def test_one_of_several_that_fails_or_does_not_fit_is_recorded(
         return prepare(**given)
 
     monkeypatch.setattr(fitting, "prepare", failing)
+    monkeypatch.setattr(together, "PAUSE_SECONDS", 0.0)
     runs = training._together(tmp_path, plan, tuple(plan.run_keys()), "cpu")
     made = {run.key.seed: (run.status, run.reason) for run in runs}
     assert made[0] == ("finished", "")
