@@ -89,13 +89,11 @@ def convolve(
     small = max(x.shape[-2:]) + sum(padding) - weight.shape[-1] < SMALL
     if small and weight.shape[-1] > 3 and pays_on(x.device):
         return _as_product(_padded(x, padding, mode), weight)
-    even = padding[0] == padding[1]
-    if mode == "constant" and even and not by_winograd:
+    if by_winograd:
+        return _Winograd.apply(x, weight, padding, mode)  # type: ignore[no-any-return]
+    if mode == "constant" and padding[0] == padding[1]:
         return F.conv2d(x, weight, stride=stride, padding=padding[0])
-    if not pays_on(x.device):
-        return F.conv2d(_padded(x, padding, mode), weight, stride=stride)
-    how = padding, mode, stride, by_winograd
-    return _Convolution.apply(x, weight, *how)  # type: ignore[no-any-return]
+    return F.conv2d(_padded(x, padding, mode), weight, stride=stride)
 
 
 def suits_winograd(
@@ -130,47 +128,31 @@ def _as_product(x: Tensor, weight: Tensor) -> Tensor:
     return F.linear(windows, weight.permute(0, 2, 3, 1).flatten(1)).permute(0, 3, 1, 2)
 
 
-class _Convolution(torch.autograd.Function):
+class _Winograd(torch.autograd.Function):
     """Backward pads again: the padded copy kept would be a third of the layer's memory."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        padding: Padding,
-        mode: str,
-        stride: int,
-        by_winograd: bool,
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, padding: Padding, mode: str) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.how = padding, mode, stride, by_winograd
-        padded = _padded(x, padding, mode)
-        if by_winograd:
-            return winograd(padded.to(weight.dtype), weight).to(x.dtype)
-        return F.conv2d(padded, weight, stride=stride)
+        ctx.how = padding, mode
+        return winograd(_padded(x, padding, mode).to(weight.dtype), weight).to(x.dtype)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, None, None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
         x, weight = ctx.saved_tensors
-        padding, mode, stride, by_winograd = ctx.how
-        wants_x = ctx.needs_input_grad[0]
-        if by_winograd:
-            grad, padded = grad.to(weight.dtype), _padded(x, padding, mode).to(weight.dtype)
-            by_weight = winograd_by_weight(grad, padded, weight)
-            by_padded = winograd_by_input(grad, weight).to(x.dtype) if wants_x else None
-        else:
-            how = _padded(x, padding, mode), weight, (wants_x, True)
-            by_padded, by_weight = _conv_backward(grad, *how, stride=stride)
-        if by_padded is None:
-            return None, by_weight, None, None, None, None
+        padding, mode = ctx.how
+        grad = grad.to(weight.dtype)
+        by_weight = winograd_by_weight(grad, _padded(x, padding, mode).to(weight.dtype), weight)
+        if not ctx.needs_input_grad[0]:
+            return None, by_weight, None, None
+        by_padded = winograd_by_input(grad, weight).to(x.dtype)
         edges = _edges(padding)
         if mode == "reflect":
             by_x = torch.ops.aten.reflection_pad2d_backward(by_padded, x, edges)
         else:
             by_x = F.pad(by_padded, [-edge for edge in edges])
-        return by_x, by_weight, None, None, None, None
+        return by_x, by_weight, None, None
 
 
 def depth_wise(x: Tensor, weight: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import pytest
 
 from dipbench.benchmark import Benchmark
 from dipbench.benchmark.building import finish, read_progress
+from dipbench.benchmark.executors.local import MEMORY
 from dipbench.benchmark.locking import Builder, builder_lock, builders
 from dipbench.benchmark.merging import Generation
 from dipbench.benchmark.parts import finished_keys, list_parts
@@ -157,6 +158,27 @@ def test_a_killed_builder_that_trains(tmp_path: Path, frozen_plan: Freeze) -> No
 
 
 # Workers
+
+
+@pytest.mark.parametrize("own", [None, "glibc.malloc.trim_threshold=0"])
+def test_workers_keep_the_memory_that_they_free_unless_told_otherwise(
+    own: str | None,
+    tmp_path: Path,
+    frozen_plan: Freeze,
+    started: Started,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if own is not None:
+        monkeypatch.setenv("GLIBC_TUNABLES", own)
+    frozen_plan(tmp_path / "store", random_models(1))
+    builder = started(tmp_path / "store", seconds=60)
+    assert wait_for(lambda: bool(workers_of(builder.pid)))
+    (worker,) = workers_of(builder.pid)
+    # As the C library reads them, it cuts them apart where they stand.
+    given = Path(f"/proc/{worker}/environ").read_text().replace(":", "\0")
+    tunables = (own or MEMORY["GLIBC_TUNABLES"]).replace(":", "\0")
+    assert f"GLIBC_TUNABLES={tunables}\0" in given
 
 
 def test_a_killed_worker_loses_nothing(
