@@ -2,15 +2,19 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .blocks import Resize, SplitStackSum, UpsampleBlock
-from .network_fast_convolve import convolve, depth_wise, pays_on, suits_winograd
+from .network_fast_convolve import convolve, depth_wise, has_amx, pays_on, suits_winograd
 from .network_fast_layers import conv_after_nearest, fold, resize_bicubic
 
 PHASES_FROM = 8
 """The side in pixels from which four small kernels are cheaper than resizing first."""
+
+PHASES_FROM_AMX = 32
+"""The same in bfloat16 on a processor with AMX, and of large kernels to no more channels alone."""
 
 
 def is_affine(block: UpsampleBlock) -> bool:
@@ -117,10 +121,20 @@ def _nearest(block: UpsampleBlock, x: Tensor) -> Tensor:
     if isinstance(operation, SplitStackSum):
         operation, x = operation.conv, fold(x)
     layer: Any = operation
-    small = min(x.shape[-2:]) < PHASES_FROM or not pays_on(x.device)
-    if small or isinstance(operation, nn.Sequential) or layer.groups > 1:
+    if isinstance(operation, nn.Sequential) or layer.groups > 1 or not _phases_pay(layer, x):
         return _activate(block, operate(operation, F.interpolate(x, scale_factor=2)))
     return _activate(block, _biased(conv_after_nearest(x, as_conv(layer)), layer.bias))
+
+
+def _phases_pay(layer: Any, x: Tensor) -> bool:
+    """Whether four small kernels on x are cheaper than one of the layer on x resized."""
+    if not pays_on(x.device):
+        return False
+    side = min(x.shape[-2:])
+    if x.dtype == torch.bfloat16 and has_amx():
+        large = layer.kernel_size[0] > 3 and layer.in_channels >= layer.out_channels
+        return large and not layer.transposed and side >= PHASES_FROM_AMX
+    return side >= PHASES_FROM
 
 
 def _resize(x: Tensor, mode: str | None) -> Tensor:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from dipbench.errors import ImageError
-from dipbench.genotypes import network_fast_convolve
+from dipbench.genotypes import network_fast_convolve, network_fast_upsample
 from dipbench.genotypes.blocks import UpsampleBlock
 from dipbench.genotypes.initialisation import initialise
 from dipbench.genotypes.network import build_network, count_parameters, count_used_parameters
@@ -201,6 +201,29 @@ def test_a_large_kernel_in_bfloat16_is_computed_in_float32(monkeypatch):
     for one, other in zip([y, *found], [expected, *exact], strict=True):
         # What bfloat16 itself rounds off of inputs and result, 2^-9 of each.
         assert largest([one], [other]) < 0.02 * float(other.detach().abs().max())
+
+
+@pytest.mark.parametrize("amx", [False, True])
+@pytest.mark.parametrize(
+    ("code", "large"), [(132, True), (148, False)], ids=["convolved", "transposed"]
+)
+def test_with_amx_only_large_convolutions_come_before_the_resizing(code, large, amx, monkeypatch):
+    phased = []
+
+    def seen(x, weight):
+        phased.append(weight)
+        return conv_after_nearest(x, weight)
+
+    monkeypatch.setattr(network_fast_upsample, "conv_after_nearest", seen)
+    for module in (network_fast_upsample, network_fast_convolve):
+        monkeypatch.setattr(module, "has_amx", lambda: amx)
+    whole = UpsampleBlock(decode(code))
+    initialise(whole, 0)
+    x = values(1, 128, 32, 32).detach()
+    made = apply_block(whole, x.bfloat16())
+    assert bool(phased) == (large or not amx)
+    expected = whole.double()(x)
+    assert largest([made], [expected]) < 0.02 * float(expected.detach().abs().max())
 
 
 @pytest.mark.parametrize("mode", ["constant", "reflect"])
