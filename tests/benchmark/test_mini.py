@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import dipbench
+from dipbench.analysis.agreeing import agreement
 from dipbench.benchmark import scoring
 from dipbench.benchmark.building import finish, read_progress
 from dipbench.benchmark.cutting import cut
@@ -65,14 +66,19 @@ class Executor:
             yield [(key, run.status)]
 
 
-@pytest.fixture
-def driver(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script, for three models, of which one makes the pilot, and three parts."""
+def load_script() -> ModuleType:
     spec = importlib.util.spec_from_file_location("mini_build", DRIVER)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script, for three models, of which one makes the pilot, and three parts."""
+    module = load_script()
     monkeypatch.setattr(module, "MODELS", "stratified:3")
     monkeypatch.setattr(module, "SAMPLES", ("stratified:2",))
     short = module.PROTOCOL.with_iterations(LENGTH)
@@ -317,17 +323,27 @@ def test_what_is_shipped_says_how_it_was_made(driver: ModuleType, tmp_path: Path
 
 
 def test_the_build_is_that_of_the_full_benchmark() -> None:
-    spec = importlib.util.spec_from_file_location("mini_build", DRIVER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script()
     assert (module.MODELS, module.PROTOCOL.name, module.PROTOCOL.size) == (
         "isnas522", "mini64", 64
     )  # fmt: skip
     assert module.PROTOCOL.ema == (0.95, 0.9, 0.99)
     assert module.PARTS[:2] == (("camera", "denoising-25", 0), ("camera", "denoising-25", 1))
     assert module.SHIPPED == ROOT / "benchmark" / "shipped" / "mini"
+
+
+def test_what_the_card_says_of_the_second_seed(tmp_path: Path) -> None:
+    script, models = load_script(), "stratified:128"
+    kept = (script.KEPT, script.KEPT_PILOT)
+    folder = script.prepare(tmp_path / "part", script.PARTS[1], models, script.PROTOCOL, kept)
+    assert script.is_complete(folder)
+    finish(folder)
+    told = {"best_psnr_smooth": "0.74 0.69 0.78", "best_psnr": "0.60 0.52 0.66"}
+    told |= {"best_psnr_smooth_0.9": "0.74 0.69 0.78", "best_psnr_smooth_0.99": "0.77 0.72 0.80"}
+    for by, expected in told.items():
+        [row] = agreement(dipbench.load("mini"), dipbench.load(folder), by=by).to_dict("records")
+        assert f"{row['tau']:.2f} {row['tau_low']:.2f} {row['tau_high']:.2f}" == expected
+        assert (row["n"], row["seeds"], row["other_seeds"]) == (128, 1, 1)
 
 
 def test_a_mistake_is_one_line(
