@@ -184,33 +184,25 @@ class _DepthWise(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
         x, weight = ctx.saved_tensors
         grad = grad.contiguous(memory_format=torch.channels_last)
-        kernel, groups = weight.shape[-1], len(weight)
+        kernel = weight.shape[-1]
         margin = kernel // 2
-        by_x = None
-        if ctx.needs_input_grad[0]:
-            by_x = _conv_backward(grad, x, weight, (True, False), margin, groups=groups)[0]
+        by_x = _gradient(0, grad, x, weight, margin) if ctx.needs_input_grad[0] else None
         padded = F.pad(x, 4 * [margin])
         strips = []
         for left in range(0, kernel, STRIP):
             strip = weight[..., left : left + STRIP]
             seen = padded[..., left : left + x.shape[-1] + strip.shape[-1] - 1]
             seen = seen.contiguous(memory_format=torch.channels_last)
-            strips.append(_conv_backward(grad, seen, strip, (False, True), groups=groups)[1])
+            strips.append(_gradient(1, grad, seen, strip))
         return by_x, torch.cat(strips, dim=-1)
 
 
-def _conv_backward(
-    grad: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    wanted: tuple[bool, bool],
-    padding: int = 0,
-    stride: int = 1,
-    groups: int = 1,
-) -> Any:
-    """Gradients of a convolution by x and by the weight, those that are wanted."""
-    how = (2 * [stride], 2 * [padding], [1, 1], False, [0, 0], groups)
-    return torch.ops.aten.convolution_backward(grad, x, weight, None, *how, (*wanted, False))[:2]
+def _gradient(place: int, grad: Tensor, x: Tensor, weight: Tensor, padding: int = 0) -> Tensor:
+    """The gradient of a depthwise convolution by x (place 0) or by the weight (1)."""
+    how = ([1, 1], 2 * [padding], [1, 1], False, [0, 0], len(weight))
+    wanted = [place == 0, place == 1, False]
+    found: Tensor = torch.ops.aten.convolution_backward(grad, x, weight, None, *how, wanted)[place]
+    return found
 
 
 def _padded(x: Tensor, padding: Padding, mode: str) -> Tensor:
