@@ -28,7 +28,7 @@ MEMORY = {
     ":glibc.malloc.trim_threshold=4294967296"
 }
 """Set for workers: every iteration asks for the memory again that the one before gave back, so it
-stays with the process, in huge pages. Up to 15 % of the time (evaluate/PERFORMANCE.md)."""
+stays with the process, in huge pages. See evaluate/PERFORMANCE.md on what that saves."""
 
 
 @dataclass(frozen=True)
