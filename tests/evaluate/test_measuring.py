@@ -73,3 +73,5 @@ def test_the_measuring_scripts_run(tmp_path):
     assert "geometric mean of float32" in run("training_memory.py", "--models", 97)
     options = ("--models", 97, "--rounds", 1, "--seconds", 0.1, "--arrangements", "2x1")
     assert "in its best arrangement" in run("training_together.py", *options)
+    options = ("--models", 97, "--rounds", 1, "--iterations", 1)
+    assert "kept   ratio" in run("workers.py", *options)
