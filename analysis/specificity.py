@@ -17,7 +17,7 @@ from ._columns import describe
 from ._directions import declared_sign
 from .association import MINIMUM_MODELS, kendall_tau
 from .resampling import Interval, interval, resampled_tau
-from .transfer import aligned, task_cells, union
+from .transfer import aligned, seeded_cells, task_cells, union
 
 EXACT_IMAGES = 7
 PERMUTATIONS = 5000
@@ -58,9 +58,7 @@ def truth_specificity(
     Raises:
         QueryError: Fewer than two images with two seeds, or fewer than 5 complete models.
     """
-    cells = [cell for cell in task_cells(bench, task, by) if cell.psnr.shape[1] > 1]
-    if len(cells) < 2:
-        raise QueryError(f"fewer than two images of {task} have two seeds: train those missing")
+    cells = seeded_cells(bench, task, by)
     models = union(cells)
     truth = [aligned(cell, cell.psnr, models) for cell in cells]
     known = np.asarray(np.isfinite(np.concatenate(truth, axis=1)).all(axis=1))
@@ -169,9 +167,12 @@ def _transfer(
 ) -> ScoreTransfer:
     name = score_names(cells, [score])[0]
     sign = declared_sign(name)
-    cells = [cell for cell in cells if name in cell.scores]
+    task = cells[0].task
+    cells = [cell for cell in cells if name in cell.scores and not cell.reason]
     if len(cells) < 2:
-        raise QueryError(f"{name} of {cells[0].task} is known on one image: score another")
+        raise QueryError(
+            f"{name} of {task} is known of fewer than two images that are trained: score another"
+        )
     models = union(cells)
     scores = np.stack([aligned(cell, cell.score(name), models) for cell in cells])
     truth = np.stack([aligned(cell, cell.truth, models) for cell in cells])
@@ -185,7 +186,7 @@ def _transfer(
     ends = interval(diagonal_advantage(np.moveaxis(drawn, 2, 0)), level)
     return ScoreTransfer(
         score=name,
-        task=cells[0].task,
+        task=task,
         images=tuple(cell.image for cell in cells),
         taus=taus,
         advantage=float(diagonal_advantage(taus)),

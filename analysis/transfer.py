@@ -115,12 +115,12 @@ def image_variance(psnr: ArrayLike) -> ImageVariance:
 def variance_over_images(
     bench: Any, task: object, by: str | int = "best_psnr_smooth"
 ) -> ImageVariance:
-    """`image_variance` of a benchmark's task, over the models and as many seeds as all images have.
+    """`image_variance` of a task's images with two seeds or more, over as many as all of them have.
 
     Raises:
-        QueryError: As `image_variance`.
+        QueryError: Fewer than two such images, or 5 models with all of those runs.
     """
-    return image_variance(_psnr_over(task_cells(bench, task, by)))
+    return image_variance(_psnr_over(seeded_cells(bench, task, by)))
 
 
 def variance_shares(
@@ -143,9 +143,9 @@ def variance_shares(
         seed: Of the resampling.
 
     Raises:
-        QueryError: As `image_variance`.
+        QueryError: As `variance_over_images`.
     """
-    cells = task_cells(bench, task, by)
+    cells = seeded_cells(bench, task, by)
     psnr = _psnr_over(cells)
     known = np.asarray(np.isfinite(psnr).all(axis=(1, 2)))
     weights, _ = weights_over(cells, union(cells), known, resamples, seed)
@@ -182,6 +182,18 @@ def task_cells(bench: Any, task: object, by: str | int, scored: bool = False) ->
     lacking = [cell for cell in cells if cell.reason]
     if len(lacking) > len(cells) - 2:
         raise QueryError(f"{lacking[0].image} {lacking[0].task}: {lacking[0].reason}")
+    return cells
+
+
+def seeded_cells(bench: Any, task: object, by: str | int) -> list[Cell]:
+    """The cells of a task's images whose models share two seeds or more.
+
+    Raises:
+        QueryError: Fewer than two images have them.
+    """
+    cells = [cell for cell in task_cells(bench, task, by) if cell.psnr.shape[1] > 1]
+    if len(cells) < 2:
+        raise QueryError(f"fewer than two images of {task} have two seeds: train those missing")
     return cells
 
 

@@ -52,7 +52,7 @@ def matching(table: pa.Table, condition: str) -> pa.ChunkedArray:
         fulfils = _evaluate(table, _expression(tree, table))
     except pa.ArrowNotImplementedError as error:
         raise QueryError(
-            f"the condition {condition!r} compares a text with a number: {_GRAMMAR}"
+            f"the condition {condition!r} does not fit the types of the columns: {_GRAMMAR}"
         ) from error
     except (pa.ArrowException, TypeError, OverflowError, RecursionError) as error:
         raise QueryError(

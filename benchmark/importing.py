@@ -24,7 +24,13 @@ from .parts import finished_keys, list_parts, read_made, read_part, remove_parts
 from .pictures import Pair, StoredObservations, read_images, read_observation
 from .plan import PLAN
 from .schema import RunKey
-from .scorefiles import SCORE_KEYS, SCORES_SCHEMA, commit_scores, committed_scores
+from .scorefiles import (
+    SCORE_KEYS,
+    SCORES_SCHEMA,
+    commit_scores,
+    committed_scores,
+    first_values,
+)
 from .staging import LazyObservations, Staging
 from .store import (
     IMPORTED_FROM,
@@ -272,9 +278,9 @@ def _merge_scores(folder: Path, intake: Intake) -> None:
     there = {tuple(row.values()) for row in held.select(SCORE_KEYS).to_pylist()}
     new = [row for row in records if tuple(row[name] for name in SCORE_KEYS) not in there]
     if new:
-        commit_scores(
-            folder, pa.concat_tables([held, pa.Table.from_pylist(new, schema=SCORES_SCHEMA)])
-        )
+        # Two tables may tell one score.
+        found = first_values(pa.Table.from_pylist(new, schema=SCORES_SCHEMA))
+        commit_scores(folder, pa.concat_tables([held, found]))
 
 
 def _score(model: str, image: str, task: str, name: str, value: float) -> dict[str, Any]:

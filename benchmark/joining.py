@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..data import Observation
 from ..errors import ProtocolError, StoreError
 from ..evaluate.protocol import Protocol
-from .parts import list_parts, read_made
+from .parts import list_parts, part_observations, read_made
 from .pictures import Pair, StoredObservations
 from .store import MANIFEST, PARTS, Manifest, file_of, read_manifest
 
@@ -21,13 +21,14 @@ def check_joins(folder: Path, plan: "Plan", observations: Mapping[Pair, Observat
     Args:
         folder: the plan's.
         plan: whose runs are to be trained or merged.
-        observations: what they are trained on, where the plan has no seed to draw it.
+        observations: what they are trained on, once it is drawn or where it comes from elsewhere.
 
     Raises:
         StoreError: if the benchmark is compact, or of another protocol, observation seed, or
-            content of an image or observation, or parts hold runs of another protocol.
+            content of an image or observation, or parts hold runs of another protocol or
+            observation.
     """
-    _check_parts(folder, plan)
+    _check_parts(folder, plan, observations)
     if not (folder / MANIFEST).is_file():
         return
     manifest = read_manifest(folder)
@@ -61,9 +62,10 @@ def _of_an_import(folder: Path) -> StoreError:
     )
 
 
-def _check_parts(folder: Path, plan: "Plan") -> None:
+def _check_parts(folder: Path, plan: "Plan", observations: Mapping[Pair, Observation]) -> None:
     """See that the parts, whose plan may have been lost, are of this one."""
     protocol = plan.protocol.to_record()
+    expected: dict[Pair, str] = {}
     for part in list_parts(folder / PARTS):
         made = read_made(part)
         if made.get("imported"):
@@ -74,6 +76,15 @@ def _check_parts(folder: Path, plan: "Plan") -> None:
                 f"{part} holds runs of another protocol ({', '.join(names)}): choose another "
                 "folder for this plan, or move them away"
             )
+        for image, task, sha256 in part_observations(part):
+            pair = image, task
+            if pair in observations and pair not in expected:
+                expected[pair] = observations[pair].sha256
+            if expected.get(pair, sha256) != sha256:
+                raise StoreError(
+                    f"{part} holds runs on another observation of {image}, {task}: choose another "
+                    "folder for this plan, or move them away"
+                )
 
 
 def _differences(

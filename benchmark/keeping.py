@@ -18,11 +18,12 @@ from ..evaluate.protocol import PeakStop, Protocol
 from ..files import published
 from .building import recorded
 from .cutting import cut
-from .joining import differing_settings
+from .joining import check_joins, differing_settings
 from .locking import PATIENCE_SECONDS, builder_lock
 from .merging import Generation, Source, choose_sources, environment_of, load_runs
 from .parts import finished_keys, in_common, list_parts, part_keys, write_part
-from .plan import Plan, read_plan
+from .pictures import StoredObservations
+from .plan import PLAN_PICTURES, Plan, read_plan
 from .schema import USABLE, Run, RunKey, row_order, supersedes
 from .store import MANIFEST, PARTS, check_writable, writing
 
@@ -43,12 +44,13 @@ def keep(folder: Path, kept: Path) -> int:
         How many runs were added.
 
     Raises:
-        StoreError: if there is no plan, `kept` holds runs of another protocol, observation seed or
-            image, or the benchmark is being merged.
+        StoreError: if there is no plan, the benchmark or `kept` holds runs of another protocol,
+            observation seed or image, or the benchmark is being merged.
     """
     plan = read_plan(folder)
     if plan.outputs:
         raise StoreError(f"{folder} keeps smoothed outputs, which are too large to be kept apart")
+    check_joins(folder, plan, StoredObservations(folder / PLAN_PICTURES))
     check_writable(kept)
     with (
         writing(kept, "keep them again"),
@@ -90,11 +92,13 @@ def restore(kept: Path, folder: Path) -> int:
 
     Raises:
         StoreError: if nothing is kept there, it is damaged, or of another protocol, observation
-            seed or image than the plan.
+            seed or image than the plan, or the plan keeps outputs.
     """
     if not (kept / RECORD).is_file():
         raise StoreError(f"{kept} holds no kept runs: `keep` makes it")
     plan = read_plan(folder)
+    if plan.outputs:
+        raise StoreError(f"{folder} is to hold smoothed outputs, which kept runs do not have")
     ends = _cutting(kept, plan)
     if ends is None:
         matching_record(kept, plan.protocol, plan.observation_seed, plan.images)
@@ -214,7 +218,7 @@ def _read_record(kept: Path) -> dict[str, Any]:
             "images": dict(held["images"]),
             "observation_seed": held["observation_seed"],
         }
-    except (OSError, ValueError, KeyError, TypeError, ProtocolError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ProtocolError) as error:
         raise StoreError(
             f"{kept / RECORD} is damaged ({one_line(error)}): restore it from a copy"
         ) from error

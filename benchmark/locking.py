@@ -36,7 +36,7 @@ class Builder:
 
 
 @contextmanager
-def builder_lock(folder: Path, shard: str = "1of1", patience: float = 0.0) -> Iterator[None]:
+def builder_lock(folder: Path, shard: str, patience: float = 0.0) -> Iterator[None]:
     """Hold the lock of a benchmark's shard, and show a heartbeat beside it.
 
     Args:

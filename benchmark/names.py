@@ -75,16 +75,16 @@ def find_model(model: Any, places: Mapping[str, int]) -> int:
 
 
 def unknown_score(name: str, known: Iterable[str], where: str = "") -> str:
-    """Say that a benchmark holds no score of that name, or that it holds several.
+    """Say that a benchmark holds no score of that name, or under which names it does.
 
-    >>> unknown_score("x", ["x:table", "x:table-512", "y"])
-    "score 'x' was made in several ways, which are kept apart: name x:table or x:table-512"
+    >>> unknown_score("x", ["x:table", "x:search", "y"])
+    "score 'x' is kept apart by the way it was made in: name x:table or x:search"
     """
     names = list(known)
     ways = [one for one in names if one.startswith(f"{name}:")]
     if ways:
         return (
-            f"score {name!r}{where} was made in several ways, which are kept apart: name "
+            f"score {name!r}{where} is kept apart by the way it was made in: name "
             f"{' or '.join(ways)}"
         )
     return unknown(f"score{where}", name, names, limit=60)

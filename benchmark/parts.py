@@ -116,6 +116,17 @@ def read_made(path: Path) -> Made:
     return made
 
 
+def part_observations(path: Path) -> set[tuple[str, str, str]]:
+    """(image, task, SHA-256 of what was trained on) of the runs that say; see `read_made`."""
+    columns = ["image", "task", "observation_sha256"]
+    try:
+        rows = pq.read_table(path, columns=columns).to_pylist()
+    except (OSError, ValueError, pa.ArrowException):
+        return set()
+    told = [tuple(row.get(name) for name in columns) for row in rows]
+    return {each for each in told if None not in each}
+
+
 def in_common(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """What several environments have in common.
 

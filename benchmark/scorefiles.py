@@ -87,7 +87,8 @@ def first_values(scores: pa.Table) -> pa.Table:
 def names_by_way(scores: "pd.DataFrame") -> "pd.Series[str]":
     """What each row's score is called: its name, or `name:way` where it was made in two ways.
 
-    Values made in two ways are never mixed, and have one name on every image and task.
+    Values made in two ways are never mixed, and have one name on every image and task. Those of
+    another size than the runs' are always called `name:way`.
 
     Args:
         scores: all rows of a benchmark, with the columns score and how.
@@ -96,6 +97,9 @@ def names_by_way(scores: "pd.DataFrame") -> "pd.Series[str]":
     >>> rows = pd.DataFrame({"score": ["x", "x", "y"], "how": ["table", "search", "table"]})
     >>> names_by_way(rows).tolist()
     ['x:table', 'x:search', 'y']
+    >>> names_by_way(rows.assign(how=["table", "table-512", "table"])).tolist()
+    ['x', 'x:table-512', 'y']
     """
-    ways = scores.groupby("score")["how"].transform("nunique")
-    return scores["score"].where(ways <= 1, scores["score"] + ":" + scores["how"])
+    of_runs = ~scores["how"].str.contains("-", regex=False).astype(bool)
+    ways = scores["how"].where(of_runs).groupby(scores["score"]).transform("nunique")
+    return scores["score"].where(of_runs & (ways <= 1), scores["score"] + ":" + scores["how"])

@@ -137,7 +137,7 @@ def write_thinned_curves(
     for name in dict.fromkeys(name for own in stored for name in own):
         table = np.full((len(stored), len(iterations)), np.nan, np.float32)
         for row, own, length in zip(table, stored, lengths, strict=True):
-            if name not in own and length:
+            if name not in own and len(thinned_iterations(length, stride)):
                 raise StoreError(f"a run of {image}, {task} has no curve {name}, others have")
             values = own.get(name, row[:0])
             row[: len(values)] = values

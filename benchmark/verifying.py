@@ -18,7 +18,7 @@ from .merging import content_sha256, run_sha256
 from .pictures import StoredObservations, read_images, read_outputs
 from .runs import Runs
 from .schema import RUNS_SCHEMA, STATUSES, USABLE, Pair, Run, RunKey, model_order, summarise
-from .scorefiles import SCORES_SCHEMA
+from .scorefiles import SCORE_KEYS, SCORES_SCHEMA
 from .store import (
     SELF_SHA256,
     Manifest,
@@ -238,9 +238,12 @@ def _picture_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
             recorded.setdefault((image, task), set()).add(sha256)
     stored = StoredObservations(path)
     for pair, observation in stored.items():
-        # Published runs of one pair were trained on several observations, one of which is kept.
-        if pair in recorded and observation.sha256 not in recorded[pair]:
+        known = recorded.get(pair, {observation.sha256})
+        if observation.sha256 not in known:
             yield f"{' '.join(pair)}: no run was trained on the observation that is stored"
+        # Published runs of one pair were trained on several observations, one of which is kept.
+        elif len(known) > 1 and not manifest.is_imported:
+            yield f"{' '.join(pair)}: runs were trained on {len(known)} observations, not on one"
     if not manifest.is_imported:
         lost = [" ".join(pair) for pair in recorded if pair not in stored]
         yield from _listed("observations that are not in the images file", lost)
@@ -258,6 +261,9 @@ def _score_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
         unknown = _strange(table["image"], manifest.images)
         yield from _listed("scores of unknown images", unknown)
         yield from _listed("scores of unknown tasks", _strange(table["task"], manifest.tasks))
+    twice = table.num_rows - table.group_by(SCORE_KEYS).aggregate([]).num_rows
+    if twice:
+        yield f"{twice} scores are recorded twice"
     infinite = pc.sum(pc.invert(pc.is_finite(pc.drop_null(table["value"])))).as_py()
     if infinite:
         yield f"{infinite} scores are not finite"

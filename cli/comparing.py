@@ -124,8 +124,8 @@ def compare(
     ]
     console.print(table(columns + [">LPIPS"] * has_lpips, cells, f"{image}, {wanted}"))
     for row in rows:
-        if row.status == "diverged":
-            notes.print(f"{row.model} diverged: {row.reason}")
+        if row.image is None:
+            notes.print(f"{row.model} {row.status}: {row.reason}")
     if known is not None:
         console.print("best: smoothed output of what was run, dB; choosing it takes the truth")
 

@@ -87,6 +87,7 @@ def search_replay(
         DEFAULT_SCORE,
         ON_SURROGATE,
         default_budget,
+        default_score,
         regret_by_cost,
         replay,
         replay_surrogate,
@@ -95,8 +96,8 @@ def search_replay(
     from ..analysis.search.table import TableObjective, default_signal
 
     bench = load(store)
-    scored = "scores" in bench.manifest.files
-    default = [name for name in DEFAULT_ALGORITHMS if scored or name != "score"]
+    guide = score or default_score(bench)
+    default = [name for name in DEFAULT_ALGORITHMS if guide or name != "score"]
     chosen = algorithms or ",".join(ON_SURROGATE if surrogate else default)
     names = [name.strip() for name in chosen.split(",") if name.strip()]
     judged, searches = options.read_by(by), range(seeds)
@@ -126,7 +127,7 @@ def search_replay(
             by=judged,
             seeds=searches,
             run_seed=seed,
-            score=score or DEFAULT_SCORE,
+            score=guide or DEFAULT_SCORE,
         )
     if out is not None:
         from ..analysis.plots import save

@@ -7,7 +7,7 @@ from .images import Image, load_image, load_images
 from .inpainting import HoleInpainting, Inpainting, MaskInpainting, TextInpainting
 from .masks import load_mask
 from .observation import Observation
-from .resampling import lanczos_downsample, lanczos_kernel, pad_to_multiple
+from .resampling import lanczos_downsample, pad_to_multiple
 from .sources import PACKAGED
 from .task import Task
 from .tasks import Denoising, PoissonDenoising, SuperResolution, parse_task
@@ -26,7 +26,6 @@ __all__ = [
     "TextInpainting",
     "download",
     "lanczos_downsample",
-    "lanczos_kernel",
     "load_image",
     "load_images",
     "load_mask",

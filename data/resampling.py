@@ -25,17 +25,6 @@ def lanczos_taps(zoom: int) -> FloatArray:
     return np.asarray(taps / taps.sum())
 
 
-def lanczos_kernel(zoom: int) -> FloatArray:
-    """The 2-D kernel of the super-resolution operator, (4 zoom, 4 zoom) float64 of sum 1.
-
-    >>> from dipbench.data.resampling import lanczos_kernel
-    >>> lanczos_kernel(4).shape
-    (16, 16)
-    """
-    taps = lanczos_taps(zoom)
-    return np.outer(taps, taps)
-
-
 @lru_cache(maxsize=32)
 def lanczos_matrix(length: int, zoom: int) -> FloatArray:
     """The operator along one axis as a matrix, (length / zoom, length) float64, read-only.

@@ -8,10 +8,11 @@ import numpy as np
 
 from ..data import Image, Observation, Task
 from ..data.resampling import pad_to_multiple
-from ..errors import DivergenceError, GenotypeError
+from ..errors import DipbenchError, DivergenceError, GenotypeError
 from ..genotypes.named import NamedNetwork
 from .baselines import BASELINES, check_baseline
 from .devices import resolve_device, resolve_precision
+from .memory import TooLittleMemoryError, memory_told
 from .models import model_name, parse_model
 from .quality import psnr
 from .restoring import best_kept, check_wishes, judge, restore, task_of
@@ -30,7 +31,8 @@ class Row:
         model: its full name.
         image: its result, float32 (C, H, W); None where it has none.
         kept: which output that is.
-        status: of its training, as in `Fit`; `finished` where it has none.
+        status: of its training, as in `Fit`; `finished` where it has none, `failed` where there is
+            too little memory for it.
         reason: why it ended early; empty where it did not.
         quality: `psnr` (dB), `ssim` and, where installed, `lpips`; empty without a truth.
         best_psnr_smooth: the highest PSNR of the moving average of its outputs, in dB, over the
@@ -139,12 +141,11 @@ def _trained(
     keep: str,
     **settings: Any,
 ) -> Row:
-    """The row of a model of ours: one that diverges at once must not lose the others'."""
+    """The row of a model of ours: one that gives nothing must not lose the others'."""
     try:
         made = restore(observation, task, model, truth=truth, keep=keep, **settings)
-    except DivergenceError as error:
-        name = model_name(model, str(task))
-        return Row(name, None, keep, "diverged", str(error), {}, None, 0, 0.0, None)
+    except (DivergenceError, TooLittleMemoryError) as error:
+        return _without_result(model_name(model, str(task)), keep, error)
     if made.fit.status == "interrupted":
         raise KeyboardInterrupt
     return Row(
@@ -159,6 +160,11 @@ def _trained(
         made.fit.seconds,
         made.fit.parameters,
     )
+
+
+def _without_result(name: str, kept: str, error: DipbenchError) -> Row:
+    status = "diverged" if isinstance(error, DivergenceError) else "failed"
+    return Row(name, None, kept, status, str(error), {}, None, 0, 0.0, None)
 
 
 def _reporter(
@@ -198,9 +204,13 @@ def _baseline(
         best[:] = [max([*best, psnr(average[0], truth.array)])]
 
     chosen = {} if iterations is None else {"iterations": iterations}
-    made = BASELINES[name](
-        observation, task, seconds=seconds, seed=seed, device=device, look=look, **chosen
-    )
+    try:
+        with memory_told(device):
+            made = BASELINES[name](
+                observation, task, seconds=seconds, seed=seed, device=device, look=look, **chosen
+            )
+    except TooLittleMemoryError as error:
+        return _without_result(name, "result", error)
     return Row(
         name,
         made.image,

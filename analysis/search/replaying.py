@@ -7,6 +7,7 @@ import pandas as pd
 
 from ...benchmark import Benchmark
 from ...benchmark.question import By
+from ...benchmark.scorefiles import names_by_way
 from ...errors import QueryError, unknown
 from ...genotypes import Genotype
 from ...seeds import generator
@@ -99,6 +100,19 @@ def replay(
     found = _frame(searches, regret, signal=signal, by=by, budget=budget)
     found.attrs["signal_tau"] = signal_tau(table, regret)
     return found
+
+
+def default_score(bench: Benchmark) -> str | None:
+    """What the algorithm `score` goes by if nothing else is named; None where it is not there.
+
+    >>> import dipbench
+    >>> default_score(dipbench.load("pilot"))
+    'psd_db_strip_mse'
+    """
+    if "scores" not in bench.manifest.files:
+        return None
+    held = set(names_by_way(bench.scores()))
+    return next((name for name in (DEFAULT_SCORE, f"{DEFAULT_SCORE}:table") if name in held), None)
 
 
 def default_budget(table: TableObjective) -> Budget:

@@ -13,7 +13,7 @@ from ...benchmark.schema import USABLE
 from ...errors import QueryError
 from ...evaluate.registry import canonical
 from ...genotypes.space import is_integer
-from .._cells import read_cell
+from .._cells import read_cells
 from .._directions import declared_sign
 from .._truth import on_shared_seeds
 from .interface import Cost, Objective, Outcome, Trial
@@ -106,7 +106,9 @@ class TableObjective(Objective):
         Raises:
             QueryError: no model has it, or no direction is declared for it.
         """
-        cell = read_cell(self._bench, self.image, self.task)
+        # One of several cells, for of a single one it is asked that its models share a seed.
+        cells = read_cells(self._bench, None, self.task)
+        cell = next(cell for cell in cells if cell.image == self.image)
         values = dict(zip(cell.models, cell.score(name).tolist(), strict=True))
         held = {model: values[model] for model in self.models if np.isfinite(values[model])}
         if not held:

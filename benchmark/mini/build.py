@@ -296,7 +296,7 @@ def leave_out_partial_scores(folder: Path) -> None:
     """Leave a part the scores that all its models have; the others stay among its score parts."""
     with builder_lock(folder, COMMITTING, PATIENCE_SECONDS):
         table = committed_scores(folder)
-        made = ["score", "how"]
+        made = ["image", "task", "score", "how"]
         held = table.group_by(made).aggregate([("model", "count_distinct")])
         models = len(dipbench.load(folder).models)
         whole = held.filter(pc.field("model_count_distinct") == models).select(made)

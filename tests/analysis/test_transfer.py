@@ -52,6 +52,17 @@ def test_models_missing_on_one_image_are_counted(four):
     assert variance_over_images(four, "denoising").missing == 1
 
 
+def test_an_image_that_has_one_seed_so_far_does_not_take_the_others_with_it(four):
+    begun = (four.runs["image"] == "d") & (four.runs["seed"] == 1)
+    four.runs = four.runs[~begun]
+    assert variance_over_images(four, "denoising").images == 3
+    assert len(variance_shares(four, "denoising")) == 3
+    second = (four.runs["image"] != "a") & (four.runs["seed"] == 1)
+    four.runs = four.runs[~second]
+    with pytest.raises(QueryError, match="fewer than two images of denoising have two seeds"):
+        variance_over_images(four, "denoising")
+
+
 def test_one_image_has_no_transfer(make_bench):
     with pytest.raises(QueryError, match="at least 2 images"):
         truth_transfer(make_bench(images=("a",)), "denoising")

@@ -447,6 +447,23 @@ def test_a_copy_grows_by_what_was_trained_since(
     refused(lambda: compact([tmp_path / "one", full], tmp_path / "x"), "another protocol")
 
 
+def test_a_run_that_ended_before_the_first_iteration_kept_does_not_stop_it_growing(
+    tmp_path: Path, frozen_plan: Callable[..., Plan]
+) -> None:
+    plan = frozen_plan(tmp_path / "store", MODELS, iterations=ITERATIONS)
+    sha256 = read_observation(tmp_path / "store" / PLAN_PICTURES, ("camera", TASK)).sha256
+    rng, facts = np.random.default_rng(0), {"observation_sha256": sha256}
+    first, *others = plan.run_keys()
+    runs = [Run(first, "diverged", "at once", curves_of(rng, STRIDE - 1), facts)]
+    runs += [Run(key, "finished", "", curves_of(rng), facts) for key in others]
+    write_part(tmp_path / "store" / PARTS, runs)
+    finish(tmp_path / "store")
+    compact(tmp_path / "store", tmp_path / "first", STRIDE)
+    again = compact([tmp_path / "first", tmp_path / "store"], tmp_path / "again", STRIDE)
+    assert again.manifest.content_sha256 == read_manifest(tmp_path / "first").content_sha256
+    assert verify(tmp_path / "again") == []
+
+
 def test_it_cannot_grow_for_its_curves_lack_iterations(
     full: Path, copy: Path, tmp_path: Path, add_runs: Callable[..., Manifest]
 ) -> None:

@@ -21,6 +21,7 @@ from dipbench.benchmark.adding import add
 from dipbench.benchmark.card import CARD
 from dipbench.benchmark.compacting import compact
 from dipbench.benchmark.schema import Run
+from dipbench.benchmark.scorefiles import commit_scores, committed_scores
 from dipbench.benchmark.store import MANIFEST, read_manifest, write_table
 from dipbench.benchmark.verifying import verify
 from dipbench.errors import DipbenchError, StoreError
@@ -288,6 +289,7 @@ def test_a_foreign_hdf5_file_is_one_line(store: Path) -> None:
         (lambda rows: replaced(rows, "row", [2, 1, 0] * 2), "not numbered"),
         (lambda rows: replaced(rows, "status", ["done"] * 6), "unknown statuses"),
         (lambda rows: replaced(rows, "observation_sha256", ["0" * 64] * 6), "no run was trained"),
+        (lambda rows: of_two_observations(rows), "trained on 2 observations, not on one"),
         (lambda rows: replaced(rows, "image", ["x"] * 6), "without a hash"),
         (lambda rows: rows.drop_columns(["macs"]), "lack the columns macs"),
     ],
@@ -300,6 +302,18 @@ def test_rows_that_do_not_fit_are_found_though_all_hashes_are_right(
     recommit(store, "runs", store / "runs-7.parquet")
     problems = verify(store)
     assert any(re.search(message, problem) for problem in problems), problems
+
+
+def of_two_observations(rows: pa.Table) -> pa.Table:
+    return replaced(
+        rows, "observation_sha256", [*rows["observation_sha256"].to_pylist()[:5], "0" * 64]
+    )
+
+
+def test_scores_that_are_there_twice_are_found(store: Path) -> None:
+    scores = committed_scores(store)
+    commit_scores(store, pa.concat_tables([scores, scores.slice(2, 2)]))
+    assert verify(store) == ["2 scores are recorded twice"]
 
 
 def replaced(rows: pa.Table, name: str, values: list) -> pa.Table:

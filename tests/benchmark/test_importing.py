@@ -287,6 +287,19 @@ def test_a_table_that_contradicts_its_runs_is_warned_of(tree: Path, tmp_path: Pa
     assert any("best_psnr_smooth 19.5 and not 12.8257" in line for line in report.warnings)
 
 
+def test_a_score_that_two_tables_tell_is_taken_once(tree: Path, tmp_path: Path) -> None:
+    folder = tree / "benchmark"
+    names, *rows = (folder / "lowpass_metrics.csv").read_text().splitlines()
+    path = folder / "denoising" / "25" / "camera_64" / "similarity_metrics_noisy_img.csv"
+    head, *lines = path.read_text().splitlines()
+    told = {row.split(",")[0]: row.split(",")[1] for row in rows}
+    lines = [f"{line},{told[line.split(',')[0]]}" for line in lines]
+    path.write_text("\n".join([f"{head},{names.split(',')[1]}", *lines]) + "\n")
+    import_published([tree], tmp_path / "store")
+    assert verify(tmp_path / "store") == []
+    assert len(dipbench.load(tmp_path / "store").scores()) == 102
+
+
 def test_missing_pictures_are_warned_of_runs_imported_and_taken_in_later(
     tree: Path, store: Path, tmp_path: Path
 ) -> None:

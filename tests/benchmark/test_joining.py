@@ -11,9 +11,10 @@ from dipbench.benchmark.importing import import_published
 from dipbench.benchmark.keeping import keep, restore
 from dipbench.benchmark.locking import builder_lock
 from dipbench.benchmark.parts import list_parts, read_made, write_part
-from dipbench.benchmark.plan import PLAN, Plan
+from dipbench.benchmark.pictures import read_observation
+from dipbench.benchmark.plan import PLAN, PLAN_PICTURES, Plan
 from dipbench.benchmark.schema import Run
-from dipbench.benchmark.store import BEACON, PARTS, read_manifest
+from dipbench.benchmark.store import BEACON, MANIFEST, PARTS, read_manifest
 from dipbench.benchmark.training import environment, made_by, train_unit
 from dipbench.errors import StoreError
 
@@ -50,6 +51,28 @@ def test_parts_whose_plan_was_lost_are_taken_up_under_the_same_protocol_alone(
     with pytest.raises(StoreError, match=r"runs of another protocol \(iterations\)"):
         frozen_plan(tmp_path, iterations=3)
     assert frozen_plan(tmp_path) == plan
+
+
+def test_parts_whose_plan_was_lost_are_not_taken_for_runs_on_another_picture(
+    tmp_path: Path, frozen_plan: Freeze, make_run: Callable[..., Run]
+) -> None:
+    plan = frozen_plan(tmp_path)
+    first, second = plan.run_keys()
+    seen = read_observation(tmp_path / PLAN_PICTURES, first[1:3]).sha256
+    write_part(tmp_path / PARTS, [make_run(*first, observation_sha256=seen)])
+    build(tmp_path, Nothing())
+    write_part(tmp_path / PARTS, [make_run(*second, observation_sha256=seen)])
+    (tmp_path / PLAN).unlink()
+    (tmp_path / PLAN_PICTURES).unlink()
+    (tmp_path / MANIFEST).unlink()
+    frozen_plan(tmp_path, observation_seed=1)
+    for act in (
+        lambda: build(tmp_path, Nothing()),
+        lambda: finish(tmp_path),
+        lambda: keep(tmp_path, tmp_path / "kept"),
+    ):
+        with pytest.raises(StoreError, match="runs on another observation of camera, denoising-25"):
+            act()
 
 
 def test_parts_of_an_import_that_did_not_end_are_no_trainings(

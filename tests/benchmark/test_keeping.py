@@ -231,6 +231,10 @@ def test_outputs_are_not_dropped_silently(tmp_path: Path, frozen_plan: Freeze) -
     frozen_plan(tmp_path / "work", MODELS, outputs=True)
     with pytest.raises(StoreError, match="smoothed outputs"):
         keep(tmp_path / "work", tmp_path / "kept")
+    frozen_plan(tmp_path / "bare", MODELS)
+    keep(tmp_path / "bare", tmp_path / "kept")
+    with pytest.raises(StoreError, match="smoothed outputs, which kept runs do not have"):
+        restore(tmp_path / "kept", tmp_path / "work")
 
 
 @pytest.fixture

@@ -285,7 +285,7 @@ def test_runs_that_the_truth_has_stopped_before_are_counted_as_such(
         ({"by": "stop:last"}, "ask with stopping='last'"),
         ({"seed": "0"}, "a seed is a whole number"),
         ({"where": ["a"]}, "takes a condition"),
-        ({"where": "model == 3"}, "compares a text with a number"),
+        ({"where": "model == 3"}, "does not fit the types of the columns"),
     ],
 )
 def test_what_cannot_be_answered_is_one_line(

@@ -122,6 +122,12 @@ def test_scores_in_another_size_are_a_way_of_their_own(make_store):
     )  # fmt: skip
     (first,) = frame[frame["how"] == "table-96"]["value"].iloc[:1]
     assert first == next(expected)["value"]
+    # The bare name stays that of the runs' own size; of another alone there is none.
+    bench, asked = load(folder), (frame["model"].iloc[0], "camera", "denoising-25")
+    assert bench.score(*asked, "psd_db_mse:table-96") == first
+    assert bench.score(*asked, "psd_db_mse") == frame[frame["how"] == "table"]["value"].iloc[0]
+    with pytest.raises(QueryError, match="name macs:search-96"):
+        bench.score(*asked, "macs")
 
 
 def test_another_size_of_a_picture_that_is_not_packaged_is_refused(make_store, monkeypatch):

@@ -11,8 +11,10 @@ from dipbench.data import load_image, parse_task
 from dipbench.errors import DipbenchError, GenotypeError, ImageError, MissingExtraError, TaskError
 from dipbench.evaluate.baselines import BASELINES, bm3d, check_baseline, deepinv_dip, import_deepinv
 from dipbench.evaluate.comparing import compare
+from dipbench.evaluate.memory import TooLittleMemoryError
 from dipbench.evaluate.operators import forward_operator
 from dipbench.evaluate.quality import psnr
+from dipbench.evaluate.restoring import restore
 from dipbench.genotypes import ISNAS522
 from dipbench.genotypes.network import build_network
 from dipbench.genotypes.reference import REFERENCE, build_reference
@@ -64,6 +66,25 @@ def test_a_model_that_diverges_leaves_the_others_their_rows(diverge, at):
     assert [row.iterations for row in rows] == [at, 3]
     assert [row.image is None for row in rows] == [at == 0, False]
     assert f"iteration {at}" in rows[0].reason
+
+
+def test_a_model_that_memory_does_not_hold_leaves_the_others_their_rows(monkeypatch):
+    def too_large(observation, task, model, **settings):
+        if model == "dip-jpeg":
+            raise TooLittleMemoryError("too little memory on cpu for one run")
+        return restore(observation, task, model, **settings)
+
+    def without_memory(*arguments, **settings):
+        raise MemoryError
+
+    monkeypatch.setattr("dipbench.evaluate.comparing.restore", too_large)
+    monkeypatch.setitem(BASELINES, "bm3d", without_memory)
+    monkeypatch.setattr("dipbench.evaluate.comparing.check_baseline", lambda *_: None)
+    models = ["deep-decoder", "dip-jpeg", "bm3d"]
+    rows = compare(NOISY, TASK, models, iterations=2, keep="last", threads=1)
+    assert [row.status for row in rows] == ["finished", "failed", "failed"]
+    assert [row.image is None for row in rows] == [False, True, True]
+    assert all("too little memory" in row.reason for row in rows[1:])
 
 
 def test_an_interrupt_of_the_user_is_one():

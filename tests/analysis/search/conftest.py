@@ -97,6 +97,19 @@ def uneven(tmp_path):
     return bench
 
 
+@pytest.fixture
+def apart(tmp_path):
+    """Of six models one has seed 1 alone and another seed 0 alone: no seed is shared by all."""
+    folder = write_store(tmp_path / "s", ISNAS522[:6], images=("camera",), seeds=(0, 1))
+    bench = Benchmark(folder)
+    frame = bench.to_frame()
+    lacking = [(model, seed) for seed, model in enumerate(bench.models[:2])]
+    keys = zip(frame["model"], frame["seed"], strict=True)
+    frame = frame[[key not in lacking for key in keys]]
+    bench.to_frame = lambda: frame.copy()
+    return bench
+
+
 @pytest.fixture(scope="session")
 def listed(tmp_path_factory):
     """60 of the 522: no two are neighbours."""

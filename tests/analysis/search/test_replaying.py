@@ -9,6 +9,7 @@ from dipbench.analysis.plots_search import regret_curves
 from dipbench.analysis.search import SIGNALS, Budget, Searcher, Trial, run_search
 from dipbench.analysis.search.replaying import (
     default_budget,
+    default_score,
     regret_by_cost,
     replay,
     replay_surrogate,
@@ -171,6 +172,21 @@ def test_a_score_made_in_two_ways_is_asked_for_by_its_way(listed):
         objective.scores(name)
     first, second = (objective.scores(f"{name}:{how}") for how in ("table", "search"))
     assert {round(abs(second[model] - first[model]), 6) for model in first} == {9}
+
+
+def test_the_default_score_is_that_of_the_tables_and_none_where_it_is_not_there(listed):
+    bench, rows = Benchmark(listed.folder), listed.scores()
+    assert default_score(bench) == "psd_db_strip_mse"
+    both = pd.concat([rows.assign(how="table"), rows])
+    bench.scores = lambda: both.copy()
+    assert default_score(bench) == "psd_db_strip_mse:table"
+    bench.scores = lambda: rows.assign(score="snip")
+    assert default_score(bench) is None
+
+
+def test_scores_guide_a_search_on_one_seed_where_the_models_share_none(apart):
+    objective = TableObjective(apart, "camera", "denoising", seed=0)
+    assert set(objective.scores("psd_db_strip_mse")) == set(apart.models[1:])
 
 
 def test_the_interval_holds_the_mean_and_the_curve_ends_at_the_budget(listed):
