@@ -308,6 +308,10 @@ def _adjusted(judged: list[tuple[dict[str, Any], Floats]]) -> list[dict[str, Any
     resampled = np.stack([taus for _, taus in judged], axis=1)
     holm = resampling.holm([row["p_value"] for row in rows])
     largest = resampling.max_tau([row["tau"] for row in rows], resampled)
+    # Of few models a perfect order is one on every resample too, which says nothing of chance.
+    constant = [np.unique(taus[np.isfinite(taus)]).size == 1 for taus in resampled.T]
+    least = np.where(constant, holm, [row["p_value"] for row in rows])
+    largest = np.where(np.isnan(largest), np.nan, np.fmax(largest, least))
     return [
         row | {"p_holm": float(first), "p_max": float(second)}
         for row, first, second in zip(rows, holm, largest, strict=True)
@@ -337,7 +341,7 @@ def _picks(
     """The columns on the k picks without an interval, and why any of them is missing."""
     values, truth = cell.score(name)[known], cell.truth[known]
     if direction(name) is None:
-        return {"k": k}, ["no picks: the score has no declared direction; register it first"]
+        return {"k": k}, ["no picks: the score has no declared direction, so register it first"]
     if k > values.size:
         return {"k": k}, [f"no picks: k = {k} of {values.size} models"]
     lowest = declared_sign(name) < 0

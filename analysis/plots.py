@@ -84,20 +84,21 @@ def curves(
                 bench.curve_iterations(model, image, cell.task, seed=seed),
                 bench.curve(model, image, cell.task, kind=kind, seed=seed),
                 # A compact benchmark's curve leaves out most iterations, so perhaps the best.
-                bench.query(model, image, cell.task, by=f"best_{kind}", seed=seed).psnr,
+                bench.query(model, image, cell.task, by=f"best_{kind}", seed=seed),
             )
             for model in models
         ]
-        drawn.sort(key=lambda line: -line[3])
+        drawn.sort(key=lambda line: -line[3].psnr)
+        # The best of the mean curve is less than the mean of the seeds' best.
+        several = seed is None and len(cell.seeds) > 1
         for (name, at, values, best), colour in zip(drawn, PALETTE, strict=False):
             peak = int(np.nanargmax(values))
-            axes.plot(at, values, color=colour, label=f"{best:.2f} dB  {name}")
-            axes.plot(at[peak], values[peak], "o", color=colour, markersize=3.5)
+            dot = (at[peak], values[peak]) if several else (best.iteration, best.psnr)
+            axes.plot(at, values, color=colour, label=f"{best.psnr:.2f} dB  {name}")
+            axes.plot(*dot, "o", color=colour, markersize=3.5)
         _trim_start(axes, [np.asarray(line.get_ydata()) for line in axes.lines])
         axes.set_xlabel("iteration")
         axes.set_ylabel("smoothed PSNR (dB)" if kind == "psnr_smooth" else "PSNR (dB)")
-        # The best of the mean curve is less than the mean of the seeds' best.
-        several = seed is None and len(cell.seeds) > 1
         best_of = "mean of the seeds' best" if several else "best"
         heading(figure, f"{image}, {cell.task} (dB: {best_of})")
         figure.legend(loc="outside lower left", handlelength=1.0, borderaxespad=0.1, fontsize=6)

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..errors import QueryError
-from ._cells import Cell
+from ..errors import QueryError, StoreError
+from ._cells import Cell, read_cell
 from ._directions import direction
 from ._truth import summary_name, summary_words
 from .averaging import correlate_over_images
@@ -112,7 +112,10 @@ def psnr_histogram(
     Every row marks the PSNR of a score's 15 lowest (or highest, as declared) models, its 5 best
     picks stronger; a pick that a tie leaves to chance is left out.
     """
-    cell = judged_cell(bench, image, task, None, by)
+    try:
+        cell = judged_cell(bench, image, task, None, by)
+    except StoreError:  # there are no scores, which may be
+        cell = read_cell(bench, image, task, by, scored=False)
     truth = cell.truth[np.isfinite(cell.truth)]
     if not truth.size:
         raise QueryError(f"nothing to draw: no usable run of {cell.image} {cell.task}")

@@ -121,6 +121,8 @@ def compare(stored: Run, made: Run, tolerance: float, stride: int | None = None)
         reasons.append(f"{counts[0]:,} parameters in the benchmark, {counts[1]:,} made")
     if before is None or after is None:
         reasons.append(f"no PSNR to compare (made again: {made.status} {made.reason})")
+    elif made.status not in USABLE:
+        reasons.append(f"made again it has {made.status}: {made.reason}")
     elif tolerance == 0 and not _same_bits(stored, _as_kept(made, stride)):
         reasons.append("the curves differ, though machine, versions and code are the same")
     elif abs(after - before) > tolerance:

@@ -71,7 +71,7 @@ def write_card(folder: Path, manifest: "Manifest") -> None:
     if path.is_file() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
         return
     runs = pq.read_table(
-        folder / str(manifest.files["runs"]["name"]),
+        (folder / str(manifest.files["runs"]["name"])).absolute(),
         page_checksum_verification=True,
         memory_map=True,
     )

@@ -142,7 +142,6 @@ def _open(folders: Sequence[Path], out: Path, stride: int) -> list[Generation]:
         raise StoreError(f"a stride of {stride} keeps nothing: give 1 or more")
     if out.exists():
         raise StoreError(f"{out} is there already: remove it, or choose another --out")
-    check_writable(out.parent)
     sources: list[Generation] = []
     for folder in folders:
         problems = verify(folder)
@@ -161,6 +160,7 @@ def _open(folders: Sequence[Path], out: Path, stride: int) -> list[Generation]:
         for other in sources:
             check_alike(other.folder, other.manifest, folder, source.manifest)
         sources.append(source)
+    check_writable(out.parent)
     return sources
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,9 @@ _ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
+_DOT = "\N{MIDDLE DOT}"
+"""Stands for a dot in the name of a column, such as `best_psnr_smooth_0.9`."""
+
 _GRAMMAR = "compare columns with numbers or texts, joined by and, or, not: parameters < 4e6"
 
 
@@ -43,9 +47,11 @@ def matching(table: pa.Table, condition: str) -> pa.ChunkedArray:
 
     >>> matching(pa.table({"a": [1, 2, None]}), "0 < a < 2 or a > 5").to_pylist()
     [True, False, False]
+    >>> matching(pa.table({"a_0.9": [1, 2], "b": ["x", "y"]}), "a_0.9 > 1 and b == 'y'").to_pylist()
+    [False, True]
     """
     try:
-        tree = ast.parse(condition.strip(), mode="eval").body
+        tree = _parsed(table, condition).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise QueryError(f"cannot read the condition {condition!r}: {_GRAMMAR}") from error
     try:
@@ -71,13 +77,23 @@ def known_texts(table: pa.Table, condition: str) -> str:
     """
     compared = {
         side.id
-        for node in ast.walk(ast.parse(condition.strip(), mode="eval"))
+        for node in ast.walk(_parsed(table, condition))
         if isinstance(node, ast.Compare)
         for side in (node.left, *node.comparators)
-        if isinstance(side, ast.Name) and pa.types.is_string(table.schema.field(side.id).type)
+        if isinstance(side, ast.Name)
+        and pa.types.is_string(table.schema.field(side.id.replace(_DOT, ".")).type)
     }
     texts = {name: sorted(pc.unique(table[name]).drop_null().to_pylist()) for name in compared}
     return "".join(f"; {name} is one of {listed(texts[name])}" for name in sorted(texts))
+
+
+def _parsed(table: pa.Table, condition: str) -> ast.Expression:
+    """The condition as Python reads it, the dots in names of columns as letters."""
+    dotted = sorted((name for name in table.column_names if "." in name), key=len, reverse=True)
+    for name in dotted:
+        pattern = rf"(?<![\w.]){re.escape(name)}(?![\w.])"
+        condition = re.sub(pattern, name.replace(".", _DOT), condition)
+    return ast.parse(condition.strip(), mode="eval")
 
 
 def _evaluate(table: pa.Table, expression: pc.Expression) -> pa.ChunkedArray:
@@ -97,6 +113,7 @@ def _expression(node: ast.expr, table: pa.Table) -> Any:
         case ast.Constant(value=bool() | int() | float() | str()):
             return pc.scalar(node.value)
         case ast.Name(id=name):
+            name = name.replace(_DOT, ".")
             if name not in table.column_names:
                 told = unknown("column", name, table.column_names, limit=60)
                 raise QueryError(f"{told}; a text stands in quotes, such as {name!r}")

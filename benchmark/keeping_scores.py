@@ -112,7 +112,7 @@ def _read(kept: Path, pair: Pair) -> pa.Table:
     if not path.is_file():
         return SCORES_SCHEMA.empty_table()
     try:
-        return pq.read_table(path, page_checksum_verification=True).cast(SCORES_SCHEMA)
+        return pq.read_table(path.absolute(), page_checksum_verification=True).cast(SCORES_SCHEMA)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise StoreError(
             f"{path} is damaged ({one_line(error)}): restore it from a copy"

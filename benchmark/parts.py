@@ -110,7 +110,7 @@ def read_part(path: Path) -> list[Run]:
 def read_made(path: Path) -> Made:
     """How the runs of a part came about; nothing is known of one that is damaged or gone."""
     try:
-        made: Made = json.loads((pq.read_schema(path).metadata or {}).get(_MADE, b"{}"))
+        made: Made = json.loads((pq.read_schema(path.absolute()).metadata or {}).get(_MADE, b"{}"))
     except (OSError, ValueError, pa.ArrowException):
         return {}
     return made
@@ -120,7 +120,7 @@ def part_observations(path: Path) -> set[tuple[str, str, str]]:
     """(image, task, SHA-256 of what was trained on) of the runs that say; see `read_made`."""
     columns = ["image", "task", "observation_sha256"]
     try:
-        rows = pq.read_table(path, columns=columns).to_pylist()
+        rows = pq.read_table(path.absolute(), columns=columns).to_pylist()
     except (OSError, ValueError, pa.ArrowException):
         return set()
     told = [tuple(row.get(name) for name in columns) for row in rows]
@@ -160,7 +160,7 @@ def list_parts(folder: Path) -> list[Path]:
 def glance(path: Path) -> list[tuple[RunKey, str]]:
     """Keys and statuses of a part, for those who watch: nothing for one damaged or merged."""
     try:
-        return table_keys(pq.read_table(path, columns=[*_KEYS, "status"]))
+        return table_keys(pq.read_table(path.absolute(), columns=[*_KEYS, "status"]))
     except (OSError, pa.ArrowException):
         return []
 

@@ -220,7 +220,7 @@ def read_table(
     path = file_of(folder, manifest, role)
     try:
         return pq.read_table(
-            path,
+            path.absolute(),  # a relative one with a colon Arrow would take for an address
             page_checksum_verification=True,
             memory_map=True,
             read_dictionary=list(dictionaries),
@@ -238,7 +238,7 @@ def write_table(table: pa.Table, path: Path) -> None:
     with published(path) as temporary:
         pq.write_table(
             table,
-            temporary,
+            temporary.absolute(),
             compression="zstd",
             column_encoding=dict.fromkeys(doubles, "BYTE_STREAM_SPLIT"),
             use_dictionary=[name for name in table.column_names if name not in doubles],

@@ -329,7 +329,12 @@ def _fulfils(
             raise QueryError(f"no run fulfils {where!r}{known_texts(table, where)}")
     else:
         try:
-            answer = np.asarray(where(table.to_pandas()))
+            frame = table.to_pandas()
+            answer = where(frame)
+            # A series may have come into another order.
+            answer = np.asarray(
+                answer.reindex(frame.index) if hasattr(answer, "reindex") else answer
+            )
         except KeyError as error:
             raise QueryError(
                 unknown("column in where=", error.args[0], table.column_names)

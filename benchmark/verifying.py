@@ -231,7 +231,7 @@ def _picture_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
         if manifest.images.get(name) != image.sha256:
             yield f"image {name} differs from the SHA-256 in benchmark.json"
     columns = ["image", "task", "observation_sha256"]
-    table = pq.read_table(file_of(folder, manifest, "runs"), columns=columns)
+    table = pq.read_table(file_of(folder, manifest, "runs").absolute(), columns=columns)
     recorded: dict[Pair, set[str]] = {}
     for image, task, sha256 in zip(*table.to_pydict().values(), strict=True):
         if sha256 is not None:

@@ -12,6 +12,7 @@ from .targets import FIGURES, check_apart, check_target
 
 if TYPE_CHECKING:
     from ..data import Image, Observation, Task
+    from ..evaluate.comparing import Row
 
 
 def compare(
@@ -97,16 +98,21 @@ def compare(
                 line, description=model, completed=done, total=total
             ),
         )
+    degraded.tell_missing_lpips(rows[0].quality)
+    if as_json:
+        print_json([{k: v for k, v in vars(row).items() if k != "image"} for row in rows])
+    else:
+        _print_rows(rows, f"{image}, {wanted}")
+    if known is not None and not as_json:
+        console.print("best: smoothed output of what was run, dB; choosing it takes the truth")
     if sheet is not None:
         from ..analysis.plots import save
         from ..analysis.plots_restoration import comparison_sheet
 
         save(comparison_sheet(rows, observation, known, f"{Path(image).stem}, {wanted}"), sheet)
-    degraded.tell_missing_lpips(rows[0].quality)
-    if as_json:
-        plain = [{k: v for k, v in vars(row).items() if k != "image"} for row in rows]
-        print_json(plain)
-        return
+
+
+def _print_rows(rows: "list[Row]", title: str) -> None:
     columns = ["model", "kept", ">PSNR dB", ">SSIM", ">best", ">iterations", ">seconds"]
     has_lpips = any("lpips" in row.quality for row in rows)
     cells = [
@@ -122,12 +128,10 @@ def compare(
         )
         for row in rows
     ]
-    console.print(table(columns + [">LPIPS"] * has_lpips, cells, f"{image}, {wanted}"))
+    console.print(table(columns + [">LPIPS"] * has_lpips, cells, title))
     for row in rows:
-        if row.image is None:
+        if row.status in ("diverged", "failed"):
             notes.print(f"{row.model} {row.status}: {row.reason}")
-    if known is not None:
-        console.print("best: smoothed output of what was run, dB; choosing it takes the truth")
 
 
 def _degrade(

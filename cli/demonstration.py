@@ -40,6 +40,9 @@ def demo(
 
     Example: `dipbench demo --out demo-store`
     """
+    from ..evaluate.devices import resolve_device
+
+    resolve_device("cpu")  # without torch nothing is begun
     draw = generator("demo").choice(len(ISNAS522), MODELS, replace=False)
     images = load_images("camera", size=64)
     protocol = get_protocol("quick").with_iterations(ITERATIONS).replace(name="demo")

@@ -7,7 +7,8 @@ from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -17,10 +18,21 @@ from ..genotypes import ISNAS522, Genotype
 if TYPE_CHECKING:
     import pandas as pd
 
+WIDEST = 10_000
+"""Characters that no table needs."""
+
 WIDEST_BLOCK = 34
 """Characters of an upsample block that stand on one line: what 80 columns leave."""
 
-console = Console(highlight=False, markup=False)
+
+class _Console(Console):
+    """Prints what is wider than the terminal over its edge, where another would cut it off."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        super().print(*objects, **{"crop": False, **how})
+
+
+console = _Console(highlight=False, markup=False)
 notes = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 """Progress and remarks go to standard error, so that standard output holds the answer alone."""
 
@@ -49,7 +61,20 @@ def table(columns: Iterable[str], rows: Iterable[Sequence[object]], title: str =
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
     # Not the table's own title, which would be as narrow as the table.
-    return Group(*filter(None, [title]), made)
+    return Group(*filter(None, [title]), _Whole(made))
+
+
+class _Whole:
+    """A table that runs over the edge of a terminal too narrow for its numbers, whole."""
+
+    def __init__(self, made: Table) -> None:
+        self._made = made
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        widths = Measurement.get(console, options.update_width(WIDEST), self._made)
+        fits = widths.minimum <= options.max_width
+        width = options.max_width if fits else widths.maximum
+        yield from console.render(self._made, options.update_width(width))
 
 
 def facts_table(facts: Mapping[str, object]) -> Table:

@@ -100,6 +100,8 @@ def search_replay(
     default = [name for name in DEFAULT_ALGORITHMS if guide or name != "score"]
     chosen = algorithms or ",".join(ON_SURROGATE if surrogate else default)
     names = [name.strip() for name in chosen.split(",") if name.strip()]
+    if score is not None and "score" not in names:
+        raise QueryError(f"--score {score} is for the algorithm score: name it in --algorithms too")
     judged, searches = options.read_by(by), range(seeds)
     if surrogate:
         found = replay_surrogate(

@@ -21,6 +21,7 @@ from ..errors import DipbenchError
 from . import options
 from .output import notes, print_json, progress_bar, say
 from .planning import plan_anew, planned_before
+from .targets import check_target_folder
 
 
 class ExecutorName(StrEnum):
@@ -114,6 +115,7 @@ def train(
     share = Shard.parse(shard)
     check_plan(out, plan, observations)
     if dry_run:
+        check_target_folder(out, "--out")
         remaining = _remaining(out, plan, share, retry_failed)
         _print_estimate(plan, remaining, pictures, LocalExecutor(workers, device), as_json)
         return

@@ -214,7 +214,10 @@ def _decode(picture: "PillowImage") -> np.ndarray:
     array = np.asarray(picture)
     if picture.format == "PNG" and picture.mode in ("I", "I;16"):  # I: in Pillow before 11
         return _with_transparency(array.astype(np.uint16), picture)
-    return array.astype(np.uint16) if picture.mode == "I;16B" else array
+    if picture.format == "TIFF" and picture.mode == "I;16":  # of fewer bits: see `_has_16_bits`
+        highest = 2 ** picture.tag_v2[_BITS_PER_SAMPLE][0] - 1  # type: ignore[attr-defined]
+        return np.rint(array * (65535 / highest)).astype(np.uint16)
+    return array
 
 
 def _with_transparency(levels: np.ndarray, picture: "PillowImage") -> np.ndarray:

@@ -41,7 +41,7 @@ class Frames:
     def take(self, done: int, training: "Training") -> None:
         """Keep the last output, where enough iterations have passed since the one before."""
         if done >= self._next:
-            self.pictures.append(_levels(training.tracker.outputs()["last"]))
+            self.pictures.append(_levels(training.tracker.last()))
             self._next = done + self._every
 
     def write(self, path: Path | str, last: np.ndarray) -> None:

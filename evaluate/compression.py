@@ -138,6 +138,7 @@ def compress(
     depths = CHOICE_OF_BITS if bits is None else (bits,)
     for depth in depths:
         check_bounds(channels, height, width, depth, seed)
+    ssim(image.array, image.array)  # what will judge is installed
     network, done = _train(image, iterations, seed, device, threads, progress)
     tensors = [parameter.detach().cpu().numpy() for parameter in network.parameters()]
 

@@ -3,7 +3,7 @@
 import runpy
 from pathlib import Path
 
-from ..errors import DipbenchError, ScoreError
+from ..errors import DipbenchError, ScoreError, one_line
 from .scores import SCORES
 
 
@@ -41,7 +41,7 @@ def load_plugin(path: Path | str) -> list[str]:
         added = [name for name in SCORES if name not in before]
         if not added:
             raise ScoreError("it registers no score; use @register_score from dipbench.evaluate")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         SCORES.clear()
         SCORES.update(before)
         what = str(error) if isinstance(error, DipbenchError) else _described(error)
@@ -49,7 +49,7 @@ def load_plugin(path: Path | str) -> list[str]:
     return added
 
 
-def _described(error: Exception) -> str:
+def _described(error: BaseException) -> str:
     if isinstance(error, OSError):
         return f"cannot be read ({error.strerror})"
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {one_line(error)}"

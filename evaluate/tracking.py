@@ -108,6 +108,10 @@ class Tracker:
         """The last iteration's PSNR in dB against the observation; a copy to the host."""
         return float(self._curves[self._kinds.index("psnr_observed"), self._step - 1])
 
+    def last(self) -> np.ndarray:
+        """The last output, float32 (C, H, W)."""
+        return self._last[0].cpu().numpy().copy()
+
     def outputs(self) -> dict[str, np.ndarray]:
         """The outputs kept, each float32 (C, H, W)."""
         kept = {"last": self._last[0], "smooth": self._averages[0], "recent": self._averages[-1]}

@@ -43,8 +43,9 @@ class MemoryBenchmark:
 
     def query(self, model, image, task, by="best_psnr_smooth", seed=None):
         kind, seeds = by.removeprefix("best_"), (0, 1) if seed is None else (seed,)
-        bests = [self.curves[kind][str(model), image, task, s].max() for s in seeds]
-        return SimpleNamespace(psnr=float(np.mean(bests)))
+        curves = [self.curves[kind][str(model), image, task, s] for s in seeds]
+        best, places = [curve.max() for curve in curves], [curve.argmax() for curve in curves]
+        return SimpleNamespace(psnr=float(np.mean(best)), iteration=int(np.median(places)))
 
     def query_many(self, models, image, task, by=None, seed=None, stopping=None):
         rows = []

@@ -397,3 +397,13 @@ def test_a_summary_that_one_image_cannot_have_leaves_the_others(bench, monkeypat
         kendall(bench, "coins", "denoising", SCORE, by=50)
     with pytest.raises(QueryError, match="no run has such a value"):
         truth_transfer(bench, "denoising", by=50)
+
+
+def test_a_perfect_order_of_few_models_is_as_likely_by_chance_as_it_is():
+    """Every resample of it is perfect too: what it tells is no more than the exact p-value."""
+    found = correlate(load("mini"), where="activation == 'none' and connections == 8", k=2)
+    assert (found["p_max"] >= found["p_value"]).all()
+    perfect = found[found["tau"].abs() == 1]
+    assert len(perfect) > 3
+    assert (perfect["p_max"] == perfect["p_holm"]).all()
+    assert (perfect["p_max"] > 0.05).all()

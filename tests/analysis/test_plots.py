@@ -14,7 +14,7 @@ from dipbench.analysis import plots
 from dipbench.analysis.plots_files import write_figures
 from dipbench.analysis.plots_style import style
 from dipbench.analysis.plots_transfer import score_matrix
-from dipbench.errors import QueryError
+from dipbench.errors import QueryError, StoreError
 
 SCORE = "psd_db_strip_mse"
 
@@ -139,6 +139,23 @@ def test_curves_are_named_from_top_to_bottom(bench):
     assert peaks == sorted(peaks, reverse=True)
     best = bench.query(models[0], "camera", "denoising-25").psnr
     assert any(peak == pytest.approx(best, abs=0.006) for peak in peaks)
+
+
+def test_the_dot_of_a_curve_is_its_best_though_a_compact_benchmark_leaves_it_out():
+    mini = dipbench.load("mini")
+    figure = plots.curves(mini, "camera", "denoising", [292])
+    best = mini.query(292, "camera", "denoising")
+    assert best.iteration not in mini.curve_iterations(292, "camera", "denoising")
+    (dot,) = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert (dot.get_xdata()[0], dot.get_ydata()[0]) == (best.iteration, best.psnr)
+
+
+def test_the_histogram_needs_no_scores(bench, monkeypatch):
+    def without():
+        raise StoreError("the benchmark holds no scores")
+
+    monkeypatch.setattr(bench, "scores", without)
+    check_legible(plots.FIGURES["psnr histogram"](bench, "camera", "denoising"))
 
 
 def test_a_figure_that_cannot_be_written_is_one_line(bench, tmp_path):

@@ -108,6 +108,8 @@ def test_what_was_tampered_with_is_found(tmp_path: Path, frozen_plan: Freeze) ->
     assert compare(run, made, 0.0).agrees
     shifted = {kind: curve + np.float32(0.5) for kind, curve in run.curves.items()}
     assert "the curves differ" in compare(replace(run, curves=shifted), made, 0.0).reason
+    ended = replace(made, status="diverged", reason="no finite number")
+    assert "made again it has diverged: no finite" in compare(run, ended, 0.5).reason
     dishonest = compare(replace(run, curves=shifted), made, 0.2)
     assert "0.20 tolerated" in dishonest.reason
     assert "its row says" in dishonest.reason

@@ -399,3 +399,14 @@ def test_failures_leave_the_environment_as_it_was(
     write_part(tmp_path / PARTS, [make_run(models[1])])
     merged = merge(tmp_path, replace(known, environment={"torch": "2.14.0"}), [], {})
     assert merged.environment == {}
+
+
+@pytest.mark.parametrize("name", ["exp:2", "s3:x", "~", "file:store"])
+def test_a_folder_may_have_the_name_of_an_address(
+    tmp_path: Path, runs: list[Run], add_runs: Add, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for each in runs:
+        add_runs(Path(name), [each])
+    assert len(Benchmark(name).to_frame()) == len(runs)
+    assert [path.name for path in tmp_path.iterdir()] == [name]

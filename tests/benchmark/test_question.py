@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from dipbench.benchmark import Benchmark
+from dipbench.benchmark import Benchmark, load
 from dipbench.benchmark.conditions import matching
 from dipbench.benchmark.cutting import cut
 from dipbench.benchmark.schema import Run, RunKey
@@ -224,6 +224,10 @@ def test_a_condition_takes_models_all_of_whose_runs_fulfil_it(
     check(bench, small, where="parameters <= 4e6")
     by_function = bench.top(*ASKED, k=9, where=lambda frame: frame["parameters"] <= 4e6)
     assert by_function == bench.top(*ASKED, k=9, where="parameters <= 4e6")
+    turned = bench.top(
+        *ASKED, k=9, where=lambda frame: frame.sort_values("macs")["parameters"] <= 4e6
+    )
+    assert turned == by_function
     wide = [bench.top(*ASKED, k=9, where=one) for one in ("kernel > 1", lambda f: f["kernel"] > 1)]
     assert wide[0] == wide[1]
     with pytest.raises(QueryError, match="unknown column in where= 'kernels'"):
@@ -361,3 +365,13 @@ def test_many_models_at_once_are_as_one_by_one(
         bench.query_many(3, *ASKED)
     with pytest.raises(QueryError, match="give a list"):
         bench.query_many(models[0], *ASKED)
+
+
+def test_a_condition_names_columns_with_a_dot() -> None:
+    mini = load("mini")
+    frame = mini.to_frame()
+    expected = set(frame[frame["best_psnr_smooth_0.99"] > 27]["model"])
+    found = mini.top("camera", "denoising", 522, where="best_psnr_smooth_0.99 > 27.")
+    assert {result.model for result in found} == expected
+    early = mini.top("camera", "denoising", 522, where="best_psnr_smooth_0.9_iteration < 2e2")
+    assert len(early) == (frame["best_psnr_smooth_0.9_iteration"] < 200).sum() > 0

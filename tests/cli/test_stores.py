@@ -138,6 +138,7 @@ def test_search_replay_prints_what_it_found(dipbench, store):
         (["--surrogate", "--signal", "truth"], "--surrogate takes no --signal"),
         (["--out", "nowhere/a.png"], "there is no folder nowhere"),
         (["--surrogate"], "20 genotypes"),
+        (["--algorithms", "random", "--score", "nosuch"], "for the algorithm score"),
         (["--surrogate", "--budget", "inf"], "give a whole --budget, not inf"),
         (["--surrogate", "--budget", "nan"], "give a whole --budget, not nan"),
     ],

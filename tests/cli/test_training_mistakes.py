@@ -160,3 +160,13 @@ def test_a_plan_of_the_runs_that_are_there_goes_on(dipbench: Call, tmp_path: Pat
     again = dipbench("train", *plan, "--seeds", "0,1", "--json")
     assert again.status == 0, again.err
     assert json.loads(again.out)["made"] == {"finished": 1}
+
+
+def test_a_dry_run_refuses_a_place_that_cannot_be_trained_into(
+    dipbench: Call, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "store"):
+        refused(dipbench("train", *PLAN, "--out", place, "--dry-run"), "is a file; name a folder")
+    assert dipbench("train", *PLAN, "--out", tmp_path / "a" / "b", "--dry-run").status == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

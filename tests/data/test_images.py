@@ -1,6 +1,7 @@
 """Loading images from names, files, folders and arrays; what is refused and why."""
 
 import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -461,3 +462,19 @@ def test_unwritable_outputs_are_one_line_and_leave_nothing(tmp_path: Path) -> No
     with pytest.raises(ImageError, match="NaN"):
         save_image(tmp_path / "x.png", image * np.nan)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tiff_of_12_bits_is_as_bright_as_one_of_16(tmp_path):
+    rows = np.random.default_rng(0).integers(0, 4096, (64, 64))
+    packed = b"".join((high << 12 | low).to_bytes(3, "big") for high, low in
+                      rows.reshape(-1, 2).tolist())  # fmt: skip
+    entries = {256: 64, 257: 64, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: 64, 279: len(packed)}
+    path = tmp_path / "12.tif"
+    path.write_bytes(
+        struct.pack("<2sHI", b"II", 42, 8 + len(packed))
+        + packed
+        + struct.pack("<H", len(entries))
+        + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
+        + bytes(4)
+    )
+    np.testing.assert_allclose(read_file(path)[0], rows / 4095, atol=1e-5)

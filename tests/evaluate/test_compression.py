@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dipbench.data import Image, load_image
-from dipbench.errors import DeviceError, GenotypeError, ImageError
+from dipbench.errors import DeviceError, GenotypeError, ImageError, MissingExtraError
 from dipbench.evaluate import compression, fitting, psnr
 from dipbench.evaluate.codecs import standard_codecs
 from dipbench.evaluate.compressed import (
@@ -206,3 +206,13 @@ def test_codecs_fit_the_size_or_say_their_own():
         assert coded.bytes <= 3000
     for coded in standard_codecs(PICTURE.array, 10):
         assert (coded.quality, coded.bytes > 10) == (1, True)
+
+
+def test_nothing_is_trained_where_what_judges_it_is_missing(monkeypatch):
+    def missing(*_):
+        raise MissingExtraError("train", "SSIM")
+
+    monkeypatch.setattr(compression, "ssim", missing)
+    monkeypatch.setattr(compression, "_train", lambda *_: pytest.fail("trained"))
+    with pytest.raises(MissingExtraError):
+        compress(PICTURE, iterations=3)

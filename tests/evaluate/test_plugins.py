@@ -41,6 +41,8 @@ def test_a_plugin_adds_its_scores(plugin):
         (GOOD + "1 / 0", "ZeroDivisionError"),
         ("def broken(:", "SyntaxError"),
         ("x = 1", "registers no score"),
+        (GOOD + "raise ValueError('two\\nlines')", "ValueError: two lines"),
+        (GOOD + "raise SystemExit(0)", "SystemExit: 0"),
     ],
 )
 def test_a_bad_plugin_is_refused_whole(plugin, text, message):

@@ -15,7 +15,7 @@ set -euo pipefail
 
 export PATH=@PATH@:"$PATH"
 store=@STORE@
-export RAY_USAGE_STATS_ENABLED=0
+export RAY_USAGE_STATS_ENABLED=0 RAY_worker_niceness=0
 # Others on these machines cannot join without the token; srun hands it to the other machines.
 RAY_AUTH_TOKEN=$(od --address-radix=n --read-bytes=32 --format=x1 /dev/urandom | tr -d ' \n')
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN
@@ -32,7 +32,8 @@ trap 'scontrol requeue "$SLURM_JOB_ID"; exit 0' USR1
 step() { # nodes, their number, and what to start on each: one Ray node a machine
   local nodes=$1 count=$2
   shift 2
-  srun --nodelist="$nodes" --nodes="$count" --ntasks="$count" --overlap \
+  srun --nodelist="$nodes" --nodes="$count" --ntasks="$count" \
+    --cpus-per-task="$SLURM_CPUS_PER_TASK" --overlap \
     ray start --block --num-cpus="$SLURM_CPUS_PER_TASK" --num-gpus=@GPUS@ \
     --disable-usage-stats "$@" &
 }
