@@ -171,7 +171,7 @@ def _transfer(
     cells = [cell for cell in cells if name in cell.scores and not cell.reason]
     if len(cells) < 2:
         raise QueryError(
-            f"{name} of {task} is known of fewer than two images that are trained: score another"
+            f"{name} of {task} is known on one image that was trained, or none: score another"
         )
     models = union(cells)
     scores = np.stack([aligned(cell, cell.score(name), models) for cell in cells])
