@@ -110,7 +110,8 @@ class Tracker:
 
     def last(self) -> np.ndarray:
         """The last output, float32 (C, H, W)."""
-        return self._last[0].cpu().numpy().copy()
+        last: np.ndarray = self._last[0].cpu().numpy().copy()
+        return last
 
     def outputs(self) -> dict[str, np.ndarray]:
         """The outputs kept, each float32 (C, H, W)."""
