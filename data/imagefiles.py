@@ -215,8 +215,8 @@ def _decode(picture: "PillowImage") -> np.ndarray:
     if picture.format == "PNG" and picture.mode in ("I", "I;16"):  # I: in Pillow before 11
         return _with_transparency(array.astype(np.uint16), picture)
     if picture.format == "TIFF" and picture.mode == "I;16":  # of fewer bits: see `_has_16_bits`
-        highest = 2 ** picture.tag_v2[_BITS_PER_SAMPLE][0] - 1  # type: ignore[attr-defined]
-        return np.rint(array * (65535 / highest)).astype(np.uint16)
+        bits: int = picture.tag_v2[_BITS_PER_SAMPLE][0]  # type: ignore[attr-defined]
+        return np.asarray(np.rint(array * (65535 / (2**bits - 1))), np.uint16)
     return array
 
 
