@@ -477,4 +477,4 @@ def test_a_tiff_of_12_bits_is_as_bright_as_one_of_16(tmp_path):
         + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
         + bytes(4)
     )
-    np.testing.assert_allclose(read_file(path)[0], rows / 4095, atol=1e-5)
+    np.testing.assert_allclose(load_image(path).array[0], rows / 4095, atol=1e-5)
