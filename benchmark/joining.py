@@ -76,7 +76,7 @@ def _check_parts(folder: Path, plan: "Plan", observations: Mapping[Pair, Observa
                 f"{part} holds runs of another protocol ({', '.join(names)}): choose another "
                 "folder for this plan, or move them away"
             )
-        for image, task, sha256 in part_observations(part):
+        for image, task, sha256 in part_observations(part) if observations else ():
             pair = image, task
             if pair in observations and pair not in expected:
                 expected[pair] = observations[pair].sha256

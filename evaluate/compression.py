@@ -31,7 +31,7 @@ from .fitting import Training
 from .inputs import draw_input
 from .memory import memory_told
 from .protocol import PROTOCOLS, Protocol
-from .quality import psnr, ssim
+from .quality import import_ssim, psnr, ssim
 
 MODELS = ("deep-decoder",)
 CHOICE_OF_BITS = (6, 7, 8, 10, 12)
@@ -138,7 +138,7 @@ def compress(
     depths = CHOICE_OF_BITS if bits is None else (bits,)
     for depth in depths:
         check_bounds(channels, height, width, depth, seed)
-    ssim(image.array, image.array)  # what will judge is installed
+    import_ssim()  # by which the result will be judged
     network, done = _train(image, iterations, seed, device, threads, progress)
     tensors = [parameter.detach().cpu().numpy() for parameter in network.parameters()]
 

@@ -1,6 +1,7 @@
 """How near a restored image is to the truth: PSNR in dB, PSNR of luma, SSIM."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -83,6 +84,22 @@ def psnr_y(a: ArrayLike, b: ArrayLike, crop: int = 0) -> float:
     return _decibels(float(np.mean((_luma(a[inner]) - _luma(b[inner])) ** 2)))
 
 
+def import_ssim() -> Any:
+    """What `ssim` is computed by, to see before long work that it is there.
+
+    Raises:
+        MissingExtraError: scikit-image is not installed.
+
+    >>> import_ssim().__name__
+    'structural_similarity'
+    """
+    try:
+        from skimage.metrics import structural_similarity
+    except ImportError as error:
+        raise MissingExtraError("train", "SSIM") from error
+    return structural_similarity
+
+
 def ssim(a: ArrayLike, b: ArrayLike) -> float:
     """Structural similarity (Wang et al., IEEE TIP 2004), mean over pixels and channels.
 
@@ -106,10 +123,7 @@ def ssim(a: ArrayLike, b: ArrayLike) -> float:
     a, b = _pair(a, b)
     if min(a.shape[1:]) < 11:
         raise ScoreError(f"SSIM of shape {a.shape}: give sides of at least 11")
-    try:
-        from skimage.metrics import structural_similarity
-    except ImportError as error:
-        raise MissingExtraError("train", "SSIM") from error
+    structural_similarity = import_ssim()
     return float(
         structural_similarity(
             a,

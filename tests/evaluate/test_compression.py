@@ -209,10 +209,10 @@ def test_codecs_fit_the_size_or_say_their_own():
 
 
 def test_nothing_is_trained_where_what_judges_it_is_missing(monkeypatch):
-    def missing(*_):
+    def missing():
         raise MissingExtraError("train", "SSIM")
 
-    monkeypatch.setattr(compression, "ssim", missing)
+    monkeypatch.setattr(compression, "import_ssim", missing)
     monkeypatch.setattr(compression, "_train", lambda *_: pytest.fail("trained"))
     with pytest.raises(MissingExtraError):
         compress(PICTURE, iterations=3)
