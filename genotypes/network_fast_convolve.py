@@ -12,14 +12,16 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from .network_fast_float32 import convolution, linear, prefers_float32
 from .network_fast_winograd import TILE, winograd, winograd_by_input, winograd_by_weight
 
 WINOGRAD_FROM = 128
-"""The output's side times the kernel's from which Winograd's algorithm is faster in float32."""
+"""The output's side times the kernel's from which Winograd's algorithm is faster in float32, and in
+bfloat16 on a processor that multiplies it slower (`prefers_float32`)."""
 
 WINOGRAD_FROM_BF16 = 320
-"""The same in bfloat16, of kernels larger than 3 to no more channels, where the processor has no
-AMX; the algorithm itself computes in float32."""
+"""The same in bfloat16 on others without AMX, of kernels larger than 3 to no more channels; the
+algorithm itself computes in float32."""
 
 SMALL = 4
 """The output's side in pixels up to which a large kernel's convolution is a matrix product."""
@@ -52,13 +54,16 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Args:
         x: (N, in, H, W).
-        weight: (out, in, 1, 1).
+        weight: (out, in, 1, 1) or (out, in); of another type than x only without a bias.
         bias: (out,).
 
     >>> pointwise(torch.ones(1, 2, 4, 4), torch.ones(3, 2, 1, 1)).shape
     torch.Size([1, 3, 4, 4])
     """
-    return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+    pixels, weight = x.permute(0, 2, 3, 1), weight.flatten(1)
+    alike = x.dtype == weight.dtype
+    y = F.linear(pixels, weight, bias) if alike else linear(pixels, weight)
+    return y.permute(0, 3, 1, 2)
 
 
 def convolve(
@@ -82,7 +87,8 @@ def convolve(
     """
     wider = len(weight) > weight.shape[1]
     by_winograd = suits_winograd(x, weight.shape[-1], padding, stride, wider)
-    if not by_winograd:
+    in_float32 = prefers_float32(x)
+    if not by_winograd and not in_float32:
         weight = weight.to(x.dtype)
     if weight.shape[-1] == stride == 1:
         return pointwise(x, weight)
@@ -91,9 +97,11 @@ def convolve(
         return _as_product(_padded(x, padding, mode), weight)
     if by_winograd:
         return _Winograd.apply(x, weight, padding, mode)  # type: ignore[no-any-return]
-    if mode == "constant" and padding[0] == padding[1]:
-        return F.conv2d(x, weight, stride=stride, padding=padding[0])
-    return F.conv2d(_padded(x, padding, mode), weight, stride=stride)
+    zeros = padding[0] if mode == "constant" and padding[0] == padding[1] else 0
+    x = x if zeros else _padded(x, padding, mode)
+    if in_float32:
+        return convolution(x, weight, stride, zeros)
+    return F.conv2d(x, weight, stride=stride, padding=zeros)
 
 
 def suits_winograd(
@@ -114,10 +122,10 @@ def suits_winograd(
     sides = [side + sum(padding) - kernel + 1 for side in x.shape[-2:]]
     if not pays_on(x.device) or stride != 1 or any(side % TILE for side in sides):
         return False
-    if x.dtype == torch.bfloat16:
+    if x.dtype == torch.bfloat16 and not prefers_float32(x):
         large = kernel > 3 and min(sides) * kernel >= WINOGRAD_FROM_BF16
         return large and not wider and not has_amx()
-    return x.dtype in (torch.float32, torch.float64) and min(sides) * kernel >= WINOGRAD_FROM
+    return min(sides) * kernel >= WINOGRAD_FROM
 
 
 def _as_product(x: Tensor, weight: Tensor) -> Tensor:
@@ -125,7 +133,7 @@ def _as_product(x: Tensor, weight: Tensor) -> Tensor:
     kernel = weight.shape[-1]
     windows = x.permute(0, 2, 3, 1).unfold(1, kernel, 1).unfold(2, kernel, 1)
     windows = windows.permute(0, 1, 2, 4, 5, 3).flatten(3)
-    return F.linear(windows, weight.permute(0, 2, 3, 1).flatten(1)).permute(0, 3, 1, 2)
+    return pointwise(windows.permute(0, 3, 1, 2), weight.permute(0, 2, 3, 1).flatten(1))
 
 
 class _Winograd(torch.autograd.Function):

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from .blocks import Resize, SplitStackSum, UpsampleBlock
 from .network_fast_convolve import convolve, depth_wise, has_amx, pays_on, suits_winograd
+from .network_fast_float32 import convolution, prefers_float32
 from .network_fast_layers import conv_after_nearest, fold, resize_bicubic
 
 PHASES_FROM = 8
@@ -95,7 +96,11 @@ def operate(operation: nn.Module, x: Tensor) -> Tensor:
     wider = layer.out_channels > layer.in_channels
     by_winograd = suits_winograd(x, kernel, padding, layer.stride[0], wider)
     if layer.transposed and not by_winograd:
-        weight, more = layer.weight.to(x.dtype), layer.output_padding
+        more = layer.output_padding
+        if prefers_float32(x):
+            how = layer.stride[0], padding[0], more[0]
+            return _biased(convolution(x, layer.weight, *how, transposed=True), layer.bias)
+        weight = layer.weight.to(x.dtype)
         bias = None if layer.bias is None else layer.bias.to(x.dtype)
         return F.conv_transpose2d(x, weight, bias, layer.stride, padding, more)
     return _biased(convolve(x, as_conv(layer), padding), layer.bias)

@@ -9,12 +9,18 @@ from torch import nn
 from torch.nn import functional as F
 
 from dipbench.errors import ImageError
-from dipbench.genotypes import network_fast_convolve, network_fast_upsample
+from dipbench.genotypes import network_fast_convolve, network_fast_float32, network_fast_upsample
 from dipbench.genotypes.blocks import UpsampleBlock
 from dipbench.genotypes.initialisation import initialise
 from dipbench.genotypes.network import build_network, count_parameters, count_used_parameters
 from dipbench.genotypes.network_fast import accelerate
-from dipbench.genotypes.network_fast_convolve import convolve, depth_wise, suits_winograd
+from dipbench.genotypes.network_fast_convolve import (
+    convolve,
+    depth_wise,
+    pointwise,
+    suits_winograd,
+)
+from dipbench.genotypes.network_fast_float32 import convolution
 from dipbench.genotypes.network_fast_layers import conv_after_nearest
 from dipbench.genotypes.network_fast_upsample import apply_block
 from dipbench.genotypes.reference import REFERENCE
@@ -50,6 +56,22 @@ def agree(found, expected, inputs):
         torch.zeros_like(x) if g is None else g for g, x in zip(gradients[1], inputs, strict=True)
     ]
     assert largest(gradients[0], present) < AGREEMENT
+
+
+def near(half, expected, inputs, exact):
+    """Compare a result in bfloat16 of inputs of any type with what float64 makes of `exact`."""
+    direction = values(*expected.shape, seed=3).detach().bfloat16()
+    found = torch.autograd.grad((half * direction).sum(), inputs)
+    wanted = torch.autograd.grad((expected * direction).sum(), exact)
+    assert half.dtype == torch.bfloat16
+    assert [each.dtype for each in found] == [each.dtype for each in inputs]
+    for one, other in zip([half, *found], [expected, *wanted], strict=True):
+        # What bfloat16 itself rounds off of inputs and result, 2^-9 of each.
+        assert largest([one], [other]) < 0.02 * float(other.detach().abs().max())
+
+
+def typed(tensor, dtype):
+    return tensor.detach().to(dtype).requires_grad_()
 
 
 def check_network(code, skip):
@@ -106,7 +128,9 @@ def test_first_outputs_in_float32_are_within_rounding(code):
         assert float((accelerate(network)(z) - network(z)).abs().max()) < 1e-4
 
 
-def test_bfloat16_is_near_and_its_gradients_are_float32():
+@pytest.mark.parametrize("slow", [False, True])
+def test_bfloat16_is_near_and_its_gradients_are_float32(slow, monkeypatch):
+    monkeypatch.setattr(network_fast_float32, "has_slow_bfloat16", lambda: slow)
     network = build_network((130, MIXED))
     initialise(network, 0)
     z = 0.1 * torch.rand(1, 1, 64, 64)
@@ -182,25 +206,66 @@ def test_winograd_equals_the_direct_convolution(kernel, images, sides, monkeypat
 def test_a_large_kernel_in_bfloat16_is_computed_in_float32(monkeypatch):
     monkeypatch.setattr("dipbench.genotypes.network_fast_winograd.BAND", 2**14)
     monkeypatch.setattr(network_fast_convolve, "has_amx", lambda: False)
+    monkeypatch.setattr(network_fast_float32, "has_slow_bfloat16", lambda: False)
     x, weight = values(1, 4, 64, 68), values(4, 4, 5, 5, seed=2)
-    expected = F.conv2d(x, weight, padding=2)
-    half, whole = (each.detach().to(dtype).requires_grad_() for each, dtype in (
-        (x, torch.bfloat16), (weight, torch.float32),
-    ))  # fmt: skip
+    half, whole = typed(x, torch.bfloat16), typed(weight, torch.float32)
     assert suits_winograd(half, 5, (2, 2))
     assert not suits_winograd(half, 5, (2, 2), wider=True)
     assert not suits_winograd(half, 3, (1, 1))
     with monkeypatch.context() as amx:
         amx.setattr(network_fast_convolve, "has_amx", lambda: True)
         assert not suits_winograd(half, 5, (2, 2))
-    y = convolve(half, whole, (2, 2))
-    direction = values(*expected.shape, seed=3).detach().bfloat16()
-    found = torch.autograd.grad((y * direction).sum(), [half, whole])
-    exact = torch.autograd.grad((expected * direction).sum(), [x, weight])
-    assert (y.dtype, found[0].dtype, found[1].dtype) == (half.dtype, half.dtype, whole.dtype)
-    for one, other in zip([y, *found], [expected, *exact], strict=True):
-        # What bfloat16 itself rounds off of inputs and result, 2^-9 of each.
-        assert largest([one], [other]) < 0.02 * float(other.detach().abs().max())
+    near(convolve(half, whole, (2, 2)), F.conv2d(x, weight, padding=2), [half, whole], [x, weight])
+
+
+@pytest.mark.parametrize("amx", [False, True])
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("name", ["Intel Xeon", "AMD EPYC"])
+def test_bfloat16_without_amx_is_slow_on_intel(name, bf16, amx, monkeypatch):
+    told = {"cpu_name": name, "avx512_bf16": bf16, "amx_bf16": amx}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told, raising=False)
+    network_fast_float32.has_slow_bfloat16.cache_clear()
+    try:
+        slow = network_fast_float32.has_slow_bfloat16()
+    finally:
+        network_fast_float32.has_slow_bfloat16.cache_clear()
+    assert slow == (name == "Intel Xeon" and bf16 and not amx)
+
+
+@pytest.mark.parametrize("code", [1, *VALID_UPSAMPLE_CODES[::7]])
+def test_blocks_agree_where_products_are_taken_in_float32(code, monkeypatch):
+    for module in (network_fast_convolve, network_fast_upsample):
+        monkeypatch.setattr(module, "prefers_float32", lambda x: True)
+    check_block(code, monkeypatch)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (1, 2), (3, 1), (3, 2), (5, 1), (7, 1)])
+@pytest.mark.parametrize(("sides", "mode"), [((12, 8), "reflect"), ((64, 68), "constant")])
+def test_bfloat16_where_it_is_slow_is_computed_in_float32(kernel, stride, sides, mode, monkeypatch):
+    monkeypatch.setattr(network_fast_float32, "has_slow_bfloat16", lambda: True)
+    x, weight = values(2, 4, *sides), values(6, 4, kernel, kernel, seed=2)
+    half, whole = typed(x, torch.bfloat16), typed(weight, torch.float32)
+    margin = kernel // 2
+    expected = F.conv2d(F.pad(x, 4 * [margin], mode=mode), weight, stride=stride)
+    made = convolve(half, whole, (margin, margin), mode, stride)
+    assert made.is_contiguous(memory_format=torch.channels_last)
+    near(made, expected, [half, whole], [x, weight])
+
+
+@pytest.mark.parametrize(("stride", "more"), [(1, 0), (2, 1)])
+def test_transposed_convolutions_computed_in_float32(stride, more):
+    x, weight = values(2, 4, 8, 8), values(4, 6, 5, 5, seed=2)
+    half, whole = typed(x, torch.bfloat16), typed(weight, torch.float32)
+    expected = F.conv_transpose2d(x, weight, None, stride, 2, more)
+    made = convolution(half, whole, stride, 2, more, transposed=True)
+    assert made.is_contiguous(memory_format=torch.channels_last)
+    near(made, expected, [half, whole], [x, weight])
+
+
+def test_a_product_of_two_types_keeps_that_of_the_image():
+    x, weight = values(2, 4, 8, 8), values(6, 4, 1, 1, seed=2)
+    half, whole = typed(x, torch.bfloat16), typed(weight, torch.float32)
+    near(pointwise(half, whole), F.conv2d(x, weight), [half, whole], [x, weight])
 
 
 @pytest.mark.parametrize("amx", [False, True])
@@ -217,6 +282,7 @@ def test_with_amx_only_large_convolutions_come_before_the_resizing(code, large, 
     monkeypatch.setattr(network_fast_upsample, "conv_after_nearest", seen)
     for module in (network_fast_upsample, network_fast_convolve):
         monkeypatch.setattr(module, "has_amx", lambda: amx)
+    monkeypatch.setattr(network_fast_float32, "has_slow_bfloat16", lambda: False)
     whole = UpsampleBlock(decode(code))
     initialise(whole, 0)
     x = values(1, 128, 32, 32).detach()
