@@ -48,7 +48,8 @@ def published(path: Path | str, refused: type[DipbenchError] | None = None) -> I
 
 def data_home() -> Path:
     """Where downloaded benchmarks lie: `DIPBENCH_HOME`, or the platform's cache folder."""
-    return Path(os.environ.get("DIPBENCH_HOME") or user_cache_path("dipbench"))
+    asked = os.environ.get("DIPBENCH_HOME")
+    return Path(asked).expanduser() if asked else user_cache_path("dipbench")
 
 
 def file_sha256(path: Path | str) -> str:

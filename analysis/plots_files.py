@@ -20,6 +20,7 @@ def write_figures(
     by: str | int = DEFAULT_BY,
     *,
     score: str | None = None,
+    resamples: int = 1000,
 ) -> tuple[list[Path], dict[str, str]]:
     """Draw all of `FIGURES` for every image and task into a folder.
 
@@ -29,6 +30,7 @@ def write_figures(
         ending: `.png`, `.svg` or `.pdf`.
         by: What a run is worth, for the figures to which that matters.
         score: The score of the figures that show one; a task's best where None.
+        resamples: Bootstrap resamples of the intervals of attributes' effects.
 
     Raises:
         QueryError: `score` is none of the benchmark's, or `by` is no summary.
@@ -50,7 +52,7 @@ def write_figures(
     written: list[Path] = []
     refused: dict[str, str] = {}
     for name, draw, place in wanted:
-        given = {"by": by, "score": score}
+        given = {"by": by, "score": score, "resamples": resamples}
         options = {key: given[key] for key in given.keys() & signature(draw).parameters.keys()}
         judged = [str(by)] if "by" in options and by != DEFAULT_BY else []
         stem = "--".join([name.replace(" ", "-"), *place, *judged])

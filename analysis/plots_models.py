@@ -26,14 +26,19 @@ from .tables import best_iterations
 
 
 def attribute_plot(
-    bench: Any, image: str, task: object, by: str | int = "best_psnr_smooth"
+    bench: Any,
+    image: str,
+    task: object,
+    by: str | int = "best_psnr_smooth",
+    *,
+    resamples: int = 1000,
 ) -> Figure:
     """Effects on PSNR of the block's attributes, with intervals, and of the 25 skips.
 
     A skip's effect is in bold where it differs from 0 with all effects looked at together
     (max-statistic bootstrap, p < 0.05).
     """
-    table = attribute_effects(bench, image, task, by)
+    table = attribute_effects(bench, image, task, by, resamples=resamples)
     blocks = [table[table["attribute"] == name] for name in Block._fields]
     blocks = [block.sort_values("effect") for block in blocks if len(block)]
     if not blocks:

@@ -16,13 +16,15 @@ from ..files import published
 from ..genotypes.upsample import PRIMITIVES
 from ._directions import is_baseline
 from ._truth import check_summary
-from .report_curves import curve_payload
+from .report_curves import BUDGET, curve_payload
 from .report_facts import facts
 from .report_pictures import pictures
 from .report_scores import model_tables, score_matrices, score_tables, transfer_tables
 from .report_tables import Progress, all_tables, arguments, fill
 
 MOST_BYTES = 10_000_000
+ROOM = 200_000
+"""Bytes of a page beside its data."""
 STYLES = ("page.css", "parts.css")
 SCRIPTS = ("base.js", "tables.js", "marks.js", "heatmaps.js", "dots.js", "curves.js", "page.js")
 
@@ -67,8 +69,8 @@ def report(
         `path`.
 
     Raises:
-        QueryError: An unknown summary or score, a page of more than 10 MB, or a file that cannot be
-            written.
+        QueryError: An unknown summary or score, a page of more than 10 MB even with the fewest
+            curves, or a file that cannot be written.
 
     >>> import dipbench, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -81,8 +83,9 @@ def report(
     content = text.encode("utf-8")
     if len(content) > MOST_BYTES:
         raise QueryError(
-            f"the report would take {len(content) / 1e6:.1f} MB, more than 10: report on a part "
-            "of the benchmark"
+            f"the report would take {len(content) / 1e6:.1f} MB, more than the "
+            f"{MOST_BYTES / 1e6:.0f} that browsers open with ease: have the figures drawn alone "
+            "(--png FOLDER, or `write_figures`)"
         )
     with published(path, QueryError) as temporary:
         temporary.write_bytes(content)
@@ -108,12 +111,11 @@ def payload(
         for part in models
         if part["places"]
     }
-    return {
+    shown = {
         "facts": facts(bench, by),
         "models": list(bench.models),
         "kinds": list(PRIMITIVES),
         "pairs": models,
-        "curves": curve_payload(bench, ranked) | {"pairs": list(ranked)},
         "score": None if score is None else canonical(score),
         "baselines": [name for name in held if is_baseline(name)],
         "scores": scores,
@@ -123,13 +125,16 @@ def payload(
         "pictures": pictures(bench),
         "queries": {name: fill(query, known) for name, query in QUERIES.items()},
     }
+    # Curves can be shown of fewer models, or with fewer points: they have what room is left.
+    room = MOST_BYTES - ROOM - len(_json(shown).encode("utf-8"))
+    drawn = curve_payload(bench, ranked, max(0, min(BUDGET, room)))
+    return shown | {"curves": drawn | {"pairs": list(ranked)}}
 
 
 def page(content: dict[str, Any], title: str) -> str:
     """The HTML around a payload; its policy allows this very script and style and no request."""
     style = "\n".join(_read(name) for name in STYLES)
     script = "\n".join(_read(name) for name in SCRIPTS)
-    plain = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     parts = {
         "policy": (
             f"default-src 'none'; img-src data:; script-src {_hash(script)}; "
@@ -139,10 +144,14 @@ def page(content: dict[str, Any], title: str) -> str:
         "style": style,
         "script": script,
         # Inside a script element only `<` could end it.
-        "data": plain.replace("<", "\\u003c"),
+        "data": _json(content).replace("<", "\\u003c"),
     }
     # One pass, so that nothing in the data is taken for a place to fill.
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("page.html"))
+
+
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _read(name: str) -> str:

@@ -91,7 +91,7 @@ def main() -> None:
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _note
-                status = _run(sys.argv[1:])
+                status = _run([_home_told(argument) for argument in sys.argv[1:]])
         finally:
             sys.stdout.flush()  # here, where a full disk is still one line
     except BrokenPipeError:
@@ -129,6 +129,17 @@ def _run(arguments: list[str]) -> int:
             _refuse(explained(error))
         return 2
     return 0
+
+
+def _home_told(argument: str) -> str:
+    """An argument in which `~` stands behind an option's `=`, where bash leaves it as it is.
+
+    >>> _home_told("--out=~/clean.png") == f"--out={Path.home() / 'clean.png'}"
+    True
+    """
+    option, _, value = argument.partition("=")
+    told = option.startswith("--") and value.startswith("~/")
+    return f"{option}={Path(value).expanduser()}" if told else argument
 
 
 def _note(

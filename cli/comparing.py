@@ -63,6 +63,8 @@ def compare(
 ) -> None:
     """Restore one picture with several models, on one observation: a table and a contact sheet.
 
+    An interrupt (Ctrl-C) ends it with what there is until then.
+
     Example: `dipbench compare camera --size 128 --models dip,deep-decoder,bm3d --sheet sheet.png`
     """
     check_target(sheet, FIGURES, "--sheet")
@@ -80,12 +82,13 @@ def compare(
         if truth is not None:
             raise ImageError(f"{image} is taken for the truth: --truth needs --degraded beside it")
         observation, wanted, known = _degrade(image, task or "denoising-25", mask, size, seed)
+    names = list(dict.fromkeys(name.strip() for name in models.split(",") if name.strip()))
     with degraded.told_if_interrupted("nothing is kept"), progress_bar() as bar:
         line = bar.add_task("comparing", total=None)
         rows = run(
             observation,
             wanted,
-            [name.strip() for name in models.split(",") if name.strip()],
+            names,
             truth=known,
             keep=keep,
             iterations=iterations,
@@ -110,6 +113,10 @@ def compare(
         from ..analysis.plots_restoration import comparison_sheet
 
         save(comparison_sheet(rows, observation, known, f"{Path(image).stem}, {wanted}"), sheet)
+    if rows[-1].status == "interrupted":
+        left = f"; not run: {', '.join(names[len(rows) :])}" * (len(rows) < len(names))
+        notes.print(f"interrupted in {rows[-1].model}{left}")
+        raise typer.Exit(130)
 
 
 def _print_rows(rows: "list[Row]", title: str) -> None:

@@ -62,9 +62,11 @@ def compress(
         )
     with published(out, ImageError) as temporary:
         temporary.write_bytes(made.data)
-    cut = made.iterations < iterations
-    if cut:
-        notes.print(f"ended after {made.iterations} iterations: {out} holds the best so far")
+    status = {"interrupted": 130, "diverged": 1}.get(made.status, 0)
+    if status:
+        notes.print(
+            f"{made.status} after {made.iterations} iterations: {out} holds the best so far"
+        )
     if as_json:
         left_out = ("data", "image")
         record = {name: value for name, value in vars(made).items() if name not in left_out}
@@ -74,7 +76,7 @@ def compress(
             record
             | {"bytes": len(made.data), "tried": tried, "codecs": codecs, "written": str(out)}
         )
-        raise typer.Exit(130 * cut)
+        raise typer.Exit(status)
     rows = [("deep-decoder", len(made.data), "", f"{made.psnr:.2f}", f"{made.ssim:.3f}")] + [
         (coded.codec, coded.bytes, coded.quality, f"{coded.psnr:.2f}", f"{coded.ssim:.3f}")
         for coded in made.codecs
@@ -92,7 +94,7 @@ def compress(
         "written": str(out),
     }
     console.print(facts_table(facts))
-    raise typer.Exit(130 * cut)
+    raise typer.Exit(status)
 
 
 def decompress(

@@ -149,7 +149,9 @@ def report(
         if folder is not None:
             from ..analysis.plots_files import write_figures
 
-            written, refused = write_figures(bench, folder, ending, asked, score=score)
+            written, refused = write_figures(
+                *(bench, folder, ending, asked), score=score, resamples=resamples
+            )
             say(f"{folder}: {len(written)} figures")
             for name, reason in refused.items():
                 notes.print(f"not drawn: {name}: {reason}")

@@ -18,6 +18,7 @@ SUFFIXES = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
 """The file names that a folder of images is searched for, in lower case."""
 
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274  # TIFF and EXIF tags
+_SAMPLE_FORMAT, _SIGNED = 339, 2
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # either byte order, and BigTIFF
 
 
@@ -49,6 +50,8 @@ def read_file(path: Path) -> np.ndarray:
             # A JPEG of format MPO holds further views (of a phone's camera) after the picture.
             if picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1:
                 raise ImageError(f"{path} holds several pages: save the one you mean by itself")
+            if isinstance(picture, TiffImageFile):
+                _check_unsigned(picture, path)
             if is_png16_colour(path):
                 array = _with_transparency(read_png16(path), picture)
             elif isinstance(picture, TiffImageFile) and _has_16_bits(picture):
@@ -149,9 +152,20 @@ def _is_tiff(path: Path) -> bool:
         return file.read(4) in _TIFF_STARTS
 
 
+def _check_unsigned(picture: "TiffImageFile", path: Path) -> None:
+    """Refuse signed integers, which Pillow takes for unsigned ones where they have 8 bits."""
+    if _SIGNED in _of_samples(picture, _SAMPLE_FORMAT):
+        raise ImageError(f"{path} holds signed integers: save it with unsigned ones or floats")
+
+
 def _has_16_bits(picture: "TiffImageFile") -> bool:
-    bits = picture.tag_v2.get(_BITS_PER_SAMPLE, 1)
-    return set(bits if isinstance(bits, tuple) else (bits,)) == {16}
+    return _of_samples(picture, _BITS_PER_SAMPLE) == {16}
+
+
+def _of_samples(picture: "TiffImageFile", tag: int) -> set[int]:
+    """What a tag says of the samples of a pixel."""
+    told = picture.tag_v2.get(tag, 1)
+    return set(told if isinstance(told, tuple) else (told,))
 
 
 def _grey_or_rgb(array: np.ndarray, picture: "TiffImageFile", path: Path) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..data import Image, Observation, Task
 from ..data.resampling import pad_to_multiple
-from ..errors import DipbenchError, DivergenceError, GenotypeError
+from ..errors import DivergenceError, GenotypeError, one_line
 from ..genotypes.named import NamedNetwork
 from .baselines import BASELINES, check_baseline
 from .devices import resolve_device, resolve_precision
@@ -32,7 +32,7 @@ class Row:
         image: its result, float32 (C, H, W); None where it has none.
         kept: which output that is.
         status: of its training, as in `Fit`; `finished` where it has none, `failed` where there is
-            too little memory for it.
+            too little memory for it, or another package's method raised an error.
         reason: why it ended early; empty where it did not.
         quality: `psnr` (dB), `ssim` and, where installed, `lpips`; empty without a truth.
         best_psnr_smooth: the highest PSNR of the moving average of its outputs, in dB, over the
@@ -86,9 +86,14 @@ def compare(
         threads: of the CPU, for our trainings; None takes all.
         progress: called with a model, the iterations done and their number.
 
+    Returns:
+        A row for each model. A `KeyboardInterrupt` ends the comparison: the model's it came in is
+        then the last, of status `interrupted`, with what there is of it.
+
     Raises:
         DipbenchError: a model is unknown, not installed, not for the task or not for pictures so
             small; all are looked at before the first is trained.
+        KeyboardInterrupt: it came before there was anything.
 
     >>> from dipbench.data import load_image, parse_task
     >>> from dipbench.evaluate.comparing import compare
@@ -109,26 +114,33 @@ def compare(
             check_baseline(model, task)
         else:
             _check_model(model, task, observation)
-    rows = []
+    rows: list[Row] = []
     for model in dict.fromkeys(models):
-        if model in BASELINES:
-            row = _baseline(model, observation, task, truth, iterations, seconds, seed, device)
-        else:
-            row = _trained(
-                model,
-                observation,
-                task,
-                truth=truth,
-                keep=keep,
-                iterations=iterations,
-                seconds=seconds,
-                seed=seed,
-                device=device,
-                precision=precision,
-                threads=threads,
-                progress=_reporter(model, progress),
-            )
+        try:
+            if model in BASELINES:
+                row = _baseline(model, observation, task, truth, iterations, seconds, seed, device)
+            else:
+                row = _trained(
+                    model,
+                    observation,
+                    task,
+                    truth=truth,
+                    keep=keep,
+                    iterations=iterations,
+                    seconds=seconds,
+                    seed=seed,
+                    device=device,
+                    precision=precision,
+                    threads=threads,
+                    progress=_reporter(model, progress),
+                )
+        except KeyboardInterrupt:
+            if not rows:
+                raise
+            row = _without_result(model, "", "interrupted", "interrupted")
         rows.append(row)
+        if row.status == "interrupted":
+            break
     return rows
 
 
@@ -145,9 +157,8 @@ def _trained(
     try:
         made = restore(observation, task, model, truth=truth, keep=keep, **settings)
     except (DivergenceError, TooLittleMemoryError) as error:
-        return _without_result(model_name(model, str(task)), keep, error)
-    if made.fit.status == "interrupted":
-        raise KeyboardInterrupt
+        status = "diverged" if isinstance(error, DivergenceError) else "failed"
+        return _without_result(model_name(model, str(task)), keep, status, str(error))
     return Row(
         made.model,
         made.image,
@@ -162,9 +173,8 @@ def _trained(
     )
 
 
-def _without_result(name: str, kept: str, error: DipbenchError) -> Row:
-    status = "diverged" if isinstance(error, DivergenceError) else "failed"
-    return Row(name, None, kept, status, str(error), {}, None, 0, 0.0, None)
+def _without_result(name: str, kept: str, status: str, reason: str) -> Row:
+    return Row(name, None, kept, status, reason, {}, None, 0, 0.0, None)
 
 
 def _reporter(
@@ -210,7 +220,10 @@ def _baseline(
                 observation, task, seconds=seconds, seed=seed, device=device, look=look, **chosen
             )
     except TooLittleMemoryError as error:
-        return _without_result(name, "result", error)
+        return _without_result(name, "result", "failed", str(error))
+    except Exception as error:  # what another package raises is not foreseen
+        reason = one_line(f"{type(error).__name__}: {error}")
+        return _without_result(name, "result", "failed", reason)
     return Row(
         name,
         made.image,

@@ -68,6 +68,7 @@ class Compression:
         tried: the choices of bits.
         codecs: JPEG and WebP at the same size.
         iterations: of the training.
+        status: of the training, as in `Fit`: of one that did not finish the best until then.
     """
 
     data: bytes = field(repr=False)
@@ -81,6 +82,7 @@ class Compression:
     tried: tuple[Tried, ...]
     codecs: tuple[Coded, ...]
     iterations: int
+    status: str
 
 
 def parameter_ratio(channels: int, height: int, width: int) -> float:
@@ -115,7 +117,7 @@ def compress(
         image: 1 or 3 channels.
         model: `deep-decoder`, the one network that is smaller than a picture.
         iterations: of the training; the weights of the lowest loss, looked at every few
-            iterations, are kept, and on a `KeyboardInterrupt` the best so far.
+            iterations, are kept, on a divergence or a `KeyboardInterrupt` the best so far.
         bits: of each weight; None chooses by what the choice costs.
         seed: of the network's input and first weights, from 0 to 2^64 - 1.
         device: `auto`, `cpu` or `cuda`.
@@ -139,7 +141,7 @@ def compress(
     for depth in depths:
         check_bounds(channels, height, width, depth, seed)
     import_ssim()  # by which the result will be judged
-    network, done = _train(image, iterations, seed, device, threads, progress)
+    network, done, status = _train(image, iterations, seed, device, threads, progress)
     tensors = [parameter.detach().cpu().numpy() for parameter in network.parameters()]
 
     def code(depth: int, digest: bytes = bytes(32)) -> Code:
@@ -169,6 +171,7 @@ def compress(
         tried=tuple(tried),
         codecs=tuple(standard_codecs(image.array, len(data))),
         iterations=done,
+        status=status,
     )
 
 
@@ -200,7 +203,7 @@ def _train(
     device: str,
     threads: int | None,
     progress: Progress | None,
-) -> tuple[nn.Module, int]:
+) -> tuple[nn.Module, int, str]:
     protocol = _protocol(threads).with_iterations(iterations)
     training = Training(
         "deep-decoder",
@@ -232,7 +235,7 @@ def _train(
     if not best:
         raise DipbenchError(f"nothing was trained: {result.reason or 'stopped at once'}")
     training.network.load_state_dict(best[0][1])
-    return training.network, result.length
+    return training.network, result.length, result.status
 
 
 def _protocol(threads: int | None) -> Protocol:

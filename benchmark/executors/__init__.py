@@ -12,6 +12,13 @@ from ..schema import RunKey
 ATTEMPTS = 3
 """How often a run is tried when its worker dies."""
 
+MEMORY = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824"
+    ":glibc.malloc.trim_threshold=4294967296"
+}
+"""Set for workers: every iteration asks for the memory again that the one before gave back, so it
+stays with the process, in huge pages. See evaluate/PERFORMANCE.md on what that saves."""
+
 Outcome = list[tuple[RunKey, str]]
 """Keys and statuses of runs that have reached the disk."""
 

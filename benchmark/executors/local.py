@@ -20,15 +20,8 @@ from ..roster import Roster
 from ..schema import RunKey
 from ..store import writing
 from ..training import record_failed
-from . import ATTEMPTS, Lost, Outcome, Unit
+from . import ATTEMPTS, MEMORY, Lost, Outcome, Unit
 from .schedule import Schedule
-
-MEMORY = {
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824"
-    ":glibc.malloc.trim_threshold=4294967296"
-}
-"""Set for workers: every iteration asks for the memory again that the one before gave back, so it
-stays with the process, in huge pages. See evaluate/PERFORMANCE.md on what that saves."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from ...errors import DipbenchError
+from . import MEMORY
 
 FORMS = ("ray", "array")
+_KEEP_MEMORY = "\n".join(f'export {name}="${{{name}:-{value}}}"' for name, value in MEMORY.items())
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def sbatch_script(store: Path, allocation: Allocation, train: Sequence[str] = ()
         "GPUS": allocation.gpus,
         "TIME": allocation.time,
         "DEVICE": "cuda" if allocation.gpus else "cpu",
+        "MEMORY": "" if allocation.gpus else _KEEP_MEMORY,
         "MORE": "\n".join(f"#SBATCH {option}" for option in [*place, *gpus]),
         "PLACE": " ".join(place),
         "PATH": shlex.quote(str(Path(sys.executable).parent)),

@@ -11,6 +11,7 @@ from matplotlib.text import Text
 
 import dipbench
 from dipbench.analysis import plots
+from dipbench.analysis.attributes import attribute_effects
 from dipbench.analysis.plots_files import write_figures
 from dipbench.analysis.plots_style import style
 from dipbench.analysis.plots_transfer import score_matrix
@@ -101,6 +102,24 @@ def test_figures_are_written_for_the_score_that_is_named(bench, tmp_path, monkey
     assert path.name == "score-matrix--denoising-25.svg"
     assert "psd 99 per bw" in path.read_text(encoding="utf-8")
     assert refused == {}
+
+
+def test_intervals_in_figures_are_of_the_resamples_asked_for(bench, tmp_path, monkeypatch):
+    asked = []
+
+    def effects(*arguments, resamples=1000):
+        asked.append(resamples)
+        return attribute_effects(*arguments, resamples=resamples)
+
+    monkeypatch.setattr("dipbench.analysis.plots_models.attribute_effects", effects)
+    bench.pairs = [("camera", "denoising-25")]
+    name = "attributes"
+    monkeypatch.setattr(
+        "dipbench.analysis.plots_files.IMAGE_FIGURES", {name: plots.IMAGE_FIGURES[name]}
+    )
+    monkeypatch.setattr("dipbench.analysis.plots_files.TASK_FIGURES", {})
+    write_figures(bench, tmp_path, ".svg", resamples=250)
+    assert asked == [250]
 
 
 def test_figures_of_another_measure_have_names_of_their_own(bench, tmp_path, monkeypatch):

@@ -62,6 +62,7 @@ def test_scripts_pass_shellcheck(form: str, gpus: int, tmp_path: Path) -> None:
     assert "#SBATCH --partition=long" in options
     assert any("gpus-per" in line for line in options) == (gpus > 0)
     assert ("--device cuda" in text) == (gpus > 0)
+    assert ("export GLIBC_TUNABLES=" in text) == (form == "ray" and gpus == 0)
     (command,) = [line for line in text.splitlines() if line.startswith("dipbench train")]
     assert shlex.split(command)[-3:] == ["--images", "a b's.png", "&"]
 

@@ -16,7 +16,7 @@ import pytest
 
 from dipbench.benchmark import Benchmark
 from dipbench.benchmark.building import finish, read_progress
-from dipbench.benchmark.executors.local import MEMORY
+from dipbench.benchmark.executors import MEMORY
 from dipbench.benchmark.locking import Builder, builder_lock, builders
 from dipbench.benchmark.merging import Generation
 from dipbench.benchmark.parts import finished_keys, list_parts

@@ -43,7 +43,8 @@ def test_names_are_listed_with_what_they_stand_for(dipbench):
 
 
 def test_benchmarks_are_listed_with_what_they_hold(dipbench, tmp_path, monkeypatch):
-    monkeypatch.setenv("DIPBENCH_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    monkeypatch.setenv("DIPBENCH_HOME", f"~/{tmp_path.name}")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "benchmark.json").write_text("{")
     broken, mini, _ = json.loads(dipbench("list", "benchmarks", "--json").out)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image as Pillow
 
 from dipbench.data import load_image, parse_task, save_image
+from dipbench.evaluate import fitting
+from dipbench.evaluate.restoring import restore as restore_picture
 
 CAMERA = load_image("camera", size=64)
 FAST = ("--model", "dip-jpeg", "--iterations", 3, "--threads", 1)
@@ -153,6 +156,14 @@ def test_no_command_writes_over_what_it_reads_or_writes(dipbench, files, monkeyp
     assert len(answer.err.strip().splitlines()) == 1
 
 
+def test_a_tilde_behind_the_sign_of_an_option_is_the_home(dipbench, files, monkeypatch):
+    monkeypatch.setenv("HOME", str(files))
+    task = ("--task", "denoising-25")
+    answer = dipbench("restore", files / "noisy.png", *task, "--out=~/clean.png", *FAST)
+    assert answer.status == 0, answer.err
+    assert (files / "clean.png").exists()
+
+
 @pytest.mark.parametrize("keep", ["last", "smooth"])
 def test_an_interrupted_restoration_says_what_is_written(dipbench, files, monkeypatch, keep):
     def interrupted(curves):
@@ -220,6 +231,29 @@ def test_compress_and_decompress(dipbench, files):
     assert json.loads(answer.out) == {"exact": True, "shape": [1, 64, 64], "written": str(out)}
 
 
+@pytest.mark.parametrize(("ending", "status"), [("diverged", 1), ("interrupted", 130)])
+def test_a_compression_that_ends_early_says_how(dipbench, files, monkeypatch, ending, status):
+    def step(training):
+        if training.done == 3 and ending == "interrupted":
+            raise KeyboardInterrupt
+        if training.done == 3:
+            with torch.no_grad():
+                for parameter in training.network.parameters():
+                    parameter.fill_(float("nan"))
+        return whole(training)
+
+    whole = fitting.Training._iterate
+    monkeypatch.setattr(fitting.Training, "_iterate", step)
+    monkeypatch.setattr(fitting, "CHUNK", 1)
+    packed = files / "a.dd"
+    answer = dipbench(
+        "compress", files / "truth.png", "--out", packed, "--iterations", 9, "--threads", 1
+    )
+    assert answer.status == status
+    assert f"{ending} after 3 iterations: {packed} holds the best so far" in answer.err
+    assert packed.exists()
+
+
 def test_decompress_refuses_what_is_no_such_file(dipbench, files):
     for name in ("truth.png", "missing.dd"):
         answer = dipbench("decompress", files / name, "--out", files / "b.png")
@@ -237,6 +271,26 @@ def test_compare_draws_a_table_and_a_sheet(dipbench, files):
     assert "dip-jpeg" in answer.out
     assert "PSNR dB" in answer.out
     assert (files / "sheet.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_an_interrupted_comparison_keeps_its_rows(dipbench, files, monkeypatch):
+    def interrupted(observation, task, model, **settings):
+        if model == "deep-decoder":
+            settings["progress"] = interrupt
+        return restore_picture(observation, task, model, **settings)
+
+    def interrupt(done, training):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dipbench.evaluate.comparing.restore", interrupted)
+    answer = dipbench(
+        "compare", files / "truth.png", "--models", "dip-jpeg,deep-decoder,conv-decoder",
+        "--iterations", 2, "--sheet", files / "sheet.png", "--threads", 1,
+    )  # fmt: skip
+    assert answer.status == 130
+    assert "dip-jpeg" in answer.out
+    assert "interrupted in deep-decoder; not run: conv-decoder" in answer.err
+    assert (files / "sheet.png").exists()
 
 
 def test_compare_a_picture_whose_truth_is_not_known(dipbench, files):

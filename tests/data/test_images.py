@@ -195,6 +195,13 @@ def test_a_16_bit_tiff_means_the_colours_that_it_says(tmp_path: Path) -> None:
         load_image(tmp_path / "ink.tif")
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int16"])
+def test_a_tiff_of_signed_integers_is_refused(tmp_path: Path, dtype: str) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", (GREY // 2).astype(dtype), photometric="minisblack")
+    with pytest.raises(ImageError, match=r"x\.tif holds signed integers: save it"):
+        load_image(tmp_path / "x.tif")
+
+
 def test_16_bit_alpha_and_grey_written_by_others(tmp_path: Path) -> None:
     write_png16(tmp_path / "alpha.png", np.dstack([COLOUR_16, GREY_16]))
     with pytest.warns(UserWarning, match="alpha channel was dropped"):

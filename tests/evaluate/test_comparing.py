@@ -87,12 +87,44 @@ def test_a_model_that_memory_does_not_hold_leaves_the_others_their_rows(monkeypa
     assert all("too little memory" in row.reason for row in rows[1:])
 
 
-def test_an_interrupt_of_the_user_is_one():
+def test_an_error_of_another_package_leaves_the_others_their_rows(monkeypatch):
+    def broken(*arguments, **settings):
+        raise ValueError("bad\nshape")
+
+    monkeypatch.setitem(BASELINES, "bm3d", broken)
+    monkeypatch.setattr("dipbench.evaluate.comparing.check_baseline", lambda *_: None)
+    rows = compare(NOISY, TASK, ["deep-decoder", "bm3d", "dip-jpeg"], iterations=2, threads=1)
+    assert [row.status for row in rows] == ["finished", "failed", "finished"]
+    assert rows[1].reason == "ValueError: bad shape"
+
+
+def test_an_interrupt_ends_the_comparison_with_what_there_is():
     def interrupt(model, done, total):
+        if model == "dip-jpeg":
+            raise KeyboardInterrupt
+
+    models = ["deep-decoder", "dip-jpeg", "conv-decoder"]
+    rows = compare(
+        NOISY, TASK, models, iterations=3, keep="last", threads=1, truth=CAMERA, progress=interrupt
+    )
+    assert [row.status for row in rows] == ["finished", "interrupted"]
+    assert rows[1].quality["psnr"] == pytest.approx(psnr(rows[1].image, CAMERA.array))
+
+
+def test_an_interrupt_of_another_package_leaves_the_rows_before(monkeypatch):
+    def interrupted(*arguments, **settings):
         raise KeyboardInterrupt
 
+    monkeypatch.setitem(BASELINES, "bm3d", interrupted)
+    monkeypatch.setattr("dipbench.evaluate.comparing.check_baseline", lambda *_: None)
+    rows = compare(NOISY, TASK, ["deep-decoder", "bm3d", "dip-jpeg"], iterations=2, threads=1)
+    assert [(row.model, row.status) for row in rows] == [
+        ("deep-decoder", "finished"),
+        ("bm3d", "interrupted"),
+    ]
+    assert rows[1].image is None
     with pytest.raises(KeyboardInterrupt):
-        compare(NOISY, TASK, ["deep-decoder"], iterations=500, threads=1, progress=interrupt)
+        compare(NOISY, TASK, ["bm3d", "deep-decoder"], iterations=2, threads=1)
 
 
 @pytest.mark.parametrize(

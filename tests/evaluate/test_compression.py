@@ -193,7 +193,7 @@ def test_the_weights_of_the_lowest_loss_are_kept(monkeypatch):
             output = training.network(training.input)[0].numpy()
         losses.append(float(np.mean((output - PICTURE.array) ** 2)))
 
-    network, _ = compression._train(PICTURE, 5, 0, "cpu", 1, look)
+    network, _, _ = compression._train(PICTURE, 5, 0, "cpu", 1, look)
     z = fitting.draw_input((16, 4, 4), protocol, (0, "compress", "deep-decoder"))
     with torch.no_grad():
         kept = network(z)[0].numpy()

@@ -15,6 +15,7 @@ set -euo pipefail
 
 export PATH=@PATH@:"$PATH"
 store=@STORE@
+@MEMORY@
 export RAY_USAGE_STATS_ENABLED=0 RAY_worker_niceness=0
 # Others on these machines cannot join without the token; srun hands it to the other machines.
 RAY_AUTH_TOKEN=$(od --address-radix=n --read-bytes=32 --format=x1 /dev/urandom | tr -d ' \n')

@@ -18,8 +18,8 @@ from dipbench.analysis.report_curves import LOWEST, MISSING, STEP, curve_payload
 from dipbench.analysis.report_pictures import data_url
 from dipbench.analysis.report_scores import transfer_tables
 from dipbench.analysis.report_tables import SHOWN, ask, fill
+from dipbench.analysis.reporting import ROOM, payload, report
 from dipbench.analysis.reporting import page as make_page
-from dipbench.analysis.reporting import payload, report
 from dipbench.errors import DipbenchError, QueryError
 
 PER_TASK = {name for name, shown in SHOWN.items() if shown.tasks}
@@ -198,9 +198,21 @@ def test_the_same_benchmark_gives_the_same_page(bench, page, tmp_path):
     assert again.read_bytes() == page.read_bytes()
 
 
+def test_curves_take_the_room_that_the_rest_of_a_page_leaves(bench, page, monkeypatch):
+    rest = payload(bench, "best_psnr_smooth", 200)
+    rest.pop("curves")
+    size = len(json.dumps(rest, separators=(",", ":"), ensure_ascii=False).encode())
+    monkeypatch.setattr("dipbench.analysis.reporting.MOST_BYTES", size + ROOM + 3000)
+    kinds = payload(bench, "best_psnr_smooth", 200)["curves"]["kinds"]
+    assert sum(len(packed[2]) for kind in kinds.values() for packed in kind) <= 1.01 * 3000
+    content = page.read_text(encoding="utf-8")
+    data = re.search(r'id="data">(.*?)</script>', content, flags=re.DOTALL)
+    assert len(content.encode()) - len(data[1].encode()) < ROOM
+
+
 def test_nothing_is_left_behind_when_a_page_is_refused(bench, tmp_path, monkeypatch):
     monkeypatch.setattr("dipbench.analysis.reporting.MOST_BYTES", 1000)
-    with pytest.raises(QueryError, match="more than 10"):
+    with pytest.raises(QueryError, match=r"more than the .* drawn alone \(--png FOLDER"):
         report(bench, tmp_path / "big.html", resamples=200)
     assert list(tmp_path.iterdir()) == []
 
