@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..benchmark.pictures import StoredObservations, read_images
 from ..benchmark.store import file_of
+from ..data.imagefiles import pixels
 
 SIDE = 128
 MOST = 60
@@ -43,15 +44,8 @@ def data_url(picture: NDArray[np.float32], side: int = SIDE) -> str:
     'data:image/png;base64,iVBORw0K'
     """
     step = -(-max(picture.shape[1:]) // side)
-    levels = np.clip(picture[:, ::step, ::step] * 255, 0, 255).round().astype(np.uint8)
-    return f"data:image/png;base64,{b64encode(_png(levels)).decode('ascii')}"
-
-
-def _png(levels: NDArray[np.uint8]) -> bytes:
-    """(C, H, W) levels as a PNG file."""
     import PIL.Image
 
-    pixels = levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0))
     file = io.BytesIO()
-    PIL.Image.fromarray(pixels).save(file, "PNG", optimize=True)
-    return file.getvalue()
+    PIL.Image.fromarray(pixels(picture[:, ::step, ::step])).save(file, "PNG", optimize=True)
+    return f"data:image/png;base64,{b64encode(file.getvalue()).decode('ascii')}"

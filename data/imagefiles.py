@@ -98,7 +98,7 @@ def save_image(path: Path | str, array: np.ndarray, bits: int = 8) -> None:
         raise ImageError(f"cannot write {path}: the name must end in .png, .tif or .tiff")
     import PIL.Image
 
-    levels = _levels(array, bits)
+    levels = pixels(array, bits)
     write_tiff = import_tifffile().imwrite if suffix != ".png" else None
     with published(path, ImageError) as temporary:
         if write_tiff is not None:
@@ -116,8 +116,19 @@ def save_image(path: Path | str, array: np.ndarray, bits: int = 8) -> None:
             PIL.Image.fromarray(levels).save(temporary, format="PNG")
 
 
-def _levels(array: np.ndarray, bits: int) -> np.ndarray:
-    """(H, W) or (H, W, 3) of uint8 or uint16."""
+def pixels(array: np.ndarray, bits: int = 8) -> np.ndarray:
+    """An image as libraries for pictures take it: (H, W) or (H, W, 3) of uint8 or uint16.
+
+    Args:
+        array: (C, H, W) with 1 or 3 channels, or (H, W); values are clipped to [0, 1] and rounded.
+        bits: 8 or 16 for each channel.
+
+    Raises:
+        ImageError: Another depth or shape, or values that are NaN.
+
+    >>> pixels(np.full((3, 1, 2), 0.5)).tolist()
+    [[[128, 128, 128], [128, 128, 128]]]
+    """
     if bits not in (8, 16):
         raise ImageError(f"cannot write {bits} bits for each channel: choose 8 or 16")
     if array.ndim == 2:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..data import Observation
+from ..data.imagefiles import pixels
 from ..errors import ImageError
 from ..files import published
 
@@ -41,7 +42,8 @@ class Frames:
     def take(self, done: int, training: "Training") -> None:
         """Keep the last output, where enough iterations have passed since the one before."""
         if done >= self._next:
-            self.pictures.append(_levels(training.tracker.last()))
+            # Of a training that diverges the last one holds no numbers.
+            self.pictures.append(pixels(np.nan_to_num(training.tracker.last())))
             self._next = done + self._every
 
     def write(self, path: Path | str, last: np.ndarray) -> None:
@@ -56,7 +58,7 @@ class Frames:
         """
         import PIL.Image
 
-        pictures = [*self.pictures, _levels(last)]
+        pictures = [*self.pictures, pixels(last)]
         images = [PIL.Image.fromarray(levels) for levels in pictures]
         each = int(np.clip(TRAINING_MS / len(images), *FRAME_MS))
         durations = [FIRST_MS, *[each] * (len(images) - 2), LAST_MS]
@@ -73,9 +75,4 @@ class Frames:
 
 def _enlarged(observation: Observation) -> np.ndarray:
     zoom = observation.zoom
-    return _levels(observation.observed.repeat(zoom, axis=1).repeat(zoom, axis=2))
-
-
-def _levels(picture: np.ndarray) -> np.ndarray:
-    levels = np.rint(picture.clip(0, 1) * 255).astype(np.uint8)
-    return levels[0] if len(levels) == 1 else np.ascontiguousarray(np.moveaxis(levels, 0, 2))
+    return pixels(observation.observed.repeat(zoom, axis=1).repeat(zoom, axis=2))

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from ..data.imagefiles import pixels
 from .quality import psnr, ssim
 
 
@@ -50,9 +51,7 @@ def standard_codecs(image: np.ndarray, size: int) -> list[Coded]:
 
 
 def _fitted(codec: str, image: np.ndarray, size: int) -> Coded:
-    levels = np.rint(image.clip(0, 1) * 255).astype(np.uint8)
-    pixels = levels[0] if len(levels) == 1 else np.moveaxis(levels, 0, 2)
-    code = partial(_encode, codec, np.ascontiguousarray(pixels))
+    code = partial(_encode, codec, pixels(image))
     quality = _highest(lambda quality: len(code(quality)) <= size)
     data = code(quality)
     decoded = _decode(data, len(image))
