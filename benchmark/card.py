@@ -40,7 +40,7 @@ COLUMNS = {
     "loss": "last mean squared error against the observation",
     "spikes": "iterations whose loss is more than 1 dB above the one before",
     "seconds": "wall time of the training",
-    "device": "what it ran on",
+    "device": "what it ran on, and the best units that it multiplies with",
     "parameters": "trainable values of the network",
     "parameters_used": "those that its forward pass runs",
     "macs": "multiply-accumulates of one forward pass",

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from ..errors import DeviceError
+from ..genotypes.processor import units
 
 
 def resolve_device(device: str = "auto") -> torch.device:
@@ -95,12 +96,14 @@ def device_name(device: torch.device) -> str:
 
 
 def described(device: torch.device) -> str:
-    """Its name and, where it differs from the processor's, how it multiplies float32.
+    """Its name and how it multiplies: what has the same in both, and versions, gives the same bits.
 
-    >>> described(torch.device("cpu")) == device_name(torch.device("cpu"))
+    >>> described(torch.device("cpu")) == f"{device_name(torch.device('cpu'))}, {units()}"
     True
     """
-    tf32 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cuda":
+        return f"{device_name(device)}, {units()}"
+    tf32 = torch.cuda.get_device_capability(device) >= (8, 0)
     return device_name(device) + (", TF32" if tf32 else "")
 
 

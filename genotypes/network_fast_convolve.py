@@ -4,7 +4,6 @@ All take and return tensors (N, C, H, W) laid out channels last, and compute in 
 input, whatever the type of the weight. What each gains is measured in evaluate/PERFORMANCE.md.
 """
 
-from functools import cache
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from torch.nn import functional as F
 
 from .network_fast_float32 import convolution, linear, prefers_float32
 from .network_fast_winograd import TILE, winograd, winograd_by_input, winograd_by_weight
+from .processor import has_amx
 
 WINOGRAD_FROM = 128
 """The output's side times the kernel's from which Winograd's algorithm is faster in float32, and in
@@ -40,13 +40,6 @@ def pays_on(device: torch.device) -> bool:
     (True, False)
     """
     return device.type == "cpu"
-
-
-@cache
-def has_amx() -> bool:
-    """Whether the processor multiplies matrices of bfloat16 by units made for it (Intel's AMX)."""
-    told = getattr(torch.cpu, "get_capabilities", None)  # of newer PyTorch
-    return bool(told is not None and told().get("amx_bf16", False))
 
 
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

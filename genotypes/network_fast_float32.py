@@ -5,13 +5,14 @@ bfloat16 between layers; their copies in float32 are made anew backwards, for ke
 twice the memory.
 """
 
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+from .processor import has_slow_bfloat16
 
 
 def prefers_float32(x: Tensor) -> bool:
@@ -21,14 +22,6 @@ def prefers_float32(x: Tensor) -> bool:
     False
     """
     return x.dtype == torch.bfloat16 and x.device.type == "cpu" and has_slow_bfloat16()
-
-
-@cache
-def has_slow_bfloat16() -> bool:
-    """Whether the processor is Intel's and multiplies bfloat16 without AMX, at half the rate."""
-    told: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # of newer PyTorch
-    is_intel = "Intel" in told.get("cpu_name", "")
-    return bool(is_intel and told.get("avx512_bf16", False) and not told.get("amx_bf16", False))
 
 
 def convolution(

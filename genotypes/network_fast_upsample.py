@@ -7,9 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .blocks import Resize, SplitStackSum, UpsampleBlock
-from .network_fast_convolve import convolve, depth_wise, has_amx, pays_on, suits_winograd
+from .network_fast_convolve import convolve, depth_wise, pays_on, suits_winograd
 from .network_fast_float32 import convolution, prefers_float32
 from .network_fast_layers import conv_after_nearest, fold, resize_bicubic
+from .processor import has_amx
 
 PHASES_FROM = 8
 """The side in pixels from which four small kernels are cheaper than resizing first."""
