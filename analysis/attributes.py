@@ -12,7 +12,7 @@ from ..genotypes.upsample import Block
 from ._cells import FEW_CODES, has_enough_codes, read_cell, shared_weights, weights_of
 from ._columns import describe
 from .association import MINIMUM_MODELS
-from .resampling import bootstrap_p_value, interval, max_statistic
+from .resampling import bootstrap_p_value, interval, max_statistic, why_no_p_value
 
 SKIPS = 25
 COLUMNS = (
@@ -98,6 +98,7 @@ def attribute_effects(
         resampled.append(drawn)
         ends = interval(drawn, level)
         effect = float(level_effect(has, truth[known])[0])
+        p_value = bootstrap_p_value(effect, drawn)
         rows.append(
             {
                 "attribute": attribute,
@@ -108,8 +109,8 @@ def attribute_effects(
                 "effect": effect,
                 "low": ends.low,
                 "high": ends.high,
-                "p_bootstrap": bootstrap_p_value(effect, drawn),
-                "reason": reason,
+                "p_bootstrap": p_value,
+                "reason": reason or why_no_p_value(p_value, drawn),
             }
         )
     frame = pd.DataFrame(rows, columns=list(COLUMNS))

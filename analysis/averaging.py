@@ -137,11 +137,14 @@ def _average(
     )
     ends = resampling.interval(means, level)
     tau = float(np.mean(taus))
+    p_value = float(resampling.max_tau([tau], means[:, None])[0])
     row |= {
         "tau": tau,
         "tau_low": ends.low,
         "tau_high": ends.high,
-        "p_bootstrap": float(resampling.max_tau([tau], means[:, None])[0]),
-        "reason": f"{FEW_CODES} on {', '.join(few)}" if few else None,
+        "p_bootstrap": p_value,
+        "reason": f"{FEW_CODES} on {', '.join(few)}"
+        if few
+        else resampling.why_no_p_value(p_value, means),
     }
     return row | turned(name, row, "tau"), means

@@ -89,12 +89,14 @@ def _compared(
     taus = [float(resampled_tau_a(column[known], truth, once)[0]) for column in columns]
     difference = np.subtract(*(resampled_tau_a(column[known], truth, drawn) for column in columns))
     ends = resampling.interval(difference, level)
+    p_value = resampling.bootstrap_p_value(taus[0] - taus[1], difference)
+    few = None if has_enough_codes(cell, known) else FEW_CODES
     return row | {
         "first_tau_directed": taus[0],
         "second_tau_directed": taus[1],
         "difference": taus[0] - taus[1],
         "low": ends.low,
         "high": ends.high,
-        "p_bootstrap": resampling.bootstrap_p_value(taus[0] - taus[1], difference),
-        "reason": None if has_enough_codes(cell, known) else FEW_CODES,
+        "p_bootstrap": p_value,
+        "reason": few or resampling.why_no_p_value(p_value, difference),
     }

@@ -309,10 +309,8 @@ def _adjusted(judged: list[tuple[dict[str, Any], Floats]]) -> list[dict[str, Any
     holm = resampling.holm([row["p_value"] for row in rows])
     largest = resampling.max_tau([row["tau"] for row in rows], resampled)
     # Of few models a perfect order is one on every resample too, which says nothing of chance.
-    known = [taus[np.isfinite(taus)] for taus in resampled.T]
-    constant = [taus.size > 0 and bool(np.ptp(taus) < 1e-12) for taus in known]
-    least = np.where(constant, holm, [row["p_value"] for row in rows])
-    largest = np.where(np.isnan(largest), np.nan, np.fmax(largest, least))
+    largest = np.maximum(largest, [row["p_value"] for row in rows])
+    largest = np.where(resampling.is_same(resampled), holm, largest)
     return [
         row | {"p_holm": float(first), "p_max": float(second)}
         for row, first, second in zip(rows, holm, largest, strict=True)

@@ -15,6 +15,8 @@ from ..errors import QueryError
 
 MINIMUM_GROUPS = 5
 UNDEFINED_SHARE = 0.05
+SAME = 1e-12
+"""Values that differ by less differ by rounding."""
 
 Floats = NDArray[np.float64]
 
@@ -189,14 +191,16 @@ def max_statistic(estimates: ArrayLike, resampled: ArrayLike) -> Floats:
     resamples in which the largest centred statistic of any score exceeds it (P. H. Westfall and
     S. S. Young, 1993, single step). Correlation between the scores is so taken into account. A
     resample on which a score is undefined counts against it, and one is added to each count, so
-    that the value is never 0.
+    that the value is never 0. What is not 0 and the same on every resample (`is_same`), as a
+    perfect order of few models is, cannot be judged by them and has none.
 
     Args:
         estimates: (scores,) statistics.
         resampled: (resamples, scores), the same resamples for every score.
 
     Returns:
-        (scores,) p-values; NaN where a score has no statistic, or most resamples have none.
+        (scores,) p-values; NaN where a score has no statistic, most resamples have none, or all
+        the same.
 
     >>> draws = np.random.default_rng(0).normal(0, 0.1, (999, 2))
     >>> max_statistic([0.6, 0.0], draws + [0.6, 0.0]).round(3).tolist()
@@ -206,18 +210,32 @@ def max_statistic(estimates: ArrayLike, resampled: ArrayLike) -> Floats:
     centred = np.asarray(resampled, dtype=np.float64) - found
     adjusted = np.full(found.shape, np.nan)
     spread = np.array([_spread(column) for column in centred.T])
-    usable = np.isfinite(found) & np.isfinite(spread)
+    same, sizes = is_same(centred), np.abs(found)
+    usable = np.isfinite(found) & np.isfinite(spread) & ~(same & (sizes > SAME))
     if not usable.any():
         return adjusted
-    sizes, centred, spread = np.abs(found[usable]), centred[:, usable], spread[usable]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # What is the same on every resample is surely not 0, or surely 0.
-        observed = np.where(sizes > 0, sizes / spread, 0)
-        standard = np.where((spread > 0) | np.isnan(centred), np.abs(centred) / spread, 0)
+    # What is 0 on every resample is surely 0.
+    scale = np.where(same, np.inf, spread)[usable]
+    observed, centred = sizes[usable] / scale, centred[:, usable]
+    standard = np.abs(centred) / scale
     largest = np.fmax.reduce(standard, axis=1)
     exceeding = (~(largest[:, None] < observed) | np.isnan(centred)).sum(axis=0)
     adjusted[usable] = (exceeding + 1) / (largest.size + 1)
     return adjusted
+
+
+def is_same(resampled: ArrayLike) -> NDArray[np.bool_]:
+    """(scores,) whether a statistic is the same, but for rounding, on all resamples that define it.
+
+    Args:
+        resampled: (resamples, scores).
+
+    >>> is_same([[0.5, 1.0], [0.5, np.nan], [0.6, 1.0]]).tolist()
+    [False, True]
+    """
+    columns = np.asarray(resampled, dtype=np.float64).T
+    known = [column[np.isfinite(column)] for column in columns]
+    return np.array([each.size > 0 and bool(np.ptp(each) < SAME) for each in known], dtype=bool)
 
 
 def bootstrap_p_value(estimate: float, resampled: ArrayLike) -> float:
@@ -227,6 +245,20 @@ def bootstrap_p_value(estimate: float, resampled: ArrayLike) -> float:
     0.01
     """
     return float(max_statistic([estimate], np.asarray(resampled, np.float64)[:, None])[0])
+
+
+def why_no_p_value(p_value: float, resampled: Floats) -> str | None:
+    """Why `bootstrap_p_value` gives none of a resampled statistic, if it does not.
+
+    >>> why_no_p_value(np.nan, np.full(99, 0.3))
+    'no p-value: it is the same on every resample'
+    """
+    if not np.isnan(p_value) or not resampled.size:
+        return None
+    undefined = int((~np.isfinite(resampled)).sum())
+    if undefined > UNDEFINED_SHARE * resampled.size:
+        return f"no interval and no p-value: it is undefined on {undefined} resamples"
+    return "no p-value: it is the same on every resample"
 
 
 def max_tau(taus: ArrayLike, resampled: ArrayLike) -> Floats:

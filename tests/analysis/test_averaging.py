@@ -1,9 +1,10 @@
 """Averages over images: of taus, never of pooled PSNRs."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from dipbench.analysis import correlate_over_images, kendall
+from dipbench.analysis import compare_scores, correlate_over_images, kendall
 from dipbench.analysis.averaging import average_tau
 from dipbench.errors import QueryError
 
@@ -61,3 +62,18 @@ def test_what_has_no_interval_says_why(bench):
     assert (
         frame["reason"].str.fullmatch(r"no interval: fewer than 5 upsample codes on .*coins").all()
     )
+
+
+def test_a_perfect_order_that_resampling_cannot_change_has_no_p_value(bench):
+    """Not one of 1 / 1001, of however few models."""
+    truth = bench.runs.groupby(["model", "image"])["best_psnr_smooth"].mean()
+    rows = bench.score_rows
+    perfect = rows["score"] == SCORE
+    keys = pd.MultiIndex.from_frame(rows.loc[perfect, ["model", "image"]])
+    rows.loc[perfect, "value"] = -truth.reindex(keys).to_numpy()
+    row = correlate_over_images(bench).set_index("score").loc[SCORE]
+    assert row["tau_directed"] == pytest.approx(1)
+    assert np.isnan(row[["p_bootstrap", "p_max"]].astype(float)).all()
+    assert row["reason"] == "no p-value: it is the same on every resample"
+    compared = compare_scores(bench, SCORE, "psd_db_mse").set_index("image")
+    assert compared["p_bootstrap"].notna().all()

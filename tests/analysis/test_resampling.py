@@ -18,6 +18,7 @@ from dipbench.analysis.resampling import (
     resampled_pearson,
     resampled_spearman,
     resampled_tau,
+    why_no_p_value,
 )
 from dipbench.errors import QueryError
 
@@ -130,14 +131,26 @@ def test_a_p_value_is_never_zero_and_two_sided():
     wanted = 2 * scipy.stats.norm.sf(2)
     for sign in (1, -1):
         assert bootstrap_p_value(sign * 0.2, draws + sign * 0.2) == pytest.approx(wanted, abs=0.01)
-    # The same on every resample.
-    assert bootstrap_p_value(0.3, np.full(199, 0.3)) == pytest.approx(1 / 200)
     assert bootstrap_p_value(0.0, np.zeros(199)) == 1
     assert bootstrap_p_value(0.0, draws) == 1
     assert np.isnan(bootstrap_p_value(0.3, np.full(10, np.nan)))
     assert np.isnan(bootstrap_p_value(0.3, []))
     # Undefined ones count against it.
-    assert bootstrap_p_value(0.3, [*np.full(4, np.nan), *np.full(95, 0.3)]) == pytest.approx(0.05)
+    far = np.random.default_rng(0).normal(0.3, 0.01, 95)
+    assert bootstrap_p_value(0.3, [*np.full(4, np.nan), *far]) == pytest.approx(0.05)
+
+
+def test_what_is_the_same_on_every_resample_has_no_p_value_but_for_0():
+    rounded = 0.3 + 1e-16 * np.arange(199)
+    found = max_statistic([0.3, 0.3, 0.0], np.stack([np.full(199, 0.3), rounded, 0 * rounded], 1))
+    assert np.isnan(found[:2]).all()
+    assert found[2] == 1
+    assert "the same on every resample" in why_no_p_value(np.nan, rounded)
+    assert "undefined on 20 resamples" in why_no_p_value(
+        np.nan, np.repeat([0.1, np.nan], [179, 20])
+    )
+    assert why_no_p_value(np.nan, np.empty(0)) is None
+    assert why_no_p_value(0.5, rounded) is None
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4))
