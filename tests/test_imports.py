@@ -31,6 +31,7 @@ HEAVY_PLACES = {
         "genotypes/decoders.py",
         "genotypes/hourglass.py",
         "genotypes/initialisation.py",
+        "genotypes/processor.py",
         "genotypes/reference.py",
         "evaluate/baselines.py",
         "evaluate/compression.py",
