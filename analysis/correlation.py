@@ -310,7 +310,7 @@ def _adjusted(judged: list[tuple[dict[str, Any], Floats]]) -> list[dict[str, Any
     largest = resampling.max_tau([row["tau"] for row in rows], resampled)
     # Of few models a perfect order is one on every resample too, which says nothing of chance.
     largest = np.maximum(largest, [row["p_value"] for row in rows])
-    largest = np.where(resampling.is_same(resampled), holm, largest)
+    largest = np.where(resampling.is_same(resampling.fisher_z(resampled)), holm, largest)
     return [
         row | {"p_holm": float(first), "p_max": float(second)}
         for row, first, second in zip(rows, holm, largest, strict=True)

@@ -9,7 +9,7 @@ import scipy.stats
 
 from dipbench import load
 from dipbench.analysis import KendallResult, compare_scores, correlate, kendall
-from dipbench.analysis.correlation import kendalls
+from dipbench.analysis.correlation import _adjusted, kendalls
 from dipbench.analysis.transfer import truth_transfer
 from dipbench.errors import QueryError
 from dipbench.evaluate.protocol import get_protocol
@@ -407,3 +407,11 @@ def test_a_perfect_order_of_few_models_is_as_likely_by_chance_as_it_is():
     assert len(perfect) > 3
     assert (perfect["p_max"] == perfect["p_holm"]).all()
     assert (perfect["p_max"] > 0.05).all()
+
+
+def test_an_order_that_is_all_but_perfect_has_a_p_value(bench):
+    """Above 0.999 all taus are taken for 0.999, the same on every resample."""
+    found = correlate(bench, "camera", scores=[SCORE]).iloc[0].to_dict()
+    taus = np.random.default_rng(0).uniform(0.9992, 0.9998, 500)
+    [row] = _adjusted([(found | {"tau": 0.9995, "p_value": 1e-6}, taus)])
+    assert row["p_max"] == row["p_holm"] == 1e-6
