@@ -75,6 +75,15 @@ def one_line(error: object) -> str:
     return " ".join(str(error).split())
 
 
+def named(error: BaseException) -> str:
+    r"""The kind of another library's error and its text, on one line.
+
+    >>> named(ValueError("bad\n  data"))
+    'ValueError: bad data'
+    """
+    return f"{type(error).__name__}: {one_line(error)}"
+
+
 def unknown(kind: str, name: object, known: Iterable[object], limit: int = 12) -> str:
     """Say that `name` is no known `kind`, name the nearest and list what there is.
 

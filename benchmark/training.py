@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..data import Image, Observation, parse_task
-from ..errors import DeviceError, MissingExtraError, StoreError, one_line
+from ..errors import DeviceError, MissingExtraError, StoreError, named
 from ..evaluate.memory import TooLittleMemoryError
 from ..evaluate.protocol import Protocol
 from ..evaluate.results import Fit
@@ -154,7 +154,7 @@ def _as_run(key: RunKey, ended: Fit | Exception, observation: Observation, outpu
         raise ended
     if isinstance(ended, Exception):
         logger.error("fails %s", key, exc_info=ended)
-        return Run(key, "failed", f"{type(ended).__name__}: {one_line(ended)}"[:500])
+        return Run(key, "failed", named(ended)[:500])
     if ended.status == "interrupted":
         raise KeyboardInterrupt
     return Run(

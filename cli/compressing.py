@@ -62,7 +62,7 @@ def compress(
         )
     with published(out, ImageError) as temporary:
         temporary.write_bytes(made.data)
-    status = {"interrupted": 130, "diverged": 1}.get(made.status, 0)
+    status = degraded.ENDED_EARLY.get(made.status, 0)
     if status:
         notes.print(
             f"{made.status} after {made.iterations} iterations: {out} holds the best so far"

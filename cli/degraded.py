@@ -63,6 +63,10 @@ def tell_missing_lpips(quality: Mapping[str, float]) -> None:
         notes.print(f"no LPIPS: {why_no_lpips()}")
 
 
+ENDED_EARLY = {"interrupted": 130, "diverged": 1}
+"""Exit statuses where a training ended so, and what there is of it was written."""
+
+
 @contextmanager
 def told_if_interrupted(remark: str) -> Iterator[None]:
     """End the command on an interrupt with a remark on what is left of its work."""

@@ -280,7 +280,7 @@ def _print_found(found: "SearchResult", out: Path) -> None:
 
 def _end_early(made: "Restoration", out: Path) -> None:
     """Tell that a training was interrupted or diverged, by the exit status too."""
-    status = {"interrupted": 130, "diverged": 1}.get(made.fit.status)
+    status = degraded.ENDED_EARLY.get(made.fit.status)
     if status is not None:
         notes.print(
             f"{made.fit.status}, {made.fit.reason}: {out} holds what --return {made.kept} gives of "

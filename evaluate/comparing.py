@@ -8,7 +8,7 @@ import numpy as np
 
 from ..data import Image, Observation, Task
 from ..data.resampling import pad_to_multiple
-from ..errors import DivergenceError, GenotypeError, one_line
+from ..errors import DivergenceError, GenotypeError, named
 from ..genotypes.named import NamedNetwork
 from .baselines import BASELINES, check_baseline
 from .devices import resolve_device, resolve_precision
@@ -222,8 +222,7 @@ def _baseline(
     except TooLittleMemoryError as error:
         return _without_result(name, "result", "failed", str(error))
     except Exception as error:  # what another package raises is not foreseen
-        reason = one_line(f"{type(error).__name__}: {error}")
-        return _without_result(name, "result", "failed", reason)
+        return _without_result(name, "result", "failed", named(error))
     return Row(
         name,
         made.image,

@@ -3,7 +3,7 @@
 import runpy
 from pathlib import Path
 
-from ..errors import DipbenchError, ScoreError, one_line
+from ..errors import DipbenchError, ScoreError, named
 from .scores import SCORES
 
 
@@ -52,4 +52,4 @@ def load_plugin(path: Path | str) -> list[str]:
 def _described(error: BaseException) -> str:
     if isinstance(error, OSError):
         return f"cannot be read ({error.strerror})"
-    return f"{type(error).__name__}: {one_line(error)}"
+    return named(error)

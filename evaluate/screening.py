@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from ..data import Observation, Task
-from ..errors import ScoreError, one_line
+from ..errors import ScoreError, named
 from ..seeds import stable_seed
 from .devices import resolve_device, single_threads
 from .protocol import Protocol
@@ -79,7 +79,7 @@ def screen(
                 output = probe.operator(output)
             value, reason = compute(score, Spectra(output[0].cpu().numpy()), image), ""
         except Exception as error:  # one model that has no score must not end the search
-            value, reason = None, f"{type(error).__name__}: {one_line(error)}"
+            value, reason = None, named(error)
         return {"model": model, "score": value, "reason": reason}
 
     with single_threads(threads) as pool:

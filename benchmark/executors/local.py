@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from ...errors import DipbenchError, StoreError, one_line
+from ...errors import DipbenchError, StoreError, named, one_line
 from ..logs import unit_log
 from ..plan import Plan
 from ..roster import Roster
@@ -215,7 +215,7 @@ def _serve(connection: Connection, folder: Path, plan: Plan, device: str) -> Non
         except DipbenchError as error:
             answer = error
         except Exception as error:
-            answer = Lost(f"{type(error).__name__}: {one_line(error)}")
+            answer = Lost(named(error))
         connection.send(answer)
 
 

@@ -20,7 +20,7 @@ os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ...errors import DeviceError, DipbenchError, one_line
+from ...errors import DeviceError, DipbenchError, named, one_line
 from . import Lost
 
 Actor = Any
@@ -194,7 +194,7 @@ def result(reference: Reference, seconds: float = FETCH_SECONDS) -> Any:
             raise cause from error
         if isinstance(cause, MemoryError):
             return Lost(f"out of memory: {one_line(cause)}"[:500])
-        return Lost(f"{type(cause).__name__}: {one_line(cause)}"[:500])
+        return Lost(named(cause)[:500])
     except ray.exceptions.GetTimeoutError:
         return Lost(f"no answer within {seconds:.0f} s")
     except ray.exceptions.RayError as error:
