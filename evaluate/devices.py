@@ -1,16 +1,14 @@
 """Which device a training runs on."""
 
 import os
-import platform
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 
 from ..errors import DeviceError
-from ..genotypes.processor import units
+from ..genotypes import processor
 
 
 def resolve_device(device: str = "auto") -> torch.device:
@@ -79,30 +77,24 @@ def torch_type(precision: str, device: torch.device) -> torch.dtype:
 def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # /proc/cpuinfo names the units; elsewhere than on Linux none is assumed.
-    units = ("avx512_bf16", "amx_bf16", "bf16")
-    try:
-        words = set(Path("/proc/cpuinfo").read_text().split())
-    except OSError:
-        return False
-    return not words.isdisjoint(units)
+    return processor.has_bfloat16()
 
 
 def device_name(device: torch.device) -> str:
     """What the hardware calls itself: the GPU's name, or the processor's."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return _processor_name()
+    return processor.name()
 
 
 def described(device: torch.device) -> str:
     """Its name and how it multiplies: what has the same in both, and versions, gives the same bits.
 
-    >>> described(torch.device("cpu")) == f"{device_name(torch.device('cpu'))}, {units()}"
+    >>> described(torch.device("cpu")) == f"{processor.name()}, {processor.units()}"
     True
     """
     if device.type != "cuda":
-        return f"{device_name(device)}, {units()}"
+        return f"{device_name(device)}, {processor.units()}"
     tf32 = torch.cuda.get_device_capability(device) >= (8, 0)
     return device_name(device) + (", TF32" if tf32 else "")
 
@@ -130,13 +122,3 @@ def cpu_threads(count: int) -> Iterator[None]:
 def single_threads(count: int) -> ThreadPoolExecutor:
     """So many Python threads of which each computes with one CPU thread of torch's."""
     return ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
-
-
-def _processor_name() -> str:
-    # platform.processor() is empty on most Linux systems.
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())

@@ -1,32 +1,46 @@
-"""What this machine's processor multiplies with, as PyTorch tells."""
+"""This machine's processor: its name, and what it multiplies with."""
 
-from collections.abc import Mapping
+import platform
 from functools import cache
-from typing import Any
+from pathlib import Path
 
 import torch
 
 
 @cache
-def capabilities() -> Mapping[str, Any]:
-    """PyTorch's list of the processor's units; empty where PyTorch is too old to tell.
+def description() -> str:
+    """What Linux tells of it, /proc/cpuinfo; empty elsewhere, where no units are assumed."""
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
-    >>> "amx_bf16" in capabilities() or not capabilities()
+
+def name() -> str:
+    """What it calls itself.
+
+    >>> len(name()) > 0
     True
     """
-    told: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return told
+    # platform.processor() is empty on most Linux systems.
+    lines = description().splitlines()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def has_bfloat16() -> bool:
+    """Whether it has units for bfloat16."""
+    return _names("avx512_bf16") or _names("bf16") or has_amx()
 
 
 def has_amx() -> bool:
     """Whether it multiplies matrices of bfloat16 by units made for it (Intel's AMX)."""
-    return bool(capabilities().get("amx_bf16", False))
+    return _names("amx_bf16")
 
 
 def has_slow_bfloat16() -> bool:
     """Whether it is Intel's and multiplies bfloat16 without AMX, at half the rate of float32."""
-    is_intel = "Intel" in capabilities().get("cpu_name", "")
-    return is_intel and bool(capabilities().get("avx512_bf16", False)) and not has_amx()
+    return _names("GenuineIntel") and _names("avx512_bf16") and not has_amx()
 
 
 def units() -> str:
@@ -39,6 +53,13 @@ def units() -> str:
     """
     if has_amx():
         return "AMX"
-    if capabilities().get("avx512_bf16", False):
-        return "AVX512_BF16"
-    return torch.backends.cpu.get_cpu_capability()
+    return "AVX512_BF16" if _names("avx512_bf16") else torch.backends.cpu.get_cpu_capability()
+
+
+def _names(word: str) -> bool:
+    return word in _words(description())
+
+
+@cache
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
