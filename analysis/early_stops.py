@@ -39,9 +39,12 @@ def stopping_losses(
     Returns:
         A row an (image, task, criterion): over the models the median loss in dB (`lost`), its
         quartiles and the largest; the median iteration of the output that is kept, and in which
-        share of the runs that is the last one. `n` models have a loss, `left_out` counts runs to
-        which the criterion cannot be applied; where it can to none, or a rule that knows the
-        truth has ended runs before it would have stopped, `reason` says why.
+        share of the runs that is the last one. `n` models are counted, `left_out` counts runs to
+        which the criterion cannot be applied; where it can to none, `reason` says why.
+
+        A run that a rule which knows the truth has ended before the criterion would have stopped
+        counts, with its model, as the one that loses most, and latest: a median or quartile is then
+        an upper bound, and missing where it would be that of such a run.
 
     Raises:
         DipbenchError: An image, task or criterion is unknown.
@@ -76,29 +79,44 @@ def _row(bench: Any, cell: Cell, runs: pd.DataFrame, name: str) -> dict[str, obj
             reason = str(error)
     used = sum(int(np.isfinite(at).sum()) for _, at, _ in replayed)
     left_out = len(runs) - used
-    if left_out and bench.protocol.stops_by_truth:
-        # Those that are left out would have stopped later: the others are no fair sample.
+    is_cut = left_out > 0 and bench.protocol.stops_by_truth
+    if is_cut:
         reason = f"{left_out} of {len(runs)} runs end before, by a rule that knows the truth"
-        return row | {"left_out": left_out, "reason": reason}
+    row |= {"left_out": left_out, "reason": reason if is_cut or not used else None}
     if not used:
-        return row | {"left_out": left_out, "reason": reason}
-    losses = finite_mean(np.stack([lost for lost, _, _ in replayed], axis=1))
-    losses = losses[np.isfinite(losses)]
-    kept = np.concatenate([at for _, at, _ in replayed])
-    last = np.concatenate([ends for _, _, ends in replayed])
-    kept, last = kept[np.isfinite(kept)], last[np.isfinite(kept)]
-    first, middle, third, most = np.quantile(losses, [0.25, 0.5, 0.75, 1])
+        return row
+    by_seed, kept, last = (np.stack(columns, axis=1) for columns in zip(*replayed, strict=True))
+    losses = finite_mean(by_seed)
+    if is_cut:
+        # Those would have stopped later: without them the others are no fair sample.
+        cut = np.isnan(kept) & np.isfinite(last)
+        kept = np.where(cut, np.inf, kept)
+        losses = np.where(cut.any(axis=1), np.inf, losses)
+    losses = losses[~np.isnan(losses)]
+    first, middle, third, most = _quantiles(losses, [0.25, 0.5, 0.75, 1])
+    # The lower of two, as everywhere.
+    iteration = float(np.quantile(kept[~np.isnan(kept)], 0.5, method="lower"))
+    if np.isnan(middle) or np.isinf(iteration):
+        return row
+    if is_cut:
+        row["reason"] = f"{reason}; they count as those that lose most"
+    known = np.isfinite(kept)
     return row | {
         "n": len(losses),
-        "left_out": left_out,
         "lost": middle,
         "lost_quartile_1": first,
         "lost_quartile_3": third,
         "lost_most": most,
-        # The lower of two, as everywhere.
-        "iteration": float(np.quantile(kept, 0.5, method="lower")),
-        "at_end": float((kept == last).mean()),
+        "iteration": iteration,
+        "at_end": float((kept[known] == last[known]).mean()),
     }
+
+
+def _quantiles(values: Floats, shares: Sequence[float]) -> Floats:
+    """Quantiles of values that may be infinite; missing where one lies beside such a value."""
+    above = np.quantile(values, shares, method="higher")
+    found = np.quantile(np.minimum(values, values[np.isfinite(values)].max(initial=0)), shares)
+    return np.where(np.isfinite(above), found, np.nan)
 
 
 def _of_seed(

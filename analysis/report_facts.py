@@ -84,4 +84,4 @@ def _flat(record: Any) -> dict[str, str]:
 
 def _listed(column: Any) -> str:
     values = sorted({str(value) for value in column.dropna() if str(value)})
-    return ", ".join(values) if values else "not recorded"
+    return "; ".join(values) if values else "not recorded"

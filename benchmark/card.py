@@ -191,7 +191,7 @@ def _counts(runs: pa.Table) -> list[tuple[str, ...]]:
                 *(f"{count:,}" for count in statuses),
                 "" if late is None else f"{late:,}",
                 "" if seconds is None else f"{seconds / 3600:.2f}",
-                ", ".join(devices),
+                "; ".join(devices),
             )
         )
     return rows

@@ -16,7 +16,7 @@ from .keeping import matching_record, write_record
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .query import Benchmark
 from .schema import Pair
-from .scorefiles import SCORE_KEYS, SCORES_SCHEMA, first_values, write_scores
+from .scorefiles import SCORE_KEYS, SCORES_SCHEMA, committed_scores, first_values, write_scores
 from .scoring import SCORE_PARTS, merge_scores, scores_so_far, write_score_part
 from .store import check_writable, writing
 
@@ -75,6 +75,23 @@ def restore_scores(kept: Path, folder: Path) -> int:
             write_score_part(folder / SCORE_PARTS, new)
             merge_scores(folder)
     return count
+
+
+def drop_scores(kept: Path, folder: Path, pair: Pair) -> None:
+    """Drop of the kept scores of an image and task those that a benchmark holds.
+
+    Raises:
+        StoreError: if there is no benchmark, or what is kept is damaged.
+    """
+    path = scores_of(kept, pair)
+    if not path.is_file():
+        return
+    with writing(kept, "drop them again"), builder_lock(kept, "keep", PATIENCE_SECONDS):
+        left = _lacking(_read(kept, pair), committed_scores(folder))
+        if left.num_rows:
+            write_scores(left, path)
+        else:
+            path.unlink()
 
 
 def _matching_record(kept: Path, bench: Benchmark) -> dict[str, Any]:

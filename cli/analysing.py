@@ -1,5 +1,6 @@
 """Commands that judge: scores by the truth, benchmarks by each other, stopping by what it costs."""
 
+from math import isnan
 from typing import Annotated
 
 import typer
@@ -119,7 +120,8 @@ def stopping(
 
     Lost is the best smoothed PSNR less that at the iteration whose output the criterion keeps:
     the median over the models, its quartiles and the most. `kept at` is the median iteration,
-    `at end` the share of the runs whose last output is kept.
+    `at end` the share of the runs whose last output is kept. A run that was ended before, by a rule
+    that knows the truth, counts as one that loses most.
 
     Example: `dipbench stopping --store demo-store --task denoising`
     """
@@ -135,8 +137,8 @@ def stopping(
             (
                 row["criterion"],
                 f"{row['lost']:.2f}",
-                f"{row['lost_quartile_1']:.2f} {row['lost_quartile_3']:.2f}",
-                f"{row['lost_most']:.2f}",
+                " ".join(_decibels(row[f"lost_quartile_{place}"]) for place in (1, 3)),
+                _decibels(row["lost_most"]),
                 f"{row['iteration']:.0f}",
                 f"{row['at_end']:.0%}",
                 row["n"],
@@ -145,13 +147,18 @@ def stopping(
             if row["n"]
         ]
         columns = ["criterion", ">lost dB", ">quartiles", ">most", ">kept at", ">at end", ">n"]
-        console.print(table(columns, rows, f"{name}, {text}"))
+        if rows:
+            console.print(table(columns, rows, f"{name}, {text}"))
     for row in records:
         asked = f"{row['image']}, {row['task']}, {row['criterion']}"
-        if not row["n"]:
+        if row["reason"]:
             notes.print(f"{asked}: {row['reason']}")
         elif row["left_out"]:
             notes.print(f"{asked}: cannot be applied to {row['left_out']} of the runs")
+
+
+def _decibels(value: float) -> str:
+    return "?" if isnan(value) else f"{value:.2f}"
 
 
 def _signed(value: float | None, digits: int = 3) -> str:

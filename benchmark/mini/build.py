@@ -32,7 +32,7 @@ from dipbench.benchmark.compacting import Part, compact
 from dipbench.benchmark.executors import Executor
 from dipbench.benchmark.executors.local import LocalExecutor
 from dipbench.benchmark.keeping import RECORD, keep, restore
-from dipbench.benchmark.keeping_scores import keep_scores, restore_scores, scores_of
+from dipbench.benchmark.keeping_scores import drop_scores, keep_scores, restore_scores
 from dipbench.benchmark.loading import shipped_folder
 from dipbench.benchmark.locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from dipbench.benchmark.plan import PLAN, freeze_plan, make_plan
@@ -231,7 +231,9 @@ def keep_all(work: Path, kept: Path, piloted: Path, shipped: Path) -> int:
 
 
 def ship(work: Path, kept: Path, shipped: Path, card: Path) -> None:
-    """Ship the parts that are complete, with all kept scores, and drop their kept runs.
+    """Ship the parts that are complete, with their scores, and drop what was kept of them.
+
+    Scores that not all models have are not shipped, and kept on.
 
     Raises:
         DipbenchError: if there is none, and none was shipped before.
@@ -243,7 +245,7 @@ def ship(work: Path, kept: Path, shipped: Path, card: Path) -> None:
         shutil.rmtree(kept_of(kept, part), ignore_errors=True)
     going_on = {part[:2] for part in missing_parts(shipped)}
     for image, task in {part[:2] for part in PARTS} - going_on:
-        scores_of(kept, (image, task)).unlink(missing_ok=True)
+        drop_scores(kept, shipped, (image, task))
 
 
 def publish(work: Path, shipped: Path, card: Path, initialisations: int | None = None) -> None:

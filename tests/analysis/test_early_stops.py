@@ -1,10 +1,11 @@
 """What stopping costs: the figures against the curves, and what cannot be replayed."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import dipbench
-from dipbench.analysis.early_stops import stopping_losses
+from dipbench.analysis.early_stops import _quantiles, stopping_losses
 from dipbench.benchmark import Benchmark
 from dipbench.benchmark.building import finish
 from dipbench.benchmark.parts import write_part
@@ -118,12 +119,18 @@ def test_a_seed_to_which_a_criterion_is_not_applicable_does_not_hide_the_other(b
     assert alone["left_out"] == 0
 
 
-def test_where_the_truth_has_cut_runs_before_a_criterion_the_others_are_no_sample(
-    bench, monkeypatch
-):
+@pytest.mark.parametrize("cut", [1, 4])
+def test_runs_that_the_truth_has_cut_before_a_criterion_count_as_the_worst(bench, monkeypatch, cut):
+    whole = stopping_losses(bench, "camera", criteria=["last"]).iloc[0]
+    best, last = (
+        bench.query_many(None, "camera", "denoising", stopping=stopping)["psnr"]
+        for stopping in (None, "last")
+    )
+    order = np.argsort(best - last)
+
     def query_many(models, image, task, seed=None, stopping=None):
         found = Benchmark.query_many(bench, models, image, task, seed=seed, stopping=stopping)
-        unknown = (found.index == 6) & (stopping == "last")
+        unknown = np.isin(np.arange(len(found)), order[-cut:]) & (stopping == "last")
         return found.assign(
             psnr=found["psnr"].mask(unknown), iteration=found["iteration"].mask(unknown)
         )
@@ -132,9 +139,23 @@ def test_where_the_truth_has_cut_runs_before_a_criterion_the_others_are_no_sampl
     monkeypatch.setattr(bench, "protocol", bench.protocol.replace(stop=PeakStop(5)))
     frame = stopping_losses(bench, "camera", criteria=["last", "discrepancy"])
     row, other = (frame.iloc[place] for place in (0, 1))
-    assert (row["n"], row["left_out"], np.isnan(row["lost"])) == (0, 2, True)
-    assert row["reason"] == "2 of 13 runs end before, by a rule that knows the truth"
-    assert other["n"] == len(MODELS)
+    words = " of 13 runs end before, by a rule that knows the truth"
+    assert words in row["reason"]
+    assert row["left_out"] == int(row["reason"].split()[0])
+    assert np.isnan(row["lost_most"])
+    if cut == 1:  # the median of seven is known still, and the same; of four cut ones it is not
+        assert row["n"] == len(MODELS)
+        assert row["lost"] == pytest.approx(whole["lost"])
+        assert row["reason"].endswith("they count as those that lose most")
+    else:
+        assert (row["n"], np.isnan(row["lost"])) == (0, True)
+        assert row["reason"].endswith(words)
+    assert (other["n"], pd.isna(other["reason"])) == (len(MODELS), True)
+
+
+def test_a_quantile_beside_what_is_unknown_is_missing():
+    found = _quantiles(np.array([1.0, 2.0, 3.0, 4.0, np.inf]), [0.25, 0.5, 0.75, 0.8, 1])
+    np.testing.assert_array_equal(found, [2, 3, 4, np.nan, np.nan])
 
 
 def test_what_cannot_be_replayed_is_told(bench):

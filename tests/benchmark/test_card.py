@@ -109,7 +109,7 @@ def test_it_counts_what_was_trained_by_image_and_task(
     ]
     add_runs(tmp_path, runs)
     text = (tmp_path / CARD).read_text()
-    assert "| camera | denoising-25 | 0, 1 | 3 | 3 | 2 | 0 | 1 | 0 | 1 | 2.00 | a, b |" in text
+    assert "| camera | denoising-25 | 0, 1 | 3 | 3 | 2 | 0 | 1 | 0 | 1 | 2.00 | a; b |" in text
     assert "| coins | denoising-25 | 0 | 1 | 1 | 1 | 0 | 0 | 0 | 0 |  |  |" in text
     assert "license" not in text
 

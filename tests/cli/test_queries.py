@@ -55,7 +55,7 @@ def test_benchmarks_are_listed_with_what_they_hold(dipbench, tmp_path, monkeypat
         "models": 522,
         "images": "camera",
         "tasks": "denoising-25",
-        "runs": 522,
+        "runs": 1044,
     }
     assert "images: astronaut, camera" in dipbench("list", "benchmarks").out
 
