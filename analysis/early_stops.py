@@ -72,12 +72,14 @@ def _row(bench: Any, cell: Cell, runs: pd.DataFrame, name: str) -> dict[str, obj
     replayed, reason = [], cell.reason
     if None in cell.seeds and len(cell.seeds) > 1:
         return row | {"left_out": len(runs), "reason": MIXED_SEEDS}
+    if not cell.seeds:
+        return row | {"left_out": len(runs), "reason": cell.reason}
     for seed in cell.seeds:
-        try:
-            replayed.append(_of_seed(bench, cell, runs, seed, name))
-        except DipbenchError as error:
-            reason = str(error)
-    used = sum(int(np.isfinite(at).sum()) for _, at, _ in replayed)
+        *columns, unusable = _of_seed(bench, cell, runs, seed, name)
+        replayed.append(columns)
+        reason = unusable or reason
+    by_seed, kept, last = (np.stack(columns, axis=1) for columns in zip(*replayed, strict=True))
+    used = int(np.isfinite(kept).sum())
     left_out = len(runs) - used
     is_cut = left_out > 0 and bench.protocol.stops_by_truth
     if is_cut:
@@ -85,7 +87,6 @@ def _row(bench: Any, cell: Cell, runs: pd.DataFrame, name: str) -> dict[str, obj
     row |= {"left_out": left_out, "reason": reason if is_cut or not used else None}
     if not used:
         return row
-    by_seed, kept, last = (np.stack(columns, axis=1) for columns in zip(*replayed, strict=True))
     losses = finite_mean(by_seed)
     if is_cut:
         # Those would have stopped later: without them the others are no fair sample.
@@ -121,15 +122,17 @@ def _quantiles(values: Floats, shares: Sequence[float]) -> Floats:
 
 def _of_seed(
     bench: Any, cell: Cell, runs: pd.DataFrame, seed: int | None, name: str
-) -> tuple[Floats, Floats, Floats]:
-    """A model each: dB lost, iteration kept, and the run's last one."""
+) -> tuple[Floats, Floats, Floats, str | None]:
+    """A model each: dB lost, iteration kept, the run's last one; why the first two are unknown."""
     best = bench.query_many(None, cell.image, cell.task, seed=seed)
-    stopped = bench.query_many(None, cell.image, cell.task, seed=seed, stopping=name)
     if seed is not None:
         runs = runs[runs["seed"] == seed]
-    lengths = runs.set_index("model")["length"].reindex(stopped["model"])
-    return (
-        (best["psnr"] - stopped["psnr"]).to_numpy(np.float64),
-        stopped["iteration"].to_numpy(np.float64, na_value=np.nan),
-        lengths.to_numpy(np.float64, na_value=np.nan) - 1,
-    )
+    lengths = runs.set_index("model")["length"].reindex(best["model"])
+    last = lengths.to_numpy(np.float64, na_value=np.nan) - 1
+    try:
+        stopped = bench.query_many(None, cell.image, cell.task, seed=seed, stopping=name)
+    except DipbenchError as error:
+        unknown = np.full(len(last), np.nan)
+        return unknown, unknown, last, str(error)
+    lost = (best["psnr"] - stopped["psnr"]).to_numpy(np.float64)
+    return lost, stopped["iteration"].to_numpy(np.float64, na_value=np.nan), last, None

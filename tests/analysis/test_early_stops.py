@@ -153,6 +153,19 @@ def test_runs_that_the_truth_has_cut_before_a_criterion_count_as_the_worst(bench
     assert (other["n"], pd.isna(other["reason"])) == (len(MODELS), True)
 
 
+def test_a_seed_that_the_truth_has_cut_as_a_whole_counts_too(bench, monkeypatch):
+    def query_many(models, image, task, seed=None, stopping=None):
+        if stopping == "last" and seed == 1:
+            raise QueryError("last is not applicable")
+        return Benchmark.query_many(bench, models, image, task, seed=seed, stopping=stopping)
+
+    monkeypatch.setattr(bench, "query_many", query_many)
+    monkeypatch.setattr(bench, "protocol", bench.protocol.replace(stop=PeakStop(5)))
+    row = stopping_losses(bench, "camera", criteria=["last"]).iloc[0]
+    assert (row["n"], np.isnan(row["lost"])) == (0, True)
+    assert row["reason"].endswith("runs end before, by a rule that knows the truth")
+
+
 def test_a_quantile_beside_what_is_unknown_is_missing():
     found = _quantiles(np.array([1.0, 2.0, 3.0, 4.0, np.inf]), [0.25, 0.5, 0.75, 0.8, 1])
     np.testing.assert_array_equal(found, [2, 3, 4, np.nan, np.nan])
