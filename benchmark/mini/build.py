@@ -65,7 +65,8 @@ PILOT = "pilot"
 """The folder of the pilots within that of the parts."""
 SIDES = (128, 256)
 """Of larger pictures, on which it is seen whether their order of the models is the same."""
-SIDES_MODELS = "stratified:64"
+SIDES_SAMPLES = ("stratified:32", "stratified:64")
+"""Of the models, in turn."""
 SIDES_PARTS = 2
 """So many of the parts, the first, are trained on those."""
 
@@ -152,8 +153,12 @@ def build(folder: Path, kept: Path, executor: Executor) -> None:
 
 def stages(work: Path) -> list[tuple[Path, str]]:
     """Where a part is built in turn, and of which models; the last is the whole part."""
-    samples = [(work / models.replace(":", "-"), models) for models in SAMPLES]
-    return [*samples, (work, MODELS)]
+    return [*((stage(work, models), models) for models in SAMPLES), (work, MODELS)]
+
+
+def stage(work: Path, models: str) -> Path:
+    """Where the parts are built of a sample of the models."""
+    return work / models.replace(":", "-")
 
 
 def pilot(work: Path, kept: Path, shipped: Path, executor: Executor) -> None:
@@ -166,16 +171,20 @@ def pilot(work: Path, kept: Path, shipped: Path, executor: Executor) -> None:
 
 def sizes(work: Path, kept: Path, executor: Executor) -> None:
     """Train some of the models on larger pictures, and keep their runs."""
-    for side, place, target in sides(work, kept):
+    for side, models, place, target in sides(work, kept):
         protocol = PROTOCOL.replace(name=f"mini{side}", size=side)
         for part in PARTS[:SIDES_PARTS]:
-            folder = prepare(folder_of(place, part), part, SIDES_MODELS, protocol, (target,))
+            folder = prepare(folder_of(place, part), part, models, protocol, (target,))
             build(folder, target, executor)
 
 
-def sides(work: Path, kept: Path) -> list[tuple[int, Path, Path]]:
-    """The sides of larger pictures; where they are built and, of one protocol each, kept."""
-    return [(n, work / f"side-{n}", kept.with_name(f"{kept.name}-{n}")) for n in SIDES]
+def sides(work: Path, kept: Path) -> list[tuple[int, str, Path, Path]]:
+    """Larger sides and the models there; where those are built and, of one protocol each, kept."""
+    return [
+        (side, models, stage(work / f"side-{side}", models), kept.with_name(f"{kept.name}-{side}"))
+        for side in SIDES
+        for models in SIDES_SAMPLES
+    ]
 
 
 def score(work: Path, kept: Path, shipped: Path) -> None:
@@ -222,7 +231,7 @@ def keep_all(work: Path, kept: Path, piloted: Path, shipped: Path) -> int:
             keep_scores(folder, kept)
     places = {place: kept for place, _ in stages(work)} | {work / PILOT: piloted}
     builds = [(place, places[place], part) for part in going_on for place in places]
-    builds += [(*each[1:], part) for each in sides(work, kept) for part in PARTS[:SIDES_PARTS]]
+    builds += [(*each[2:], part) for each in sides(work, kept) for part in PARTS[:SIDES_PARTS]]
     return sum(
         keep(folder, target)
         for place, target, part in builds

@@ -190,12 +190,12 @@ def test_a_pilot_that_is_interrupted_is_kept(driver: ModuleType, tmp_path: Path)
 def test_larger_pictures_are_trained_on_and_kept_apart(
     driver: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver, "SIDES_MODELS", "stratified:2")
+    monkeypatch.setattr(driver, "SIDES_SAMPLES", ("stratified:1", "stratified:3"))
     monkeypatch.setattr(driver, "SIDES", (96, 128))
     monkeypatch.setattr(driver, "SIDES_PARTS", 1)
     work, kept = tmp_path / "work", tmp_path / "kept"
     with suppress(KeyboardInterrupt):
-        driver.sizes(work, kept, Executor(3))
+        driver.sizes(work, kept, Executor(5))
     # They are shipped never, and kept whatever is.
     monkeypatch.setattr(driver, "missing_parts", lambda shipped: [])
     assert driver.keep_all(work, kept, tmp_path / "no", tmp_path / "mini") == 1
@@ -203,12 +203,13 @@ def test_larger_pictures_are_trained_on_and_kept_apart(
     last = Executor()
     driver.sizes(work, kept, last)
     assert last.made == 1
-    folders = [driver.folder_of(work / f"side-{side}", driver.PARTS[0]) for side in (96, 128)]
+    places = [work / f"side-{side}" / "stratified-3" for side in (96, 128)]
+    folders = [driver.folder_of(place, driver.PARTS[0]) for place in places]
     for folder, side in zip(folders, (96, 128), strict=True):
         finish(folder)
         bench = dipbench.load(folder)
         assert (bench.protocol.name, bench.protocol.size) == (f"mini{side}", side)
-        assert len(bench.to_frame()) == 2
+        assert len(bench.to_frame()) == 3
     assert not kept.exists()
 
 
