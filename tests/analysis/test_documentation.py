@@ -224,6 +224,8 @@ def test_what_it_says_of_the_seeds_of_mini(mini: Benchmark) -> None:
     by_seed = mini.to_frame().pivot(index="model", columns="seed", values="best_psnr_smooth")
     apart = (by_seed[1] - by_seed[0]).astype(float)
     assert [np.sqrt((apart**2).mean()).round(2), apart.mean().round(2)] == [0.28, 0.02]
+    best_first = apart.abs()[by_seed.mean(axis=1).sort_values(ascending=False).index]
+    assert [half.mean().round(2) for half in np.split(best_first.to_numpy(), 2)] == [0.18, 0.25]
     [row] = agreement(mini, dipbench.load("pilot")).to_dict("records")
     assert [round(row[name], 2) for name in ("tau", "tau_low", "tau_high")] == [0.98, 0.92, 1.0]
 
