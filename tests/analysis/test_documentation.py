@@ -230,6 +230,22 @@ def test_what_it_says_of_the_seeds_of_mini(mini: Benchmark) -> None:
     assert [round(row[name], 2) for name in ("tau", "tau_low", "tau_high")] == [0.98, 0.92, 1.0]
 
 
+def test_what_the_card_says_of_the_processors_of_mini(mini: Benchmark) -> None:
+    runs = mini.to_frame().set_index("model")
+    first, second = (runs[runs["seed"] == seed] for seed in (0, 1))
+    assert set(first["device"]) == {"AMD EPYC"}
+    commits, names_units = second["commit"].str[:7], second["device"].str.endswith("AVX512_BF16")
+    assert names_units.sum() == 123
+    in_float32 = names_units | (commits == "2cdfc0f")
+    has_amx = ~(in_float32 | (second["device"] == "AMD EPYC") | (commits == "77c7c6f"))
+    hides_amx = in_float32 | (commits == "77c7c6f")
+    counts = [(second["device"] == "AMD EPYC").sum(), has_amx.sum(), hides_amx.sum()]
+    assert [*counts, in_float32.sum()] == [40, 286, 196, 192]
+    more = second["best_psnr_smooth"].astype(float) - first["best_psnr_smooth"].astype(float)
+    means = [more[has_amx].mean(), more[in_float32].mean(), more.sem()]
+    assert np.round(means, 2).tolist() == [0.03, 0.01, 0.01]
+
+
 def test_what_it_says_of_the_picks_and_the_kinds_of_mini(
     mini: Benchmark, mini_judged: pd.DataFrame
 ) -> None:
