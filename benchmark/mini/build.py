@@ -65,7 +65,7 @@ PILOT = "pilot"
 """The folder of the pilots within that of the parts."""
 SIDES = (128, 256)
 """Of larger pictures, on which it is seen whether their order of the models is the same."""
-SIDES_SAMPLES = ("stratified:32", "stratified:64")
+SIDES_SAMPLES = ("stratified:16", "stratified:32", "stratified:64")
 """Of the models, in turn."""
 SIDES_PARTS = 2
 """So many of the parts, the first, are trained on those."""
