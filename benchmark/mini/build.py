@@ -222,13 +222,14 @@ def take_up(folder: Path, kept: Path) -> None:
 def keep_all(work: Path, kept: Path, piloted: Path, shipped: Path) -> int:
     """Keep the runs of parts that are not shipped, and all of larger pictures; return how many.
 
-    What is scored of the parts is kept too.
+    What is scored of the parts is kept too, but for what is shipped.
     """
     going_on = missing_parts(shipped)
     scored = [folder for part in going_on for folder in complete_stages(work, part)]
     for folder in (*work.glob("shipped-*"), *scored):
         if (folder / MANIFEST).is_file():
             keep_scores(folder, kept)
+    drop_shipped_scores(kept, shipped)
     places = {place: kept for place, _ in stages(work)} | {work / PILOT: piloted}
     builds = [(place, places[place], part) for part in going_on for place in places]
     builds += [(*each[2:], part) for each in sides(work, kept) for part in PARTS[:SIDES_PARTS]]
@@ -252,6 +253,11 @@ def ship(work: Path, kept: Path, shipped: Path, card: Path) -> None:
     publish(work, shipped, card)
     for part in shipped_parts(shipped):
         shutil.rmtree(kept_of(kept, part), ignore_errors=True)
+    drop_shipped_scores(kept, shipped)
+
+
+def drop_shipped_scores(kept: Path, shipped: Path) -> None:
+    """Drop of what is kept the scores that are shipped, once no part of their pair is to come."""
     going_on = {part[:2] for part in missing_parts(shipped)}
     for image, task in {part[:2] for part in PARTS} - going_on:
         drop_scores(kept, shipped, (image, task))

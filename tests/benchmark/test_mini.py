@@ -267,6 +267,9 @@ def test_what_is_complete_is_scored_in_two_sizes(
     monkeypatch.setattr(driver, "SCORED_FIRST", ("psd_db_strip_mse",))
     driver.score(work, kept, shipped)
     assert made == [3, 1]
+    driver.keep_all(work, kept, tmp_path / "no", shipped)
+    left = pd.concat(map(pd.read_parquet, kept.rglob("*.parquet")))
+    assert set(left["score"]) == {"psd_db_strip_mse", "parameters_used"}
     rmtree(work)
     driver.ship(work, kept, shipped, DRIVER.with_name("card.md"))
     more = dipbench.load(shipped).scores()
