@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from shutil import rmtree
+from shutil import copytree, rmtree
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 
 import dipbench
+from dipbench.analysis.agreeing import agreement
+from dipbench.analysis.association import kendall_tau
 from dipbench.benchmark import scoring
 from dipbench.benchmark.building import finish, read_progress
 from dipbench.benchmark.cutting import cut
@@ -211,6 +213,49 @@ def test_larger_pictures_are_trained_on_and_kept_apart(
         assert (bench.protocol.name, bench.protocol.size) == (f"mini{side}", side)
         assert len(bench.to_frame()) == 3
     assert not kept.exists()
+
+
+def test_larger_pictures_order_the_models_as_the_card_says(tmp_path: Path) -> None:
+    build, mini, work, kept = load_script(), dipbench.load("mini"), tmp_path / "w", tmp_path / "k"
+    copytree(build.KEPT.with_name("kept-128"), kept.with_name("k-128"))
+    with suppress(KeyboardInterrupt):  # the first sample's first seed is all there
+        build.sizes(work, kept, Executor(0))
+    _, _, place, _ = build.sides(work, kept)[0]
+    larger = dipbench.load(build.folder_of(place, build.PARTS[0]))
+    told = {
+        "best_psnr_smooth": "0.77 (0.48 to 0.95",
+        "best_psnr": "0.62 (0.27 to 0.88",
+        "best_psnr_smooth_0.9": "0.82 (0.59 to 1.00",
+        "best_psnr_smooth_0.99": "0.87 (0.72 to 1.00",
+    }
+    for by, words in told.items():
+        [row] = agreement(larger, mini, by=by).to_dict("records")
+        assert (row["n"], row["seeds"], row["other_seeds"]) == (16, 1, 2)
+        found = [f"{row[name]:.2f}" for name in ("tau", "tau_low", "tau_high")]
+        assert words == "{} ({} to {}".format(*found)
+        if by == "best_psnr_smooth":
+            assert round(row["transfer_regret"], 2) == 0.11
+
+    there = larger.to_frame().set_index("model")
+    here = mini.to_frame().set_index(["model", "seed"]).loc[there.index]
+    by_seed = here["best_psnr_smooth"].astype(float).unstack().loc[there.index]
+    psnr, mean = there["best_psnr_smooth"].astype(float), by_seed.mean(axis=1)
+    pairs = [(by_seed[0], by_seed[1]), (by_seed[0], psnr), (by_seed[1], psnr)]
+    assert [round(kendall_tau(*pair).value, 2) for pair in pairs] == [0.83, 0.78, 0.72]
+    smooth = there.index.str.startswith(("bilinear", "bicubic", "nearest"))
+    within = [
+        [kendall_tau(one[of], other[of]).value for one, other in ((mean, psnr), pairs[0])]
+        for of in (smooth, ~smooth)
+    ]
+    assert smooth.sum() == 9
+    assert np.round(within, 2).tolist() == [[0.72, 0.56], [0.14, 0.81]]
+    apart = [of[smooth].mean() - of[~smooth].mean() for of in (mean, psnr)]
+    assert np.round(apart, 1).tolist() == [1.1, 1.5]
+    peak = here["best_psnr_smooth_iteration"].unstack().loc[there.index].mean(axis=1)
+    later = there["best_psnr_smooth_iteration"].astype(float) / peak.astype(float)
+    assert round(later.median(), 1) == 1.5
+    assert not there["peak_censored"].any()
+    assert round(there["seconds"].sum() / 3600, 1) == 2.6
 
 
 def test_what_is_complete_is_scored_in_two_sizes(
