@@ -88,9 +88,9 @@ def read_cells(
         scored: Whether to read the scores too, which a benchmark need not have.
 
     Raises:
-        QueryError: An image, task or summary that the benchmark does not hold, or one image is
-            asked for whose models share no seed or whose runs have no such summary; among several
-            images such a one has no PSNR and a reason.
+        QueryError: An image, task or summary that the benchmark does not hold, or one image and
+            one task are asked for whose models share no seed or whose runs have no such summary;
+            among several such a one has no PSNR and a reason.
         StoreError: Scores are asked for and the benchmark has none.
     """
     images = [str(name) for name in bench.images]
@@ -113,7 +113,7 @@ def read_cells(
             if not len(mine) and not len(here):
                 continue
             cell = _cell(bench, name, text, by, mine, here, genotypes)
-            if len(mine) and cell.reason and image is not None:
+            if len(mine) and cell.reason and image is not None and len(wanted) == 1:
                 raise QueryError(f"{name} {text}: {cell.reason}")
             yield cell
 
@@ -226,6 +226,9 @@ def has_enough_codes(cell: Cell, known: NDArray[np.bool_]) -> bool:
 NO_SHARED_SEED = "the models share no seed: train the missing runs"
 """Why a cell without seeds has no PSNR."""
 
+NO_RUN = "nothing was trained here: train it first"
+"""Why a cell that is scored alone has no PSNR."""
+
 FEW_CODES = f"no interval: fewer than {MINIMUM_GROUPS} upsample codes"
 
 
@@ -283,7 +286,7 @@ def _cell(
     models += named
     try:
         seeds, psnr = psnr_by_seed(bench, image, task, by, runs, models)
-        reason = "" if seeds else NO_SHARED_SEED
+        reason = "" if seeds else NO_SHARED_SEED if len(runs) else NO_RUN
     except QueryError as error:
         seeds, psnr, reason = (), np.full((len(models), 0), np.nan), str(error)
     return Cell(

@@ -111,7 +111,7 @@ def psnr_by_seed(
         if untold.any():
             raise QueryError(
                 f"{untold.sum()} of the {len(runs)} runs were stopped by a rule that knows the "
-                f"truth, before a {summary_words(by)} was known, and the others are no fair "
+                f"truth, before a {summary_name(by)} was known, and the others are no fair "
                 "sample: judge by a best PSNR, such as best_psnr_smooth"
             )
     return known, psnr

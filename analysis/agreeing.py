@@ -96,6 +96,8 @@ def _row(mine: Cell, theirs: Cell, resamples: int, level: float, seed: int) -> d
         "n": int(known.sum()),
         "missing": int((~known).sum()),
     }
+    if mine.reason or theirs.reason:
+        return row | {"reason": mine.reason or f"of the other benchmark: {theirs.reason}"}
     if known.sum() < MINIMUM_MODELS:
         return row | {
             "reason": f"{known.sum()} models have every seed in both: at least {MINIMUM_MODELS} "

@@ -130,6 +130,13 @@ def judged_cell(
     raise QueryError(f"nothing is known of {image} under {task}: no run, no score; train it first")
 
 
+def why_unknown(cell: Cell, name: str) -> str:
+    """Why no model of a cell has both a score and the PSNR; empty where the cell does not tell."""
+    if not cell.reason and name == ELSEWHERE and not np.isfinite(cell.score(name)).any():
+        return "no model has a PSNR on another image of the task"
+    return cell.reason
+
+
 def _tasks(cells: list[Cell]) -> list[str]:
     return list(dict.fromkeys(cell.task for cell in cells))
 

@@ -11,7 +11,7 @@ from . import association, resampling
 from ._cells import FEW_CODES, Cell, has_enough_codes, score_names, shared_weights, weights_of
 from ._columns import describe
 from ._directions import declared_sign
-from .baselines import judged_cells
+from .baselines import judged_cells, why_unknown
 from .resampling import resampled_tau_a
 
 COLUMNS = (
@@ -82,7 +82,8 @@ def _compared(
         for column in columns:
             association.complete_pairs(column[known], truth)
     except QueryError as error:
-        return row | {"reason": str(error)}
+        told = [why for why in (why_unknown(cell, name) for name in names) if why]
+        return row | {"reason": told[0] if told else str(error)}
     once = np.ones((1, truth.size))
     [weights] = shared_weights([cell], resamples, seed)
     drawn = weights_of(cell, weights, known)

@@ -26,7 +26,7 @@ from ._cells import (
 )
 from ._columns import describe
 from ._directions import declared_sign, directed, direction, turned
-from .baselines import judged_cell, judged_cells
+from .baselines import judged_cell, judged_cells, why_unknown
 
 METHOD = (
     "tau-b per (image, task) over the models that have both values; intervals: percentile "
@@ -126,7 +126,7 @@ def _kendall(cell: Cell, name: str) -> KendallResult | str:
     try:
         found = association.kendall_tau(cell.score(name), cell.truth)
     except QueryError as error:
-        return f"{name} on {cell.image} {cell.task}: {error}"
+        return f"{name} on {cell.image} {cell.task}: {why_unknown(cell, name) or error}"
     p_value = np.nan if found.p_value is None else found.p_value
     return KendallResult(found.value, p_value, found.n, directed(name, found.value), found.missing)
 
@@ -216,7 +216,8 @@ def _judge(
     try:
         tau = association.kendall_tau(values, truth)
     except QueryError as error:
-        unknown = {"tau": np.nan, "p_value": np.nan, "reason": cell.reason or str(error)}
+        why = why_unknown(cell, name) or str(error)
+        unknown = {"tau": np.nan, "p_value": np.nan, "reason": why}
         return row | unknown, np.full(drawn.shape[0], np.nan)
     row |= {
         "tau": tau.value,
@@ -321,6 +322,9 @@ def _worth(
     cell: Cell, name: str, known: NDArray[np.bool_], weights: Floats, k: int, level: float
 ) -> dict[str, Any]:
     """The columns on the k picks of the known models, and why any of them is missing."""
+    why = why_unknown(cell, name)
+    if why:
+        return {"k": k, "reason": why}
     row, reasons = _picks(cell, name, known, k)
     if "precision" in row:
         drawn = resampling_top.resampled_precision(

@@ -82,7 +82,7 @@ def _row(bench: Any, cell: Cell, runs: pd.DataFrame, name: str) -> dict[str, obj
     used = int(np.isfinite(kept).sum())
     left_out = len(runs) - used
     is_cut = left_out > 0 and bench.protocol.stops_by_truth
-    if is_cut:
+    if is_cut and (used or not reason):
         reason = f"{left_out} of {len(runs)} runs end before, by a rule that knows the truth"
     row |= {"left_out": left_out, "reason": reason if is_cut or not used else None}
     if not used:

@@ -7,6 +7,7 @@ import typer
 
 from ..benchmark import load
 from ..benchmark.names import find_task, text_of
+from ..benchmark.scorefiles import names_by_way
 from . import options
 from .output import console, facts_table, notes, print_json, results_table, say, table
 
@@ -156,7 +157,7 @@ def info(store: options.Store = options.SHIPPED, as_json: options.Json = False) 
         "models": len(bench.models),
         "images": list(bench.images),
         "tasks": list(bench.tasks),
-        "scores": sorted(set(bench.scores()["score"])) if "scores" in manifest.files else [],
+        "scores": sorted(set(names_by_way(bench.scores()))) if "scores" in manifest.files else [],
         "protocol": dict(manifest.protocol),
         "environment": dict(manifest.environment),
         "content_sha256": manifest.content_sha256,

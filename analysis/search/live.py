@@ -74,7 +74,8 @@ class LiveObjective(Objective):
         if result.status == "interrupted":
             raise KeyboardInterrupt  # which ends the search too; a part of a training is none
         failed = result.status == "diverged"
-        signal = None if failed else signal_of_curves(result.curves, self._signal)
+        alpha = self._protocol.variance_alpha
+        signal = None if failed else signal_of_curves(result.curves, self._signal, alpha)
         macs = None if result.macs is None else float(result.macs) * result.length
         cost = Cost(result.length, macs, result.seconds)
         return Outcome(trial, signal, cost)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...errors import ProtocolError, QueryError, unknown
-from ...evaluate.stopping import STOPPING
+from ...evaluate.stopping import PUBLISHED_ALPHA, STOPPING
 
 SIGNALS = {
     "observed_loss": "lowest loss against the observation so far; needs no truth",
@@ -60,13 +60,16 @@ def curve_of_signal(name: str) -> str:
     return OF_ONE_TRAINING[name]
 
 
-def signal_of_curves(curves: Mapping[str, np.ndarray], name: str) -> float | None:
+def signal_of_curves(
+    curves: Mapping[str, np.ndarray], name: str, alpha: float = PUBLISHED_ALPHA
+) -> float | None:
     """The signal of one training from its curves, higher is better.
 
     Args:
         curves: by kind, each (iterations,), up to where the training has come.
         name: `observed_loss` (dB below a mean squared error of 1), `variance` (dB below 1), or
             `truth` (dB, the highest smoothed PSNR so far).
+        alpha: the protocol's `variance_alpha`, which `variance` needs.
 
     Returns:
         None where the criterion is not applicable to so short a curve, or nothing is finite.
@@ -89,7 +92,7 @@ def signal_of_curves(curves: Mapping[str, np.ndarray], name: str) -> float | Non
     at = int(curve.argmin())
     if name == "variance":
         try:
-            stop = STOPPING[VARIANCE_CRITERION](curves)
+            stop = STOPPING[VARIANCE_CRITERION](curves, alpha=alpha)
         except ProtocolError:
             return None
         at = len(curve) - 1 if stop is None else stop

@@ -216,7 +216,8 @@ class TableObjective(Objective):
             )
         if self._cut(trial, image):
             raise QueryError(self.refusal)
-        return signal_of_curves({kind: self._curve(trial, image, kind)}, self._signal)
+        curves, alpha = {kind: self._curve(trial, image, kind)}, self._bench.protocol.variance_alpha
+        return signal_of_curves(curves, self._signal, alpha)
 
     def _curve(self, trial: Trial, image: str, kind: str) -> np.ndarray:
         """As far as the training has come; empty before the first iteration that is kept."""

@@ -7,6 +7,7 @@ import scipy.stats
 
 from dipbench.analysis.agreeing import agreement
 from dipbench.errors import QueryError
+from dipbench.evaluate.protocol import get_protocol
 
 
 @pytest.fixture
@@ -83,6 +84,19 @@ def test_what_is_missing_is_told(bench, other):
     row = agreement(bench, other, "camera").iloc[0]
     assert np.isnan(row["tau"])
     assert row["reason"].startswith("3 models have every seed in both")
+
+
+def test_why_one_of_them_has_no_psnr_is_told(bench, other):
+    other.protocol = get_protocol("mini64")
+    other.runs["status"] = "stopped"
+    told = "120 of the 120 runs were stopped by a rule that knows the truth"
+    for pair, start in (
+        ((other, bench), told),
+        ((bench, other), f"of the other benchmark: {told}"),
+    ):
+        frame = agreement(*pair, by="final_psnr")
+        assert frame["n"].eq(0).all()
+        assert frame["reason"].str.startswith(start).all()
 
 
 def test_benchmarks_without_a_common_image_are_refused(bench, make_bench):

@@ -7,6 +7,7 @@ import scipy.stats
 
 from dipbench.analysis import compare_scores, correlate, correlate_over_images, kendall
 from dipbench.analysis.baselines import ELSEWHERE, mean_rank_elsewhere, ranks_elsewhere
+from dipbench.analysis.correlation import kendalls
 from dipbench.errors import QueryError
 
 IMAGES = ("camera", "coins", "retina")
@@ -91,6 +92,10 @@ def test_with_one_image_there_is_none(make_bench):
     row = correlate(one, scores=[SCORE, ELSEWHERE]).set_index("score").loc[ELSEWHERE]
     assert np.isnan(row["tau"])
     assert row["missing_score"] == row["missing"] == 40
+    told = kendalls(one, "camera", "denoising", [ELSEWHERE, SCORE])
+    assert told[SCORE].n == 40
+    assert told[ELSEWHERE].endswith(row["reason"])
+    assert row["reason"] == "no model has a PSNR on another image of the task"
     with pytest.raises(QueryError, match="at least 2 images"):
         mean_rank_elsewhere(one, "denoising")
 

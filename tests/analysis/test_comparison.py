@@ -6,7 +6,9 @@ import pytest
 from scipy.stats import kendalltau
 
 from dipbench.analysis import compare_scores, kendall
+from dipbench.analysis.baselines import ELSEWHERE
 from dipbench.errors import QueryError
+from dipbench.evaluate.protocol import get_protocol
 
 
 def test_without_ties_the_difference_is_that_of_the_directed_taus(bench):
@@ -65,3 +67,16 @@ def test_an_image_that_lacks_a_score_is_told(bench):
     assert np.isfinite(frame.loc["camera", "difference"])
     with pytest.raises(QueryError, match="unknown score"):
         compare_scores(bench, "psd_db_strip_mse", "macs")
+
+
+def test_why_there_is_no_psnr_is_told(bench):
+    bench.protocol = get_protocol("mini64")
+    bench.runs["status"] = "stopped"
+    frame = compare_scores(bench, "psd_db_strip_mse", "psd_db_mse", by="final_psnr")
+    assert frame["n"].eq(0).all()
+    assert frame["reason"].str.startswith("80 of the 80 runs were stopped by a rule").all()
+
+
+def test_a_baseline_that_takes_another_image_says_so(make_bench):
+    [row] = compare_scores(make_bench(images=("camera",)), "psd_db_mse", ELSEWHERE)["reason"]
+    assert row == "no model has a PSNR on another image of the task"

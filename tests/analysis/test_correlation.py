@@ -43,8 +43,13 @@ def test_what_the_truth_has_cut_runs_before_is_no_truth_of_the_others(bench):
         if mine[:2] == (bench.runs["model"].iloc[0], "camera"):
             curve[60:] = np.nan
     assert len(correlate(bench, resamples=0)) == 8
-    for by in (60, "final_psnr", "stop:last"):
-        with pytest.raises(QueryError, match="camera denoising-25: 2 of the 80 runs were"):
+    for by, words in (
+        (60, "smoothed PSNR at iteration 60"),
+        ("final_psnr", "final PSNR"),
+        ("stop:last", "smoothed PSNR where last stops"),
+    ):
+        told = f"camera denoising-25: 2 of the 80 runs were .* before a {words} was known"
+        with pytest.raises(QueryError, match=told):
             correlate(bench, "camera", by=by, resamples=0)
         assert kendall(bench, "coins", "denoising", SCORE, by=by).n == 40
     assert kendall(bench, "camera", "denoising", SCORE, by=59).n == 40
@@ -352,6 +357,27 @@ def test_an_image_whose_models_share_no_seed_says_so(bench):
     frame = correlate(bench, scores=[SCORE]).set_index("image")
     assert frame.loc["coins", "reason"] == "the models share no seed: train the missing runs"
     assert np.isfinite(frame.loc["camera", "tau"])
+
+
+def test_a_task_whose_models_share_no_seed_does_not_hide_the_others_of_a_named_image(make_bench):
+    bench = make_bench(tasks=("denoising-25", "inpainting-50"))
+    runs = bench.runs
+    moved = (runs["task"] == "inpainting-50") & (runs["image"] == "camera")
+    bench.runs["seed"] += 7 * (moved & (runs["model"] == str(bench.genotypes[0])))
+    every, named = (correlate(bench, image, scores=[SCORE]) for image in (None, "camera"))
+    of_camera = every[every["image"] == "camera"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(of_camera, named)
+    frame = named.set_index("task")
+    assert np.isfinite(frame.loc["denoising-25", "tau"])
+    assert frame.loc["inpainting-50", "reason"].startswith("the models share no seed")
+    with pytest.raises(QueryError, match="camera inpainting-50: the models share no seed"):
+        correlate(bench, "camera", "inpainting")
+
+
+def test_what_is_scored_alone_says_that_nothing_was_trained(bench):
+    bench.runs = bench.runs[bench.runs["image"] != "coins"]
+    with pytest.raises(QueryError, match="coins denoising-25: nothing was trained here"):
+        kendall(bench, "coins", "denoising", SCORE)
 
 
 def test_curves_of_an_unknown_seed_beside_a_known_one_are_not_asked_for(bench):

@@ -166,6 +166,18 @@ def test_a_seed_that_the_truth_has_cut_as_a_whole_counts_too(bench, monkeypatch)
     assert row["reason"].endswith("runs end before, by a rule that knows the truth")
 
 
+def test_a_criterion_that_cannot_be_replayed_is_told_where_the_truth_has_cut_runs(
+    bench, monkeypatch
+):
+    asked = bench, "coins", "denoising", ["variance_scaled"]
+    monkeypatch.setattr(bench, "protocol", bench.protocol.replace(stop=PeakStop(5)))
+    row = stopping_losses(*asked).iloc[0]
+    assert row["n"] == 0
+    with pytest.raises(QueryError) as refused:
+        bench.query_many(None, *asked[1:3], seed=1, stopping="variance_scaled")
+    assert row["reason"] == str(refused.value)
+
+
 def test_a_quantile_beside_what_is_unknown_is_missing():
     found = _quantiles(np.array([1.0, 2.0, 3.0, 4.0, np.inf]), [0.25, 0.5, 0.75, 0.8, 1])
     np.testing.assert_array_equal(found, [2, 3, 4, np.nan, np.nan])

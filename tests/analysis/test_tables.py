@@ -19,6 +19,7 @@ from dipbench.analysis.tables import (
     variance,
 )
 from dipbench.errors import QueryError
+from dipbench.evaluate.protocol import get_protocol
 
 SCORE = "psd_db_strip_mse"
 
@@ -44,6 +45,15 @@ def test_picks_are_judged_at_five_and_fifteen(bench):
     assert (frame["random_regret"] > 0).all()
     few, many = (frame[frame["k"] == k]["regret"].to_numpy() for k in (5, 15))
     assert (few >= many).all()
+
+
+def test_picks_without_a_psnr_say_why(bench):
+    bench.protocol = get_protocol("mini64")
+    bench.runs["status"] = "stopped"
+    frame = picks(bench, by="final_psnr")
+    assert sorted(frame["k"].unique()) == [5, 15]
+    assert frame["regret"].isna().all()
+    assert frame["reason"].str.startswith("80 of the 80 runs were stopped by a rule").all()
 
 
 def test_one_score_over_images_is_its_transfer(bench):

@@ -125,6 +125,16 @@ def test_info_names_protocol_and_content(dipbench, store):
     assert "stop rule: none" in shown
 
 
+def test_info_calls_scores_made_in_two_ways_as_queries_do(dipbench, store, monkeypatch):
+    rows = package.load(store).scores()
+    both = pd.concat([rows, rows.assign(how="search")])
+    monkeypatch.setattr(package.Benchmark, "scores", lambda bench: both.copy())
+    names = json.loads(dipbench("info", "--store", store, "--json").out)["scores"]
+    assert names == ["psd_db_strip_mse:search", "psd_db_strip_mse:table"]
+    for name in names:
+        assert dipbench("kendall", "camera", "denoising", name, "--store", store).status == 0
+
+
 def test_coverage_counts_runs(dipbench, store):
     rows = json.loads(dipbench("coverage", "--store", store, "--json").out)
     assert [row["finished"] for row in rows] == [16, 16]

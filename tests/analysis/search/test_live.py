@@ -32,6 +32,15 @@ def test_a_live_trial_is_a_training_seen_through_its_signal():
     assert short.cost.macs == 3 * plain.macs
 
 
+def test_the_variance_is_replayed_with_the_weight_of_the_protocol():
+    quick, trial = get_protocol("quick").with_iterations(10), Trial(CHEAP[0])
+    for alpha, is_known in ((0.1, False), (0.5, True)):
+        weighted = quick.replace(variance_alpha=alpha)
+        image = load_image("camera", size=64)
+        live = LiveObjective(image, "denoising-25", "variance", protocol=weighted, device="cpu")
+        assert (live.evaluate(trial).signal is not None) == is_known
+
+
 def test_a_model_that_memory_is_too_little_for_has_no_signal_and_a_mistake_is_told(monkeypatch):
     objective = LiveObjective(load_image("camera", size=64), "denoising-25", device="cpu")
 

@@ -81,6 +81,16 @@ def test_a_criterion_that_cannot_be_applied_gives_no_signal(listed):
     assert outcome.cost.iterations == 20
 
 
+def test_the_variance_is_replayed_with_the_weight_that_it_was_recorded_with(few):
+    bench, trial = Benchmark(few.folder), Trial(few.models[0], 40)
+    assert TableObjective(bench, "camera", "denoising", "variance").evaluate(trial).signal is None
+    # Such a variance has forgotten its start after 21 iterations, not 44.
+    bench.protocol = bench.protocol.replace(variance_alpha=0.2)
+    signal = TableObjective(bench, "camera", "denoising", "variance").evaluate(trial).signal
+    variance = bench.curve(trial.model, "camera", "denoising", kind="variance")
+    assert signal == pytest.approx(-10 * np.log10(variance[39]))
+
+
 def test_other_images_show_the_others_and_cost_their_runs(listed):
     objective = TableObjective(listed, "camera", "denoising", "other_images")
     outcome = objective.evaluate(Trial(listed.models[3]))
@@ -438,6 +448,10 @@ def test_what_the_page_says_of_random_search(signal, camera, astronaut):
         asked = load("pilot"), image, "denoising", ["random"], Budget(4000)
         ends = regret_by_cost(replay(*asked, signal=signal)).iloc[-1]
         assert ends["regret"] == pytest.approx(told, abs=0.006)
+
+
+def test_the_example_of_the_page_makes_all_that_it_uses(run_page):
+    assert len(run_page("search-replay.md")["trace"].steps) == 8
 
 
 def test_what_the_page_says_of_the_search_that_goes_by_a_score():
