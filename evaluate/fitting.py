@@ -179,6 +179,8 @@ class Training:
                 noise=noise,
             )
             weights = [p for p in self.network.parameters() if p.requires_grad]
+            if not weights:
+                raise DipbenchError("the model has no trainable weight: there is nothing to fit")
             self._optimiser = MemoryOrderAdam(weights, protocol.learning_rate)
         self._start = time.perf_counter()
 
@@ -284,7 +286,7 @@ class Training:
         if not self.protocol.weight_noise:
             return
         for weight in self.network.parameters():
-            if weight.dim() == 4:
+            if weight.dim() == 4 and weight.requires_grad:
                 noise = torch.empty_like(weight).normal_(generator=self._noise)
                 weight.add_(noise * weight.std(correction=0) * self.protocol.weight_noise)
 

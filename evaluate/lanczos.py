@@ -1,6 +1,6 @@
 """Functions of a symmetric operator known only by its products, by Lanczos' method."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,20 +9,25 @@ Values = NDArray[np.float64]
 Product = Callable[[Values], Values]
 
 
-def spectral_measure(product: Product, start: Values, steps: int) -> tuple[Values, Values]:
+def spectral_measure(
+    product: Product, start: Values, steps: int, node_at_zero: bool = False
+) -> tuple[Values, Values]:
     """Nodes and weights of the Gauss quadrature of a vector's spectral measure.
 
     For a symmetric K and unit vector v = start / |start|, sum(weights * g(nodes)) approximates
     v' g(K) v, exactly once the Krylov space is exhausted (Golub and Meurant, "Matrices, Moments
-    and Quadrature", 1994). Every new vector is made orthogonal to all earlier ones.
+    and Quadrature", 1994). Every new vector is made orthogonal to all earlier ones. Where K has no
+    negative eigenvalue and g decays, as exp(-t x) does, it lies below v' g(K) v, and the
+    quadrature of Gauss and Radau, which has a node at 0 too, above it.
 
     Args:
         product: maps x (n,) to K x.
         start: (n,), not zero.
         steps: products at most.
+        node_at_zero: that of Gauss and Radau, unless the Krylov space is exhausted.
 
     Returns:
-        Nodes and weights, (steps,) or fewer.
+        Nodes and weights, (steps,) or fewer, and one more with the node at 0.
 
     >>> import numpy as np
     >>> from dipbench.evaluate.lanczos import spectral_measure
@@ -43,10 +48,18 @@ def spectral_measure(product: Product, start: Values, steps: int) -> tuple[Value
             break
         off_diagonal.append(norm)
         basis.append(image / norm)
-    size = len(diagonal)
-    below = np.diag(off_diagonal[: size - 1], -1)
-    nodes, vectors = np.linalg.eigh(np.diag(diagonal) + below + below.T)
+    is_exhausted = len(off_diagonal) < len(diagonal)
+    if node_at_zero and not is_exhausted:
+        inverse = np.linalg.inv(_tridiagonal(diagonal, off_diagonal))
+        diagonal.append(float(off_diagonal[-1] ** 2 * inverse[-1, -1]))
+    nodes, vectors = np.linalg.eigh(_tridiagonal(diagonal, off_diagonal))
     return nodes, vectors[0] ** 2
+
+
+def _tridiagonal(diagonal: Sequence[float], off_diagonal: Sequence[float]) -> Values:
+    """The symmetric matrix; of the off-diagonal as many as it has place for."""
+    below = np.diag(off_diagonal[: len(diagonal) - 1], -1)
+    return np.asarray(np.diag(diagonal) + below + below.T)
 
 
 def linearised_risk(
@@ -59,7 +72,8 @@ def linearised_risk(
         SURE(t) = |y - f_t|^2 / N - sigma^2 + 2 sigma^2 / N tr(I - exp(-t K))
 
     estimates its mean squared error from y alone, for Gaussian noise of deviation sigma. Both
-    terms are read from Gauss quadratures of K, the trace with random probes.
+    terms are read from quadratures of K, the trace with random probes: the first by that of Gauss
+    and Radau, the second by that of Gauss, so that neither is estimated too low.
 
     Args:
         product: maps x (N,) to K x.
@@ -69,8 +83,8 @@ def linearised_risk(
         steps: Lanczos steps for each vector.
 
     Returns:
-        The minimum over t from 0 to 1e5 / the largest eigenvalue; negative values can occur, as
-        in any unbiased estimate of a small number.
+        The minimum over t from 0 to 1e5 / the largest eigenvalue. More steps lower it, to what
+        the probes estimate; that can be negative, as any unbiased estimate of a small number can.
 
     >>> import numpy as np
     >>> from dipbench.evaluate.lanczos import linearised_risk
@@ -78,11 +92,11 @@ def linearised_risk(
     >>> round(linearised_risk(lambda x: x, 0.1 * ones, 0.2, [ones], 4), 6)
     -0.03
     """
-    size, energy = residual.size, float(residual @ residual) / residual.size
-    measure = spectral_measure(product, residual, steps)
+    energy = float(residual @ residual) / residual.size
+    measure = spectral_measure(product, residual, steps, node_at_zero=True)
     traces = [spectral_measure(product, probe, steps) for probe in probes]
     largest = max(nodes.max() for nodes, _ in [measure, *traces])
-    if not (size and largest > 0):
+    if largest <= 0:
         return energy - sigma**2
     # Products in single precision know an eigenvalue to about 1e-7 of the largest: later times
     # would tell what was rounded.

@@ -44,12 +44,11 @@ def load_plugin(path: Path | str) -> list[str]:
     except (Exception, SystemExit) as error:
         SCORES.clear()
         SCORES.update(before)
-        what = str(error) if isinstance(error, DipbenchError) else _described(error)
-        raise ScoreError(f"plugin {path}: {what}") from error
+        raise ScoreError(f"plugin {path}: {_described(error, path)}") from error
     return added
 
 
-def _described(error: BaseException) -> str:
-    if isinstance(error, OSError):
+def _described(error: BaseException, plugin: Path) -> str:
+    if isinstance(error, OSError) and error.filename == str(plugin):
         return f"cannot be read ({error.strerror})"
-    return named(error)
+    return str(error) if isinstance(error, DipbenchError) else named(error)

@@ -30,7 +30,7 @@ class Fit:
         device: what it ran on.
         seed: of the run.
         input_sha256: of the network input z (float32, little-endian), which all models share.
-        parameters: trainable values of the network.
+        parameters: values of the network's parameters.
         parameters_used: those that its forward pass runs.
         macs: multiply-accumulates of one forward pass; None for a module of the caller's own.
     """
@@ -80,24 +80,29 @@ class Fit:
     @property
     def best_psnr(self) -> float:
         """The highest PSNR in dB."""
-        return float(self.psnr.max())
+        return float(self.psnr[self._highest("psnr")])
 
     @property
     def best_psnr_iteration(self) -> int:
         """The first iteration of the highest PSNR."""
-        return int(self.psnr.argmax())
+        return self._highest("psnr")
 
     @property
     def best_psnr_smooth(self) -> float:
         """The highest smoothed PSNR in dB: the published ground truth."""
-        return float(self.psnr_smooth.max())
+        return float(self.psnr_smooth[self._highest("psnr_smooth")])
 
     @property
     def best_psnr_smooth_iteration(self) -> int:
         """The first iteration of the highest smoothed PSNR."""
-        return int(self.psnr_smooth.argmax())
+        return self._highest("psnr_smooth")
 
     def _curve(self, kind: str) -> np.ndarray:
         if kind not in self.curves:
             raise DipbenchError(f"this fit has no {kind} curve: it was made without a ground truth")
         return self.curves[kind]
+
+    def _highest(self, kind: str) -> int:
+        if not self.length:
+            raise DipbenchError(f"no iteration of this fit is whole: {self.status}, {self.reason}")
+        return int(self._curve(kind).argmax())

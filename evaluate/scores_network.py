@@ -90,8 +90,8 @@ def synflow(probe: Probe) -> float:
     """Logarithm of the sum of w dR/dw, R the summed output for an input of ones and weights |w|.
 
     Normalisation is left out, as where the score was proposed, and so is the final sigmoid, which
-    would be saturated. The published score is the sum itself; its logarithm ranks alike and
-    stays within what a double holds.
+    would be saturated; biases, which the sources leave out, count among the weights. The published
+    score is the sum itself; its logarithm ranks alike and stays within what a double holds.
     """
     import torch
     from torch import nn

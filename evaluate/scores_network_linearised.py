@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 DIVERGENCE_PROBES = 8
 LANCZOS_STEPS = 10
 PRODUCTS = 2 * LANCZOS_STEPS
+
+_FORWARD_MODE = Lock()
+"""Torch keeps one nesting of forward derivatives for all threads."""
 
 _network_score = partial(register_score, inputs="network")
 
@@ -100,7 +104,7 @@ def _kernel(probe: Probe) -> tuple[Values, Product]:
 
     def product(vector: Values) -> Values:
         (direction,) = pull_back(torch.from_numpy(vector).to(start))
-        with warnings.catch_warnings():
+        with _FORWARD_MODE, warnings.catch_warnings():
             # On its first use torch's forward mode warns of the means it is written with itself.
             warnings.simplefilter("ignore", DeprecationWarning)
             image = jvp(output, (weights,), (direction,))[1]

@@ -32,7 +32,7 @@ _network_score = partial(register_score, inputs="network")
     source="the early learning curve; Domhan et al., IJCAI 2015",
 )
 def loss_after_100(probe: Probe) -> float:
-    """mean((A f(z) - y)^2) after 100 steps."""
+    """The protocol's loss, mean((A f(z) - y)^2) in all that are packaged, after 100 steps."""
     return float(probe.train(probe.observation, STEPS).loss[-1])
 
 

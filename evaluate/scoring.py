@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from ..data import Image, Observation, Task, load_image, parse_task
-from ..errors import ScoreError, unknown
+from ..errors import DeviceError, MissingExtraError, ScoreError, named, unknown
 from ..seeds import stable_seed
 from .devices import resolve_device, single_threads
+from .memory import is_out_of_memory, too_little_memory
 from .models import Model
 from .protocol import Protocol, get_protocol
 from .registry import Score, get_score
@@ -213,8 +214,13 @@ class _Maker:
                 return checked_value(one, one.function(probe)), ""
             observed = self.how == "search" or one.inputs == "output+image"
             return compute(one, output(observed and self.observation.zoom > 1), self.image), ""
+        except (DeviceError, MissingExtraError):
+            raise  # so would all others
         except Exception as error:
-            return None, f"{type(error).__name__}: {error}"
+            if is_out_of_memory(error):
+                remedy = "choose fewer threads, a smaller size or another device"
+                raise too_little_memory(self.device, one.name, remedy) from error
+            return None, named(error)
 
     def _probe(self, model: Model, index: int) -> Probe:
         return Probe(

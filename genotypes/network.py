@@ -117,7 +117,7 @@ def build_network(genotype: Any, in_channels: int = 1, out_channels: int = 1) ->
 
 
 def count_parameters(net: nn.Module) -> int:
-    """Number of trainable values of all modules, used in the forward pass or not.
+    """Number of values of the parameters of all modules, used in the forward pass or not.
 
     >>> count_parameters(nn.Conv2d(1, 2, 3))
     20
@@ -136,7 +136,7 @@ def unused_modules(net: nn.Module) -> list[nn.Module]:
 
 
 def count_used_parameters(net: nn.Module) -> int:
-    """Number of trainable values of the modules that the forward pass runs.
+    """Number of values of the parameters of the modules that the forward pass runs.
 
     >>> count_used_parameters(build_network(13))
     6929665

@@ -295,6 +295,15 @@ def test_a_loss_that_is_no_number_ends_the_run_before_it(
     if at:
         assert all(np.array_equal(result.curves[k], good.curves[k]) for k in good.curves)
         assert all(np.array_equal(result.outputs[k], good.outputs[k]) for k in good.outputs)
+    else:
+        for name in ("best_psnr", "best_psnr_smooth_iteration"):
+            with pytest.raises(DipbenchError, match="no iteration of this fit is whole: diverged"):
+                getattr(result, name)
+
+
+def test_a_network_without_trainable_weights_is_refused(camera: Image) -> None:
+    with pytest.raises(DipbenchError, match="no trainable weight"):
+        train(Small().requires_grad_(False), camera, n=1)
 
 
 def test_a_stop_stays_one_where_the_loss_then_is_no_number() -> None:

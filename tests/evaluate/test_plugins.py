@@ -43,6 +43,7 @@ def test_a_plugin_adds_its_scores(plugin):
         ("x = 1", "registers no score"),
         (GOOD + "raise ValueError('two\\nlines')", "ValueError: two lines"),
         (GOOD + "raise SystemExit(0)", "SystemExit: 0"),
+        (GOOD + "open('weights.npy')", "FileNotFoundError: .*weights.npy"),
     ],
 )
 def test_a_bad_plugin_is_refused_whole(plugin, text, message):

@@ -1,6 +1,7 @@
 import math
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -217,6 +218,14 @@ def test_sure_of_a_linear_network_in_closed_form():
         for t in times
     ]
     assert value("ntk_sure", probe) == pytest.approx(min(risks), abs=2e-4)
+
+
+def test_sure_is_the_same_in_several_threads():
+    gain = np.random.default_rng(0).random((1, 1, 64, 64))
+    probes = [probe_of(PixelGain(gain, weight=weight)) for weight in (0.2, 0.4, 0.6, 0.8)]
+    alone = [value("ntk_sure", probe) for probe in probes]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda probe: value("ntk_sure", probe), probes)) == alone
 
 
 def test_sure_is_for_gaussian_denoising_alone():

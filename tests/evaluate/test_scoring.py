@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from dipbench.data import load_image, parse_task
-from dipbench.errors import DipbenchError, ScoreError
+from dipbench.errors import DipbenchError, MissingExtraError, ScoreError
 from dipbench.evaluate import SCORES, register_score, score
 from dipbench.evaluate.fitting import Training
 from dipbench.evaluate.protocol import get_protocol
@@ -178,6 +178,22 @@ def test_a_bad_score_ends_no_stream(own_score, returned, reason):
         assert (record["value"] is None) == missing
         assert (reason in record["reason"]) == missing
         assert record["model"].startswith("nearest-sep_conv")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RuntimeError("CUDA out of memory."), "too little memory on cpu for bad: choose fewer"),
+        (MissingExtraError("train", "training"), "packages that are not installed"),
+    ],
+)
+def test_what_would_end_every_score_ends_the_stream(own_score, error, message):
+    @own_score("bad", inputs="output")
+    def bad(output):
+        raise error
+
+    with pytest.raises(DipbenchError, match=message):
+        list(score_models([0], "camera", "denoising-25", ["bad"], **SMALL))
 
 
 def test_an_output_that_is_not_finite_leaves_its_scores_missing(monkeypatch):
