@@ -9,14 +9,13 @@ import pyarrow as pa
 from ..errors import StoreError
 from .joining import differing_observations, differing_settings
 from .locking import COMMITTING, builder_lock
-from .merging import Generation, merge, refuse_compact, run_sha256
-from .parts import in_common, list_parts
+from .merging import Generation, merge, refuse_compact, refuse_unmerged, run_sha256
+from .parts import in_common
 from .pictures import StoredObservations, read_images
 from .schema import USABLE, supersedes
 from .scorefiles import SCORE_KEYS, commit_scores, committed_scores, first_values
 from .store import (
     IMPORTED_FROM,
-    PARTS,
     Manifest,
     check_writable,
     file_of,
@@ -30,26 +29,37 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Added:
-    """What `add` did: runs and scores that are new, and runs that both benchmarks held alike."""
+    """What `add` did.
+
+    Attributes:
+        manifest: of the benchmark that grew.
+        runs: how many are new.
+        scores: how many are new.
+        alike: runs that both benchmarks held alike.
+        differing: scores that both held and that differ: those of the one that grew stay.
+    """
 
     manifest: Manifest
     runs: int
     scores: int
     alike: int
+    differing: int
 
 
 def add(folder: Path, other: Path) -> Added:
     """Add the runs, scores, images and observations of another benchmark; it can be repeated.
 
     Both must be of one protocol, one observation seed and the same images by their SHA-256; a run
-    that both hold must be the same to the bit, unless only one of them succeeded.
+    that both hold must be the same to the bit, unless only one of them succeeded. Of a score that
+    both hold the value of `folder` stays: on other hardware its last bits are others.
 
     Args:
         folder: the benchmark that grows.
         other: the one that is read; it stays as it is.
 
     Raises:
-        StoreError: if they do not go together, or `other` is damaged; nothing is changed then.
+        StoreError: if they do not go together, one holds runs that are not merged yet, or `other`
+            is damaged; nothing is changed then.
     """
     read_manifest(folder)
     check_writable(folder)
@@ -59,10 +69,8 @@ def add(folder: Path, other: Path) -> Added:
             f"{other} cannot be added: {problems[0]} (problem 1 of {len(problems)}: "
             f"`dipbench verify {other}` lists them)"
         )
-    if list_parts(folder / PARTS):
-        raise StoreError(
-            f"{folder} holds runs that are not merged yet: `dipbench finish {folder}` does it"
-        )
+    for each in (folder, other):
+        refuse_unmerged(each)
     with writing(folder, "give the same command again"), builder_lock(folder, COMMITTING):
         mine, theirs = Generation(folder), Generation(other)
         refuse_compact(folder, (mine, theirs))
@@ -70,7 +78,7 @@ def add(folder: Path, other: Path) -> Added:
         new, alike = _compare(mine, theirs)
         images = read_images(file_of(other, theirs.manifest, "images"))
         observations = StoredObservations(file_of(other, theirs.manifest, "images"))
-        scores, added_scores = _scores(folder, other)
+        scores, added_scores, differing = _scores(folder, other)
         blank = replace(
             mine.manifest,
             tasks=tuple(dict.fromkeys([*mine.manifest.tasks, *theirs.manifest.tasks])),
@@ -92,7 +100,7 @@ def add(folder: Path, other: Path) -> Added:
             )
         elif added_scores:
             manifest = commit_scores(folder, scores)
-    return Added(manifest, new, added_scores, alike)
+    return Added(manifest, new, added_scores, alike, differing)
 
 
 def origins(*manifests: Manifest) -> dict[str, list[str]]:
@@ -144,22 +152,22 @@ def _compare(mine: Generation, theirs: Generation) -> tuple[int, int]:
     return new, alike
 
 
-def _scores(folder: Path, other: Path) -> tuple[pa.Table, int]:
-    """The scores of both, and how many of them are new; a value goes before a failure."""
+def _scores(folder: Path, other: Path) -> tuple[pa.Table, int, int]:
+    """The scores of both, how many are new, how many differ; a value goes before a failure."""
     mine, theirs = committed_scores(folder), committed_scores(other)
     held = {_key(row): row["value"] for row in mine.to_pylist()}
-    fresh, conflicts = [], []
+    fresh, differing = [], 0
     for place, row in enumerate(theirs.to_pylist()):
         key, value = _key(row), row["value"]
         if key not in held or (held[key] is None and value is not None):
             fresh.append(place)
-        elif value not in (held[key], None):
-            conflicts.append(" ".join(map(str, key)))
-    _refuse("scores that both hold, and differ", conflicts)
+        else:
+            differing += value not in (held[key], None)
     if not fresh:
-        return mine, 0
+        return mine, 0, differing
     rows = theirs.take(pa.array(fresh))
-    return first_values(pa.concat_tables([mine, rows], promote_options="default")), len(fresh)
+    both = first_values(pa.concat_tables([mine, rows], promote_options="default"))
+    return both, len(fresh), differing
 
 
 def _key(row: dict[str, object]) -> tuple[object, ...]:

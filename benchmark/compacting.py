@@ -26,7 +26,7 @@ from ..evaluate.protocol import Protocol
 from ..evaluate.stopping import STOPPING
 from .adding import check_alike, origins
 from .hdf5 import published_hdf5
-from .merging import Generation, Source, choose_sources, content_sha256
+from .merging import Generation, Source, choose_sources, content_sha256, refuse_unmerged
 from .parts import in_common
 from .pictures import StoredObservations, read_images, stored_noise, write_pictures
 from .plan import PLAN, read_plan
@@ -94,8 +94,9 @@ def compact(
         initialisations: keep the scores of so many alone.
 
     Raises:
-        StoreError: if a benchmark is damaged, they do not go together, the stride is none of
-            theirs, no part of them is complete, or a curve cannot be packed.
+        StoreError: if a benchmark is damaged or holds runs that are not merged yet, they do not go
+            together, the stride is none of theirs, no part of them is complete, or a curve cannot
+            be packed.
     """
     sources = _open([folders] if isinstance(folders, Path) else folders, out, stride)
     remove_leftovers(out.parent, [f".{escape(out.name)}.*.tmp"])  # of copying that was killed
@@ -144,6 +145,7 @@ def _open(folders: Sequence[Path], out: Path, stride: int) -> list[Generation]:
         raise StoreError(f"{out} is there already: remove it, or choose another --out")
     sources: list[Generation] = []
     for folder in folders:
+        refuse_unmerged(folder)
         problems = verify(folder)
         if problems:
             raise StoreError(

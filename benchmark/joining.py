@@ -26,7 +26,7 @@ def check_joins(folder: Path, plan: "Plan", observations: Mapping[Pair, Observat
     Raises:
         StoreError: if the benchmark is compact, or of another protocol, observation seed, or
             content of an image or observation, or parts hold runs of another protocol or
-            observation.
+            observation, or of an image and task that neither it nor the plan has.
     """
     _check_parts(folder, plan, observations)
     if not (folder / MANIFEST).is_file():
@@ -65,6 +65,8 @@ def _of_an_import(folder: Path) -> StoreError:
 def _check_parts(folder: Path, plan: "Plan", observations: Mapping[Pair, Observation]) -> None:
     """See that the parts, whose plan may have been lost, are of this one."""
     protocol = plan.protocol.to_record()
+    planned = {(image, task) for image in plan.images for task in plan.tasks}
+    committed = _committed_observations(folder)
     expected: dict[Pair, str] = {}
     for part in list_parts(folder / PARTS):
         made = read_made(part)
@@ -76,15 +78,29 @@ def _check_parts(folder: Path, plan: "Plan", observations: Mapping[Pair, Observa
                 f"{part} holds runs of another protocol ({', '.join(names)}): choose another "
                 "folder for this plan, or move them away"
             )
-        for image, task, sha256 in part_observations(part) if observations else ():
+        for image, task, sha256 in part_observations(part):
             pair = image, task
-            if pair in observations and pair not in expected:
-                expected[pair] = observations[pair].sha256
-            if expected.get(pair, sha256) != sha256:
+            if pair not in planned and pair not in committed:
+                raise StoreError(
+                    f"{part} holds runs of {image}, {task}, which this plan lacks: plan them too, "
+                    "choose another folder, or move them away"
+                )
+            known = observations if pair in planned else committed
+            if pair in known and pair not in expected:
+                expected[pair] = known[pair].sha256
+            if sha256 is not None and expected.get(pair, sha256) != sha256:
                 raise StoreError(
                     f"{part} holds runs on another observation of {image}, {task}: choose another "
                     "folder for this plan, or move them away"
                 )
+
+
+def _committed_observations(folder: Path) -> Mapping[Pair, Observation]:
+    """What the runs of the benchmark in a folder, if there is one, were trained on."""
+    manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+    if manifest is None or "images" not in manifest.files:
+        return {}
+    return StoredObservations(file_of(folder, manifest, "images"))
 
 
 def _differences(
@@ -98,9 +114,8 @@ def _differences(
     for name, sha256 in plan.images.items():
         if manifest.images.get(name, sha256) != sha256:
             yield f"image {name}"
-    if plan.observation_seed is None and "images" in manifest.files:
-        stored = StoredObservations(file_of(folder, manifest, "images"))
-        for pair in differing_observations(stored, observations):
+    if plan.observation_seed is None:
+        for pair in differing_observations(_committed_observations(folder), observations):
             yield f"observation {' '.join(pair)}"
 
 

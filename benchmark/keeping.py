@@ -21,7 +21,7 @@ from .cutting import cut
 from .joining import check_joins, differing_settings
 from .locking import PATIENCE_SECONDS, builder_lock
 from .merging import Generation, Source, choose_sources, environment_of, load_runs
-from .parts import finished_keys, in_common, list_parts, part_keys, write_part
+from .parts import in_common, list_parts, part_keys, readable_keys, write_part
 from .pictures import StoredObservations
 from .plan import PLAN_PICTURES, Plan, read_plan
 from .schema import USABLE, Run, RunKey, row_order, supersedes
@@ -64,7 +64,8 @@ def keep(folder: Path, kept: Path) -> int:
             if supersedes(status, there.get(key)):
                 there[key] = status
         # The parts come first: what is merged meanwhile is in the generation.
-        parts, _ = finished_keys(list_parts(folder / PARTS))
+        # Damaged ones stay for `train` or `finish`, which say so.
+        parts, _ = readable_keys(list_parts(folder / PARTS))
         generations = [Generation(folder)] if (folder / MANIFEST).is_file() else []
         sources = choose_sources(parts, generations)
         by_place: defaultdict[Path, list[RunKey]] = defaultdict(list)
@@ -102,7 +103,7 @@ def restore(kept: Path, folder: Path) -> int:
     ends = _cutting(kept, plan)
     if ends is None:
         matching_record(kept, plan.protocol, plan.observation_seed, plan.images)
-    there, _ = recorded(folder, plan)
+    there, _ = recorded(folder, plan, readable_keys)
     sources = choose_sources(_entries(kept), [])
     wanted = [key for key in plan.run_keys() if key in sources and there.get(key) not in USABLE]
     with writing(folder):

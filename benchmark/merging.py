@@ -181,6 +181,18 @@ def refuse_compact(folder: Path, generations: Iterable[Generation]) -> None:
         )
 
 
+def refuse_unmerged(folder: Path) -> None:
+    """See that all runs of a benchmark are in its generation.
+
+    Raises:
+        StoreError: if parts hold further ones.
+    """
+    if list_parts(folder / PARTS):
+        raise StoreError(
+            f"{folder} holds runs that are not merged yet: `dipbench finish {folder}` does it"
+        )
+
+
 def _environment(
     parts: Mapping[Path, Sequence[tuple[RunKey, str]]],
     own: Mapping[str, str],

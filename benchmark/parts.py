@@ -116,15 +116,14 @@ def read_made(path: Path) -> Made:
     return made
 
 
-def part_observations(path: Path) -> set[tuple[str, str, str]]:
-    """(image, task, SHA-256 of what was trained on) of the runs that say; see `read_made`."""
+def part_observations(path: Path) -> set[tuple[str, str, str | None]]:
+    """(image, task, SHA-256 of what was trained on, if it says) of the runs; see `read_made`."""
     columns = ["image", "task", "observation_sha256"]
     try:
         rows = pq.read_table(path.absolute(), columns=columns).to_pylist()
     except (OSError, ValueError, pa.ArrowException):
         return set()
-    told = [tuple(row.get(name) for name in columns) for row in rows]
-    return {each for each in told if None not in each}
+    return {(row["image"], row["task"], row.get("observation_sha256")) for row in rows}
 
 
 def in_common(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -349,11 +349,8 @@ class Benchmark:
 
     def _ranking(self, image: str, task: str | Task, question: Question) -> Ranking:
         key = *self._names(image, task), question
-        try:
-            found = self._rankings.get(key)
-        except TypeError:  # a list, say, is no key, nor a question
-            question.check()
-            raise
+        question.check()  # before the look-up, to which 7.0 and False are 7 and 0
+        found = self._rankings.get(key)
         if found is None:
             found = rank(self._runs, self._curves, key[:2], question, self._noise, self.protocol)
             if len(self._rankings) >= KEPT_RANKINGS:

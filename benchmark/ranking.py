@@ -128,14 +128,13 @@ def rank(
         runs: of the benchmark.
         curves: read only where the runs' summaries do not answer.
         pair: image and task.
-        question: of its `seed`, None takes the mean over the seeds that all models share.
+        question: checked; of its `seed`, None takes the mean over the seeds that all models share.
         noise: see `run_values`.
         protocol: of the benchmark.
 
     Raises:
-        QueryError: if the question is none, or no run answers it.
+        QueryError: if no run answers the question.
     """
-    question.check()
     found = runs.pair(*pair)
     columns = shared_seeds(found) if question.seed is None else [found.seed_index(question.seed)]
     rows = found.rows[:, columns]

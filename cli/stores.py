@@ -35,16 +35,19 @@ def add(
         "runs": done.runs,
         "alike": done.alike,
         "scores": done.scores,
+        "differing_scores": done.differing,
         "generation": done.manifest.generation,
         "content_sha256": done.manifest.content_sha256,
     }
     if as_json:
         print_json(facts)
-    else:
-        say(
-            f"{folder}: {done.runs} runs and {done.scores} scores added, {done.alike} runs were "
-            f"there already; generation {done.manifest.generation}"
-        )
+        return
+    if done.differing:
+        notes.print(f"{done.differing} scores differ from those of {other}, and stay as they are")
+    say(
+        f"{folder}: {done.runs} runs and {done.scores} scores added, {done.alike} runs were "
+        f"there already; generation {done.manifest.generation}"
+    )
 
 
 def compact(

@@ -46,7 +46,7 @@ class LocalExecutor:
 
         Raises:
             StoreError: if a part cannot be written; finished parts stay.
-            DipbenchError: if the device cannot be used.
+            DipbenchError: if the device cannot be used, or workers do not start.
         """
         devices = device_names(self.device)
         workers = self.workers or default_workers(plan.protocol.threads, self.device)
@@ -75,6 +75,7 @@ def _schedule(keys: Sequence[RunKey], workers: int, on_gpus: bool) -> Schedule:
 def _serve_lanes(
     folder: Path, lanes: Sequence["_Lane"], schedule: Schedule, roster: Roster
 ) -> Iterator[Outcome]:
+    unstarted = 0
     while schedule or any(lane.busy for lane in lanes):
         for index, lane in enumerate(lanes):
             if schedule and not lane.busy:
@@ -83,6 +84,9 @@ def _serve_lanes(
                 roster.took(str(index), unit.name, socket.gethostname(), process)
         for lane in _ready(lanes):
             answer = lane.receive()
+            if answer is None:
+                unstarted = 0
+                continue
             outcome = [] if isinstance(answer, Lost) else answer
             roster.gave(str(lanes.index(lane)), len(outcome))
             if not isinstance(answer, Lost):
@@ -91,6 +95,12 @@ def _serve_lanes(
                 continue
             with unit_log(folder, lane.unit.name) as log:
                 log.warning("lost: %s", answer.reason)
+            unstarted += not lane.started
+            if unstarted >= ATTEMPTS:
+                raise DipbenchError(
+                    f"workers do not start, {ATTEMPTS} died in a row: a script that trains needs "
+                    'the `if __name__ == "__main__":` guard; what is finished is kept'
+                )
             given_up = schedule.lost(lane.unit)
             if given_up:
                 yield record_failed(folder, given_up, f"lost {ATTEMPTS} times: {answer.reason}")
@@ -103,7 +113,7 @@ class _Lane:
         self._work = folder, plan, device
         self._process: SpawnProcess | None = None
         self.connection: Connection | None = None
-        self.busy = False
+        self.busy = self.started = False
         self.unit = Unit(())
         self.since = 0.0
 
@@ -118,19 +128,21 @@ class _Lane:
             with _environment(MEMORY):
                 self._process.start()
             theirs.close()
+            self.started = False
         self.unit, self.since, self.busy = unit, time.monotonic(), True
         # A worker that died since is found when its answer is waited for.
         with suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send(unit)
         return self._process.pid or 0
 
-    def receive(self) -> Outcome | Lost:
-        """What became of the unit."""
-        self.busy = False
-        answer: Outcome | Lost | Exception = Lost("its worker died (out of memory?)")
+    def receive(self) -> Outcome | Lost | None:
+        """What became of the unit; None where its worker says that it has started."""
+        answer: Outcome | Lost | Exception | None = Lost("its worker died (out of memory?)")
         if self.connection is not None:
             with suppress(EOFError, OSError):
                 answer = self.connection.recv()
+        self.started |= answer is None
+        self.busy = answer is None
         if isinstance(answer, Exception):
             raise answer
         if isinstance(answer, Lost):
@@ -201,6 +213,7 @@ def _serve(connection: Connection, folder: Path, plan: Plan, device: str) -> Non
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from ..training import train_unit
 
+    connection.send(None)  # it has started
     while True:
         try:
             unit: Unit = connection.recv()

@@ -157,7 +157,6 @@ def test_a_failed_score_gives_way_to_a_value_in_one_commit_with_the_runs(
             {"protocol": QUICK.replace(learning_rate=0.5).to_record()},
             r"another protocol .*\(learning_rate\)",
         ),
-        ({"score": 2.0}, "1 scores that both hold, and differ: .*grad_norm"),
     ],
 )
 def test_what_does_not_go_together_is_refused_and_named(
@@ -172,12 +171,27 @@ def test_what_does_not_go_together_is_refused_and_named(
     assert (mine / MANIFEST).read_bytes() == before
 
 
+def test_scores_that_differ_stay_and_are_counted(
+    make_store: Callable[..., Path], models: list[str]
+) -> None:
+    mine = make_store("mine", models[:2])
+    theirs = make_store("theirs", models[:3], score=1.0 + 2**-52)
+    added = add(mine, theirs)
+    assert (added.runs, added.scores, added.differing) == (1, 1, 2)
+    assert sorted(Benchmark(mine).scores()["value"]) == [1.0, 1.0, 1.0 + 2**-52]
+    again = add(mine, theirs)
+    assert (again.runs, again.scores, again.differing) == (0, 0, 2)
+    assert again.manifest.generation == added.manifest.generation
+
+
+@pytest.mark.parametrize("unmerged", ["mine", "other"])
 def test_runs_that_are_not_merged_yet_are_merged_first(
-    make_store: Callable[..., Path], make_run: Callable[..., Run], models: list[str]
+    make_store: Callable[..., Path], make_run: Callable[..., Run], models: list[str], unmerged: str
 ) -> None:
     mine, other = make_store("mine", models[:2]), make_store("other", models[2:4])
-    write_part(mine / PARTS, [make_run(models[5])])
-    with pytest.raises(StoreError, match="not merged yet: `dipbench finish"):
+    folder = mine.with_name(unmerged)
+    write_part(folder / PARTS, [make_run(models[5])])
+    with pytest.raises(StoreError, match=f"not merged yet: `dipbench finish {folder}` does it"):
         add(mine, other)
 
 

@@ -249,7 +249,7 @@ def test_a_worker_says_what_was_raised_in_it(
     monkeypatch.setattr(local, "_end_with_parent", lambda: None)
     pipe = Pipe()
     local._serve(pipe, tmp_path, frozen_plan(tmp_path), "cpu")  # type: ignore[arg-type]
-    assert pipe.answers == [Lost(told)]
+    assert pipe.answers == [None, Lost(told)]
 
 
 def test_a_run_that_raises_is_recorded_and_the_others_go_on(

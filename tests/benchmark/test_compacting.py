@@ -380,6 +380,16 @@ def test_what_cannot_be_copied_is_refused_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_runs_that_are_not_merged_yet_are_merged_first(full: Path, tmp_path: Path) -> None:
+    later = Path(copytree(full, tmp_path / "later"))
+    key = RunKey(MODELS[2], "coins", TASK, 1)
+    write_part(later / PARTS, [Run(key, "finished", "", curves_of(np.random.default_rng(1)))])
+    for folders in (later, [full, later]):
+        with pytest.raises(StoreError, match=f"not merged yet: `dipbench finish {later}` does it"):
+            compact(folders, tmp_path / "copy")
+    assert [path.name for path in tmp_path.iterdir()] == ["later"]
+
+
 def test_a_benchmark_without_a_complete_part_is_refused(
     tmp_path: Path, frozen_plan: Callable[..., Plan]
 ) -> None:

@@ -24,7 +24,7 @@ def test_the_page_on_queries(run_page: Callable[..., dict[str, Any]]) -> None:
 def test_the_page_on_searches(
     run_page: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scope = run_page("search-replay.md", bench=dipbench.load("pilot"))
+    scope = run_page("search-replay.md")
     assert len(scope["trace"].steps) == 8
     printed = capsys.readouterr().out
     assert "halving" in printed

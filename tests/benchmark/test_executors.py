@@ -16,8 +16,10 @@ from dipbench.benchmark.building import finish
 from dipbench.benchmark.executors import Unit
 from dipbench.benchmark.logs import log_path
 from dipbench.benchmark.merging import Generation
+from dipbench.benchmark.parts import list_parts, write_part
 from dipbench.benchmark.plan import Plan, read_plan
-from dipbench.benchmark.store import PARTS, read_manifest
+from dipbench.benchmark.schema import Run
+from dipbench.benchmark.store import MANIFEST, PARTS, read_manifest
 from dipbench.benchmark.training import train_unit
 
 HERE = Path(__file__).parent
@@ -155,6 +157,30 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stdout == ""
+
+
+# The local executor alone
+
+
+def test_workers_that_do_not_start_end_the_build_and_what_is_there_stays(
+    tmp_path: Path, frozen_plan: Freeze, make_run: Callable[..., Run]
+) -> None:
+    folder, script = tmp_path / "store", tmp_path / "unguarded.py"
+    plan = frozen_plan(folder)
+    part = write_part(folder / PARTS, [make_run(*plan.run_keys()[0])])
+    script.write_text(f"""
+from pathlib import Path
+from dipbench.benchmark.building import build
+from dipbench.benchmark.executors.local import LocalExecutor
+build(Path({str(folder)!r}), LocalExecutor(1, "cpu"))
+""")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=200)
+    assert done.returncode == 1
+    told = done.stderr.splitlines()[-1]
+    assert "workers do not start, 3 died in a row" in told
+    assert 'needs the `if __name__ == "__main__":` guard' in told
+    assert list_parts(folder / PARTS) == [part]
+    assert not (folder / MANIFEST).exists()
 
 
 # Ray alone

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from dipbench.benchmark.plan import PLAN, PLAN_PICTURES, Plan
 from dipbench.benchmark.schema import Run
 from dipbench.benchmark.store import BEACON, MANIFEST, PARTS, read_manifest
 from dipbench.benchmark.training import environment, made_by, train_unit
+from dipbench.benchmark.verifying import verify
 from dipbench.errors import StoreError
 
 Freeze = Callable[..., Plan]
@@ -73,6 +75,53 @@ def test_parts_whose_plan_was_lost_are_not_taken_for_runs_on_another_picture(
     ):
         with pytest.raises(StoreError, match="runs on another observation of camera, denoising-25"):
             act()
+
+
+def test_parts_whose_plan_was_lost_are_not_merged_by_a_plan_that_lacks_them(
+    tmp_path: Path, frozen_plan: Freeze, make_run: Callable[..., Run]
+) -> None:
+    lost, folder, tasks = tmp_path / "lost", tmp_path / "store", ("denoising-25", "sr-4")
+    plan = frozen_plan(lost, tasks=tasks, iterations=3)
+    for key in plan.run_keys():
+        seen = read_observation(lost / PLAN_PICTURES, key[1:3]).sha256
+        write_part(folder / PARTS, [make_run(*key, observation_sha256=seen)])
+    told = "holds runs of camera, sr-4, which this plan lacks: plan them too"
+    with pytest.raises(StoreError, match=told):
+        frozen_plan(folder, iterations=3)
+    frozen_plan(tmp_path / "narrow", iterations=3)
+    for name in (PLAN, PLAN_PICTURES):
+        copy(tmp_path / "narrow" / name, folder)
+    for act in (
+        lambda: build(folder, Nothing()),
+        lambda: finish(folder),
+        lambda: keep(folder, tmp_path / "kept"),
+    ):
+        with pytest.raises(StoreError, match=told):
+            act()
+    (folder / PLAN).unlink()
+    frozen_plan(folder, tasks=tasks, iterations=3)
+    assert finish(folder).tasks == tasks
+    assert verify(folder) == []
+
+
+def test_a_plan_may_lack_what_the_generation_has(
+    tmp_path: Path, frozen_plan: Freeze, make_run: Callable[..., Run]
+) -> None:
+    plan = frozen_plan(tmp_path, tasks=("denoising-25", "sr-4"), iterations=3)
+    *_, first, second = plan.run_keys()
+    seen = read_observation(tmp_path / PLAN_PICTURES, first[1:3]).sha256
+    write_part(tmp_path / PARTS, [make_run(*first, observation_sha256=seen)])
+    finish(tmp_path)
+    (tmp_path / PLAN).unlink()
+    frozen_plan(tmp_path, iterations=3)
+    write_part(tmp_path / PARTS, [make_run(*second, observation_sha256="another")])
+    with pytest.raises(StoreError, match="runs on another observation of camera, sr-4"):
+        finish(tmp_path)
+    (part,) = list_parts(tmp_path / PARTS)
+    part.unlink()
+    write_part(tmp_path / PARTS, [make_run(*second, observation_sha256=seen)])
+    assert finish(tmp_path).generation == 2
+    assert verify(tmp_path) == []
 
 
 def test_parts_of_an_import_that_did_not_end_are_no_trainings(

@@ -227,6 +227,21 @@ def test_damage_to_what_is_kept_is_found(tmp_path: Path, frozen_plan: Freeze) ->
         restore(tmp_path / "kept", tmp_path / "again")
 
 
+def test_a_damaged_part_is_left_for_the_build_to_tell_of(
+    tmp_path: Path, frozen_plan: Freeze
+) -> None:
+    work, kept = tmp_path / "work", tmp_path / "kept"
+    frozen_plan(work, MODELS)
+    sitting(work, 2)
+    part, _ = list_parts(work / PARTS)
+    part.write_bytes(part.read_bytes()[:-1])
+    assert keep(work, kept) == 1
+    assert restore(kept, work) == 0
+    assert read_progress(work).damaged == (part,)
+    with pytest.warns(UserWarning, match="a damaged part is set aside"):
+        finish(work)
+
+
 def test_outputs_are_not_dropped_silently(tmp_path: Path, frozen_plan: Freeze) -> None:
     frozen_plan(tmp_path / "work", MODELS, outputs=True)
     with pytest.raises(StoreError, match="smoothed outputs"):

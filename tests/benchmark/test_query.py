@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -191,6 +192,17 @@ def test_every_form_of_model_and_task(
     assert bench.query("dip", "camera", "denoising-25.0").psnr == 9.0
     with pytest.raises(QueryError, match=r"; named networks here: dip$"):
         bench.query("dipp", "camera", "denoising")
+
+
+@pytest.mark.parametrize("asked", [{"by": 1.0}, {"by": True}, {"seed": 0.0}, {"seed": False}])
+def test_what_was_asked_before_makes_nothing_a_question(
+    models: list[str], make_run: MakeRun, make_bench: Make, asked: dict[str, Any]
+) -> None:
+    bench = make_bench([make_run(models[0])])
+    bench.best("camera", "denoising", by=1)
+    bench.best("camera", "denoising", seed=0)
+    with pytest.raises(QueryError, match=r"unknown summary|a seed is a whole number"):
+        bench.best("camera", "denoising", **asked)
 
 
 def test_unknown_names_list_what_there_is(

@@ -51,6 +51,7 @@ def test_verify_of_what_is_not_there_is_one_line(dipbench, tmp_path):
 def test_add_counts_what_was_added(dipbench, store, copy):
     found = json.loads(dipbench("add", copy, store, "--json").out)
     assert (found["runs"], found["alike"], found["scores"]) == (0, 32, 0)
+    assert found["differing_scores"] == 0
 
 
 def test_add_of_no_store_is_one_line(dipbench, copy, tmp_path):
