@@ -172,7 +172,7 @@ def test_what_it_says_of_the_scores_of_mini(mini: Benchmark, mini_judged: pd.Dat
     assert shown["p_max"].max().round(3) == 0.001
     others = published.drop(AS_CLAIMED)
     assert others.index[others["tau_directed_high"] < 0].tolist() == ["nodc_psd_hist_emd"]
-    assert others["p_max"].min().round(2) == 0.08
+    assert others["p_max"].min().round(2) == 0.09
     assert mini_judged.loc["primitive_attenuation", "tau_directed"].round(2) == 0.57
     within = shown[shown["tau_within_directed_low"] > 0]["tau_within_directed"]
     assert [len(within), *ends(within)] == [5, 0.08, 0.11]
@@ -192,10 +192,11 @@ def test_what_it_says_of_the_scores_of_mini(mini: Benchmark, mini_judged: pd.Dat
 
 def test_what_it_says_of_the_other_scores_of_mini(mini_judged: pd.DataFrame) -> None:
     tau = mini_judged["tau_directed"]
-    literature = mini_judged.loc[["grad_norm", "snip", "synflow"]]
-    assert literature["tau_directed"].round(2).tolist() == [0.23, 0.21, -0.08]
-    assert literature["tau_within_directed"].round(2).tolist() == [-0.1, -0.11, -0.18]
+    literature = mini_judged.loc[["grad_norm", "snip", "synflow", "epsilon"]]
+    assert literature["tau_directed"].round(2).tolist() == [0.23, 0.21, -0.08, -0.11]
+    assert literature["tau_within_directed"].round(2).tolist() == [-0.1, -0.11, -0.18, -0.22]
     assert literature["tau_within_directed_high"].max() < 0
+    assert literature.loc["epsilon", "p_max"].round(3) == 0.011
     pairs = [
         ("psd_decibel_mse", "psd_db_mse"),
         ("psd_decibel_strip_mse", "psd_db_strip_mse"),
@@ -205,6 +206,18 @@ def test_what_it_says_of_the_other_scores_of_mini(mini_judged: pd.DataFrame) -> 
     ]
     more = [round(tau[corrected] - tau[published], 2) for corrected, published in pairs]
     assert more == [0.0, 0.0, 0.03, 0.03, 0.02]
+
+
+def test_what_it_says_of_white_noise_in_mini(mini: Benchmark, mini_judged: pd.DataFrame) -> None:
+    noise = "white_noise_attenuation"
+    names = ["tau_directed", "tau_within_directed", "tau_within_directed_low"]
+    assert mini_judged.loc[noise, names].astype(float).round(2).tolist() == [0.47, 0.02, -0.08]
+    smooth = pd.concat([compare_scores(mini, name, noise) for name in AS_CLAIMED])
+    assert ends(smooth["difference"]) == [-0.04, -0.0]
+    assert smooth["low"].max() < 0 < smooth["high"].min()
+    raw = pd.concat([compare_scores(mini, name, noise, by="best_psnr") for name in AS_CLAIMED])
+    assert ends(raw["difference"]) == [0.08, 0.09]
+    assert raw["low"].min() > 0
 
 
 def test_what_it_says_of_the_seeds_of_mini(mini: Benchmark) -> None:
@@ -252,8 +265,11 @@ def test_what_it_says_of_the_picks_and_the_kinds_of_mini(
     shown = mini_judged.loc[AS_CLAIMED]
     assert shown["regret"].round(2).value_counts().to_dict() == {0.12: 4, 0.18: 2}
     assert set(mini_judged["random_regret"].round(2)) == {0.23}
-    others = mini_judged.loc[["primitive_attenuation", "grad_norm"], "regret"]
-    assert others.round(2).tolist() == [0.13, 0.09]
+    assert ends(shown["regret_crossfit"]) == [0.04, 0.14]
+    assert set(mini_judged["random_regret_crossfit"].round(2)) == {0.18}
+    others = mini_judged.loc[["primitive_attenuation", "grad_norm"]]
+    assert others["regret"].round(2).tolist() == [0.13, 0.09]
+    assert others["regret_crossfit"].round(2).tolist() == [0.09, -0.04]
     psnr = mini.query_many(None, "camera", "denoising")["psnr"]
     kinds = pd.Series([genotype.primitive for genotype in mini.genotypes])
     apart = kinds.isin(["pixel_shuffle", "trans_conv"]).to_numpy()

@@ -17,6 +17,7 @@ import dipbench
 from dipbench.analysis.agreeing import agreement
 from dipbench.analysis.association import kendall_tau
 from dipbench.benchmark import scoring
+from dipbench.benchmark.adding import add
 from dipbench.benchmark.building import finish, read_progress
 from dipbench.benchmark.cutting import cut
 from dipbench.benchmark.executors import Outcome, Unit
@@ -218,42 +219,68 @@ def test_larger_pictures_are_trained_on_and_kept_apart(
 def test_larger_pictures_order_the_models_as_the_card_says(tmp_path: Path) -> None:
     build, mini, work, kept = load_script(), dipbench.load("mini"), tmp_path / "w", tmp_path / "k"
     copytree(build.KEPT.with_name("kept-128"), kept.with_name("k-128"))
-    with suppress(KeyboardInterrupt):  # the first sample's first seed is all there
+    with suppress(KeyboardInterrupt):  # of the first sample both seeds are all there
         build.sizes(work, kept, Executor(0))
     _, _, place, _ = build.sides(work, kept)[0]
-    larger = dipbench.load(build.folder_of(place, build.PARTS[0]))
+    first, second = (build.folder_of(place, part) for part in build.PARTS[:2])
+    add(first, second)
+    larger = dipbench.load(first)
     told = {
-        "best_psnr": [0.62, 0.27, 0.88],
-        "best_psnr_smooth_0.9": [0.82, 0.59, 1.00],
-        "best_psnr_smooth_0.99": [0.87, 0.72, 1.00],
-        "best_psnr_smooth": [0.77, 0.48, 0.95],
+        "best_psnr": [0.72, 0.41, 0.92, 0.69, 0.07],
+        "best_psnr_smooth_0.9": [0.87, 0.70, 1.00, 0.78, 0.03],
+        "best_psnr_smooth_0.99": [0.92, 0.79, 1.00, 0.80, 0.03],
+        "best_psnr_smooth": [0.87, 0.69, 1.00, 0.79, 0.03],
     }
+    names = ["tau", "tau_low", "tau_high", "seed_tau", "shortfall"]
     for by, expected in told.items():
         [row] = agreement(larger, mini, by=by).to_dict("records")
-        assert (row["n"], row["seeds"], row["other_seeds"]) == (16, 1, 2)
-        assert [round(row[name], 2) for name in ("tau", "tau_low", "tau_high")] == expected
-    assert round(row["transfer_regret"], 2) == 0.11
+        assert (row["n"], row["seeds"], row["other_seeds"]) == (16, 2, 2)
+        assert [round(row[name], 2) for name in names] == expected
+        assert row["shortfall_low"] < 0 < row["shortfall_high"]
+    names = ["attainable_tau", "shortfall_low", "shortfall_high", "transfer_regret"]
+    assert [round(row[name], 2) for name in names] == [0.82, -0.1, 0.14, 0.09]
 
-    there = larger.to_frame().set_index("model")
-    here = mini.to_frame().set_index(["model", "seed"]).loc[there.index]
-    by_seed = here["best_psnr_smooth"].astype(float).unstack().loc[there.index]
-    psnr, mean = there["best_psnr_smooth"].astype(float), by_seed.mean(axis=1)
-    pairs = [(by_seed[0], by_seed[1]), (by_seed[0], psnr), (by_seed[1], psnr)]
-    assert [round(kendall_tau(*pair).value, 2) for pair in pairs] == [0.83, 0.78, 0.72]
+    there, here = (by_seed(bench, "best_psnr_smooth") for bench in (larger, mini))
+    here = here.loc[there.index]
     smooth = there.index.str.startswith(("bilinear", "bicubic", "nearest"))
-    within = [
-        [kendall_tau(one[of], other[of]).value for one, other in ((mean, psnr), pairs[0])]
-        for of in (smooth, ~smooth)
-    ]
     assert smooth.sum() == 9
-    assert np.round(within, 2).tolist() == [[0.72, 0.56], [0.14, 0.81]]
-    apart = [of[smooth].mean() - of[~smooth].mean() for of in (mean, psnr)]
+    every = np.ones(16, bool)
+    taus = [
+        [
+            tau_of(here[of].mean(axis=1), there[of].mean(axis=1)),
+            *map(tau_of_seeds, (here[of], there[of])),
+        ]
+        for of in (every, smooth, ~smooth)
+    ]
+    assert np.round(taus, 2).tolist() == [
+        [0.87, 0.83, 0.82],
+        [0.83, 0.56, 0.78],
+        [0.52, 0.81, 0.33],
+    ]
+    alone = [tau_of(here[of].mean(axis=1), there[0][of]) for of in (every, ~smooth)]
+    assert np.round(alone, 2).tolist() == [0.77, 0.14]
+    apart = [of[smooth].mean(axis=None) - of[~smooth].mean(axis=None) for of in (here, there)]
     assert np.round(apart, 1).tolist() == [1.1, 1.5]
-    peak = here["best_psnr_smooth_iteration"].unstack().loc[there.index].mean(axis=1)
-    later = there["best_psnr_smooth_iteration"].astype(float) / peak.astype(float)
+    peaks = [by_seed(bench, "best_psnr_smooth_iteration") for bench in (larger, mini)]
+    later = peaks[0].mean(axis=1) / peaks[1].loc[there.index].mean(axis=1)
     assert round(later.median(), 1) == 1.5
-    assert not there["peak_censored"].any()
-    assert round(there["seconds"].sum() / 3600, 1) == 2.6
+    runs = larger.to_frame()
+    assert not runs["peak_censored"].any()
+    assert round(runs["seconds"].sum() / 3600, 1) == 5.9
+
+
+def by_seed(bench: dipbench.Benchmark, column: str) -> pd.DataFrame:
+    """A row a model, a column a seed."""
+    runs = bench.to_frame().set_index(["model", "seed"])
+    return runs[column].astype(float).unstack()
+
+
+def tau_of(one: pd.Series, other: pd.Series) -> float:
+    return kendall_tau(one, other).value
+
+
+def tau_of_seeds(frame: pd.DataFrame) -> float:
+    return tau_of(frame[0], frame[1])
 
 
 def test_what_is_complete_is_scored_in_two_sizes(
