@@ -1,6 +1,7 @@
 """Seeing that a plan's runs can stand beside those that its folder holds, before any is trained."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,10 +29,10 @@ def check_joins(folder: Path, plan: "Plan", observations: Mapping[Pair, Observat
             content of an image or observation, or parts hold runs of another protocol or
             observation, or of an image and task that neither it nor the plan has.
     """
-    _check_parts(folder, plan, observations)
-    if not (folder / MANIFEST).is_file():
+    manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+    _check_parts(folder, manifest, plan, observations)
+    if manifest is None:
         return
-    manifest = read_manifest(folder)
     if manifest.stride is not None:
         raise StoreError(
             f"{folder} is a compact benchmark, whose curves lack iterations: train into another "
@@ -62,11 +63,16 @@ def _of_an_import(folder: Path) -> StoreError:
     )
 
 
-def _check_parts(folder: Path, plan: "Plan", observations: Mapping[Pair, Observation]) -> None:
+def _check_parts(
+    folder: Path,
+    manifest: Manifest | None,
+    plan: "Plan",
+    observations: Mapping[Pair, Observation],
+) -> None:
     """See that the parts, whose plan may have been lost, are of this one."""
     protocol = plan.protocol.to_record()
     planned = {(image, task) for image in plan.images for task in plan.tasks}
-    committed = _committed_observations(folder)
+    committed = cache(lambda: _committed_observations(folder, manifest))
     expected: dict[Pair, str] = {}
     for part in list_parts(folder / PARTS):
         made = read_made(part)
@@ -80,12 +86,12 @@ def _check_parts(folder: Path, plan: "Plan", observations: Mapping[Pair, Observa
             )
         for image, task, sha256 in part_observations(part):
             pair = image, task
-            if pair not in planned and pair not in committed:
+            known = observations if pair in planned else committed()
+            if pair not in planned and pair not in known:
                 raise StoreError(
                     f"{part} holds runs of {image}, {task}, which this plan lacks: plan them too, "
-                    "choose another folder, or move them away"
+                    "without the plan.json that may be there, or move the part away"
                 )
-            known = observations if pair in planned else committed
             if pair in known and pair not in expected:
                 expected[pair] = known[pair].sha256
             if sha256 is not None and expected.get(pair, sha256) != sha256:
@@ -95,9 +101,8 @@ def _check_parts(folder: Path, plan: "Plan", observations: Mapping[Pair, Observa
                 )
 
 
-def _committed_observations(folder: Path) -> Mapping[Pair, Observation]:
+def _committed_observations(folder: Path, manifest: Manifest | None) -> Mapping[Pair, Observation]:
     """What the runs of the benchmark in a folder, if there is one, were trained on."""
-    manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
     if manifest is None or "images" not in manifest.files:
         return {}
     return StoredObservations(file_of(folder, manifest, "images"))
@@ -115,7 +120,7 @@ def _differences(
         if manifest.images.get(name, sha256) != sha256:
             yield f"image {name}"
     if plan.observation_seed is None:
-        for pair in differing_observations(_committed_observations(folder), observations):
+        for pair in differing_observations(_committed_observations(folder, manifest), observations):
             yield f"observation {' '.join(pair)}"
 
 

@@ -89,6 +89,7 @@ def score_store(
         StoreError: if there is no benchmark, it lacks pictures, another process scores it, the
             disk is full, or another size is asked for of a picture that is no packaged one.
         ScoreError: if a score or a way is unknown.
+        DipbenchError: if memory, the device or a package is lacking; what is scored stays.
     """
     check_way(how)
     names = [get_score(name).name for name in names]

@@ -17,8 +17,8 @@ def spectral_measure(
     For a symmetric K and unit vector v = start / |start|, sum(weights * g(nodes)) approximates
     v' g(K) v, exactly once the Krylov space is exhausted (Golub and Meurant, "Matrices, Moments
     and Quadrature", 1994). Every new vector is made orthogonal to all earlier ones. Where K has no
-    negative eigenvalue and g decays, as exp(-t x) does, it lies below v' g(K) v, and the
-    quadrature of Gauss and Radau, which has a node at 0 too, above it.
+    negative eigenvalue and g is exp(-t x), Gauss's quadrature lies below v' g(K) v, and that of
+    Gauss and Radau, which has a node at 0 too, above it.
 
     Args:
         product: maps x (n,) to K x.

@@ -49,6 +49,6 @@ def load_plugin(path: Path | str) -> list[str]:
 
 
 def _described(error: BaseException, plugin: Path) -> str:
-    if isinstance(error, OSError) and error.filename == str(plugin):
+    if isinstance(error, OSError) and error.filename == str(plugin.absolute()):
         return f"cannot be read ({error.strerror})"
     return str(error) if isinstance(error, DipbenchError) else named(error)

@@ -103,7 +103,8 @@ def score_models(
         so have all scores of a model that cannot be built for this image.
 
     Raises:
-        DipbenchError: if a model, image, task, score or setting is unknown or unusable.
+        DipbenchError: if a model, image, task, score or setting is unknown or unusable, or memory,
+            the device or a package is lacking.
 
     >>> from dipbench.evaluate.scoring import score_models
     >>> records = score_models([0], "camera", "denoising-25", ["psd_99_per_bw"], size=64)
@@ -218,8 +219,9 @@ class _Maker:
             raise  # so would all others
         except Exception as error:
             if is_out_of_memory(error):
+                what = f"{one.name} of {probe.name}"
                 remedy = "choose fewer threads, a smaller size or another device"
-                raise too_little_memory(self.device, one.name, remedy) from error
+                raise too_little_memory(self.device, what, remedy) from error
             return None, named(error)
 
     def _probe(self, model: Model, index: int) -> Probe:

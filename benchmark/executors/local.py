@@ -96,10 +96,10 @@ def _serve_lanes(
             with unit_log(folder, lane.unit.name) as log:
                 log.warning("lost: %s", answer.reason)
             unstarted += not lane.started
-            if unstarted >= ATTEMPTS:
+            if unstarted >= ATTEMPTS * len(lanes):
                 raise DipbenchError(
-                    f"workers do not start, {ATTEMPTS} died in a row: a script that trains needs "
-                    'the `if __name__ == "__main__":` guard; what is finished is kept'
+                    f"workers do not start, {unstarted} in a row ({answer.reason}): a script that "
+                    'trains needs the `if __name__ == "__main__":` guard; what is finished is kept'
                 )
             given_up = schedule.lost(lane.unit)
             if given_up:

@@ -3,12 +3,14 @@
 import json
 from shutil import copytree
 
+import pyarrow.compute as pc
 import pytest
 
 from dipbench.benchmark import Benchmark
 from dipbench.benchmark.building import finish
 from dipbench.benchmark.parts import write_part
 from dipbench.benchmark.schema import Run, RunKey
+from dipbench.benchmark.scorefiles import SCORES_SCHEMA, commit_scores, committed_scores
 
 
 @pytest.fixture
@@ -52,6 +54,14 @@ def test_add_counts_what_was_added(dipbench, store, copy):
     found = json.loads(dipbench("add", copy, store, "--json").out)
     assert (found["runs"], found["alike"], found["scores"]) == (0, 32, 0)
     assert found["differing_scores"] == 0
+
+
+def test_add_tells_of_scores_that_differ(dipbench, store, copy):
+    scores, value = committed_scores(copy), SCORES_SCHEMA.field("value")
+    commit_scores(copy, scores.set_column(5, value, pc.add(scores["value"], 1.0)))
+    answer = dipbench("add", copy, store)
+    assert "scores differ from those of" in answer.err
+    assert "0 runs and 0 scores added" in answer.out
 
 
 def test_add_of_no_store_is_one_line(dipbench, copy, tmp_path):

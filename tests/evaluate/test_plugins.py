@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from dipbench.errors import ScoreError
@@ -54,6 +56,8 @@ def test_a_bad_plugin_is_refused_whole(plugin, text, message):
     assert before == SCORES
 
 
-def test_a_plugin_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ScoreError, match=r"missing\.py.*No such file"):
-        load_plugin(tmp_path / "missing.py")
+@pytest.mark.parametrize("folder", ["", "."])
+def test_a_plugin_that_is_not_there_is_named(tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ScoreError, match=r"missing\.py: cannot be read \(No such file"):
+        load_plugin(Path(folder or tmp_path) / "missing.py")

@@ -450,10 +450,6 @@ def test_what_the_page_says_of_random_search(signal, camera, astronaut):
         assert ends["regret"] == pytest.approx(told, abs=0.006)
 
 
-def test_the_example_of_the_page_makes_all_that_it_uses(run_page):
-    assert len(run_page("search-replay.md")["trace"].steps) == 8
-
-
 def test_what_the_page_says_of_the_search_that_goes_by_a_score():
     mini = load("mini")
     table = TableObjective(mini, "camera", "denoising", "discrepancy_variance")
