@@ -13,7 +13,7 @@ from . import association, resampling
 from ._cells import FEW_CODES, Cell, has_enough_codes, score_names, shared_weights, weights_of
 from ._columns import describe
 from ._directions import direction, turned
-from .baselines import judged_cells
+from .baselines import judged_cells, why_unknown
 
 MINIMUM_IMAGES = 6
 
@@ -105,7 +105,7 @@ def average_tau(taus: Floats, resampled: Floats, rng: np.random.Generator) -> Fl
 def _average(
     cells: list[Cell], weights: list[Floats], name: str, level: float, seed: int
 ) -> tuple[dict[str, object], Floats]:
-    taus, drawn, sizes, few = [], [], [], []
+    taus, drawn, sizes, few, lacking = [], [], [], [], []
     for cell, multiplicities in zip(cells, weights, strict=True):
         if name not in cell.scores:
             continue
@@ -113,7 +113,8 @@ def _average(
         known = np.isfinite(values) & np.isfinite(truth)
         try:
             taus.append(association.kendall_tau(values, truth).value)
-        except QueryError:
+        except QueryError as error:
+            lacking.append(f"{cell.image}: {why_unknown(cell, name) or error}")
             continue
         counts = weights_of(cell, multiplicities, known)
         drawn.append(resampling.resampled_tau(values[known], truth[known], counts))
@@ -130,7 +131,8 @@ def _average(
     }
     if len(taus) < 2:
         row |= dict.fromkeys(("tau", "tau_low", "tau_high", "p_bootstrap"), np.nan)
-        row["reason"] = f"no average: it has a tau on {len(taus)} image" + "s" * (not taus)
+        told = f"no average: it has a tau on {len(taus)} image" + "s" * (not taus)
+        row["reason"] = "; ".join([told, *lacking[:1]])
         return row | turned(name, row, "tau"), np.full(weights[0].shape[0], np.nan)
     means = average_tau(
         np.array(taus), np.stack(drawn, axis=1), generator("bootstrap-images", seed)

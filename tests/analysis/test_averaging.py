@@ -77,3 +77,11 @@ def test_a_perfect_order_that_resampling_cannot_change_has_no_p_value(bench):
     assert row["reason"] == "no p-value: it is the same on every resample"
     compared = compare_scores(bench, SCORE, "psd_db_mse").set_index("image")
     assert compared["p_bootstrap"].notna().all()
+
+
+def test_a_score_without_an_average_says_what_one_image_lacks(bench):
+    rows = bench.score_rows
+    rows.loc[(rows["score"] == SCORE) & (rows["image"] != "camera"), "value"] = np.nan
+    row = correlate_over_images(bench).set_index("score").loc[SCORE]
+    assert row["reason"].startswith("no average: it has a tau on 1 image; ")
+    assert ": no correlation on 0 models" in row["reason"]
