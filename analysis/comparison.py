@@ -82,8 +82,8 @@ def _compared(
         for column in columns:
             association.complete_pairs(column[known], truth)
     except QueryError as error:
-        told = [why for why in (why_unknown(cell, name) for name in names) if why]
-        return row | {"reason": told[0] if told else str(error)}
+        told = filter(None, (why_unknown(cell, name) for name in names))
+        return row | {"reason": next(told, str(error))}
     once = np.ones((1, truth.size))
     [weights] = shared_weights([cell], resamples, seed)
     drawn = weights_of(cell, weights, known)

@@ -13,7 +13,7 @@ from ..data import Image, Observation, Task, load_image, parse_task
 from ..errors import DeviceError, MissingExtraError, ScoreError, named, unknown
 from ..seeds import stable_seed
 from .devices import resolve_device, single_threads
-from .memory import is_out_of_memory, too_little_memory
+from .memory import memory_told
 from .models import Model
 from .protocol import Protocol, get_protocol
 from .registry import Score, get_score
@@ -210,18 +210,16 @@ class _Maker:
         self, one: Score, probe: Probe, output: Callable[[bool], Spectra]
     ) -> tuple[float | None, str]:
         """A score's value, or None and why there is none: one bad score must not end the stream."""
+        remedy = "choose fewer threads, a smaller size or another device"
         try:
-            if one.inputs == "network":
-                return checked_value(one, one.function(probe)), ""
-            observed = self.how == "search" or one.inputs == "output+image"
-            return compute(one, output(observed and self.observation.zoom > 1), self.image), ""
+            with memory_told(self.device, f"{one.name} of {probe.name}", remedy):
+                if one.inputs == "network":
+                    return checked_value(one, one.function(probe)), ""
+                observed = self.how == "search" or one.inputs == "output+image"
+                return compute(one, output(observed and self.observation.zoom > 1), self.image), ""
         except (DeviceError, MissingExtraError):
             raise  # so would all others
         except Exception as error:
-            if is_out_of_memory(error):
-                what = f"{one.name} of {probe.name}"
-                remedy = "choose fewer threads, a smaller size or another device"
-                raise too_little_memory(self.device, what, remedy) from error
             return None, named(error)
 
     def _probe(self, model: Model, index: int) -> Probe:
