@@ -31,6 +31,8 @@ from .scorefiles import SCORES_SCHEMA, commit_scores, committed_scores, first_va
 from .store import Manifest, file_of, read_manifest, write_table, writing
 
 SCORE_PARTS = "score-parts"
+PLACE = ["image", "task", "model", "initialisation"]
+"""Of a value of one score, made in one way."""
 MODELS_PER_PART = 8
 SECONDS_PER_PART = 10.0
 """After so long a part has fewer models, since a killed process loses the one that it is at."""
@@ -62,16 +64,16 @@ def score_store(
     """Score every model of a benchmark on every image and task, and keep the values.
 
     A value that is there already, made in that way, stays as it is, whatever its seed, which is
-    not recorded: of a model that lacks some initialisations all are made, and those are kept that
-    it lacked. So a scoring resumes after any end. In an imported benchmark a model that has a value
+    not recorded; of a model that lacks some initialisations those are made from the first that is
+    lacking. So a scoring resumes after any end. In an imported benchmark a model that has a value
     is given no other: published values and one's own are not to be averaged.
 
     Args:
         folder: a finished benchmark.
         names: of the scores.
         how: `table` or `search`, see `evaluate.scoring.score_models`.
-        initialisations: per model, for scores that need forward passes only; those that need
-            backward passes have `evaluate.scoring.COSTLY_INITIALISATIONS`, those that need none
+        initialisations: per model, for scores that need forward passes; those that need backward
+            ones too have at most `evaluate.scoring.COSTLY_INITIALISATIONS`, those that need none
             one.
         seed: of the initialisations that are made.
         device: where networks are run.
@@ -113,20 +115,21 @@ def score_store(
         held = scores_so_far(folder)
         if retry_failed:
             held = held.filter(pc.field("value").is_valid())
-        complete = {name: _complete(held, name, how, suffix, least) for name in names}
-        work = _work(bench.pairs, models, complete)
-        on_start(sum(len(models) for _, _, _, models in work))
-        for image, task, missing, models in work:
+        lacking = {name: _lacking(held, name, how, suffix, least) for name in names}
+        batches = _batches(bench.pairs, models, lacking)
+        on_start(sum(len(batch.models) for batch in batches))
+        for batch in batches:
             records = score_models(
-                models,
-                images[image],
-                task,
-                missing,
+                batch.models,
+                images[batch.image],
+                batch.task,
+                batch.names,
                 how,
                 initialisations=initialisations,
+                first=batch.first,
                 seed=seed,
                 protocol=bench.protocol,
-                observation=observations[image, task],
+                observation=observations[batch.image, batch.task],
                 device=device,
                 threads=thread_count(threads),
             )
@@ -175,43 +178,51 @@ def _sampled(models: Sequence[str], count: int | None, seed: int) -> list[str]:
     return [models[index] for index in sorted(chosen)]
 
 
-def _work(
-    pairs: Iterable[Pair], models: Sequence[str], complete: Mapping[str, set[tuple[str, str, str]]]
-) -> list[tuple[str, str, tuple[str, ...], list[str]]]:
-    """What is to be done: image, task, scores, and the models that lack just these scores.
+@dataclass(frozen=True)
+class _Batch:
+    """Models of an image and task that lack the same scores, from the same initialisation on."""
+
+    image: str
+    task: str
+    names: tuple[str, ...]
+    first: int
+    models: list[str]
+
+
+def _batches(
+    pairs: Iterable[Pair],
+    models: Sequence[str],
+    lacking: Mapping[str, Callable[[str, str, str], int | None]],
+) -> list[_Batch]:
+    """What is to be done.
 
     Args:
         pairs: image and task.
         models: to be scored on each.
-        complete: by score, the images, tasks and models that lack nothing.
+        lacking: by score, the first initialisation that an image, task and model lack.
     """
-    lacking: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    batches: dict[tuple[str, str, tuple[str, ...], int], _Batch] = {}
     for image, task in pairs:
         for model in models:
-            missing = tuple(name for name in complete if (image, task, model) not in complete[name])
+            firsts = {name: first(image, task, model) for name, first in lacking.items()}
+            missing = {name: first for name, first in firsts.items() if first is not None}
             if missing:
-                lacking.setdefault((image, task, missing), []).append(model)
-    return [(*key, models) for key, models in lacking.items()]
+                key = image, task, tuple(missing), min(missing.values())
+                batches.setdefault(key, _Batch(*key, [])).models.append(model)
+    return list(batches.values())
 
 
-def _complete(
+def _lacking(
     held: pa.Table, name: str, how: How, suffix: str, initialisations: int
-) -> set[tuple[str, str, str]]:
-    """Image, task and model of all that have every initialisation asked for of a score."""
+) -> Callable[[str, str, str], int | None]:
+    """The first initialisation of a score that an image, task and model lack, None without one."""
     score = get_score(name)
     # Scores of the network itself are made in one way alone.
     way = ("search" if score.inputs == "network" else how) + suffix
     count = initialisations_of(score, initialisations)
-    asked = (pc.field("score") == name) & (pc.field("how") == way)
-    own = held.filter(asked & (pc.field("initialisation") < count))
-    found = own.group_by(["image", "task", "model"]).aggregate(
-        [("initialisation", "count_distinct")]
-    )
-    enough = found.filter(pc.field("initialisation_count_distinct") == count)
-    return {
-        (row["image"], row["task"], row["model"])
-        for row in enough.select(["image", "task", "model"]).to_pylist()
-    }
+    own = held.filter((pc.field("score") == name) & (pc.field("how") == way))
+    there = {tuple(row.values()) for row in own.select(PLACE).to_pylist()}
+    return lambda *place: next((n for n in range(count) if (*place, n) not in there), None)
 
 
 def _parts(records: Iterable[dict[str, Any]]) -> Iterator[list[list[dict[str, Any]]]]:

@@ -32,7 +32,9 @@ def score(
     initialisations: Annotated[
         int,
         typer.Option(
-            min=1, help="Initialisations of a model; one that has as many is left as it is."
+            min=1,
+            help="Initialisations of a model (where a score needs backward passes, 4 at most); "
+            "those that are there stay.",
         ),
     ] = 32,
     sample: Annotated[

@@ -26,7 +26,7 @@ How = Literal["table", "search"]
 Record = dict[str, Any]
 
 COSTLY_INITIALISATIONS = 4
-"""Per model, for scores that need backward passes, where no number is given."""
+"""At most, per model, for scores that need backward passes, where no number is given."""
 
 
 def initialisations_of(score: Score, asked: int, costly: int = COSTLY_INITIALISATIONS) -> int:
@@ -34,14 +34,14 @@ def initialisations_of(score: Score, asked: int, costly: int = COSTLY_INITIALISA
 
     Args:
         score: it needs no pass at all, forward passes only, or backward ones too.
-        asked: where it needs forward passes only.
-        costly: where it needs backward passes.
+        asked: where it needs forward passes.
+        costly: at most, where it needs backward ones too.
 
     >>> [initialisations_of(get_score(name), 32) for name in ("macs", "psd_99_per_bw", "grad_norm")]
     [1, 32, 4]
     """
     if score.cost.backward:
-        return costly
+        return min(asked, costly)
     return asked if score.cost.forward else 1
 
 
@@ -54,6 +54,7 @@ def score_models(
     *,
     initialisations: int = 32,
     costly_initialisations: int = COSTLY_INITIALISATIONS,
+    first: int = 0,
     seed: int = 0,
     size: int | None = None,
     channels: int | None = None,
@@ -84,9 +85,10 @@ def score_models(
         task: what is done to it.
         names: of the scores.
         how: `table` or `search`.
-        initialisations: for each score that needs forward passes only.
-        costly_initialisations: for each score that needs backward passes. A score that needs no
-            pass at all is taken once.
+        initialisations: for each score that needs forward passes.
+        costly_initialisations: at most, for each score that needs backward ones too. A score that
+            needs no pass at all is taken once.
+        first: the number of the first initialisation; those below are left out.
         seed: of all initialisations.
         size: side that the image is resized to, as in `load_image`.
         channels: of the output, instead of those that `how` says.
@@ -126,16 +128,18 @@ def score_models(
         probe=(truth.name, task, protocol, seed, resolve_device(device)),
     )
     at_a_time = threads if maker.device.type == "cpu" else 1
-    return _streamed(maker, models, at_a_time)
+    return _streamed(maker, models, range(first, maker.most), at_a_time)
 
 
-def _streamed(maker: "_Maker", models: Iterable[Model], threads: int) -> Iterator[Record]:
+def _streamed(
+    maker: "_Maker", models: Iterable[Model], indices: range, threads: int
+) -> Iterator[Record]:
     """All records in order, while the next initialisations are made."""
     waiting: deque[Future[list[Record]]] = deque()
     pool = single_threads(threads)
     try:
         for model in models:
-            for index in range(maker.most):
+            for index in indices:
                 waiting.append(pool.submit(maker.records, model, index))
                 if len(waiting) == 2 * threads:
                     yield from waiting.popleft().result()

@@ -165,6 +165,25 @@ def test_initialisations_are_filled_up_and_none_is_made_twice(make_store):
     pd.testing.assert_series_equal(after.set_index(PLACE)["value"], expected)
 
 
+def test_of_a_costly_score_more_initialisations_are_added_and_those_there_not_made_again(
+    make_store,
+):
+    folder, made = make_store("store"), []
+    register_score("costly", inputs="network", cost=(1, 1))(
+        lambda probe: made.append(probe.seed) or float(len(made))
+    )
+    counts = []
+    try:
+        for asked in (1, 3, 9, 9):
+            score_store(folder, ["costly"], initialisations=asked, threads=1)
+            counts.append(len(made))
+    finally:
+        SCORES.pop("costly")
+    assert counts == [10, 30, 40, 40]
+    assert len(set(made)) == 4
+    assert sorted(values(folder)["value"]) == list(range(1, 41))
+
+
 def test_a_score_of_fewer_initialisations_is_not_made_for_ever(make_store):
     folder = make_store("store")
     register_score("counted", inputs="network", cost=(0, 0))(lambda probe: 1.0)

@@ -213,6 +213,16 @@ def test_initialisations_follow_the_cost():
     records = list(score_models([0], "camera", "denoising-25", names, **settings))
     counts = {name: sum(r["score"] == name for r in records) for name in names}
     assert counts == {"psd_99_per_bw": 3, "epsilon": 3, "grad_norm": 2, "parameters_used": 1}
+    settings = {**settings, "initialisations": 1}
+    records = list(score_models([0], "camera", "denoising-25", names, **settings))
+    assert {(r["score"], r["initialisation"]) for r in records} == {(name, 0) for name in names}
+
+
+def test_scoring_can_begin_with_a_later_initialisation():
+    settings = {**SMALL, "initialisations": 3}
+    whole = list(score_models([0, 1], "camera", "denoising-25", NAMES, **settings))
+    later = list(score_models([0, 1], "camera", "denoising-25", NAMES, first=1, **settings))
+    assert later == [record for record in whole if record["initialisation"] >= 1]
 
 
 def test_network_scores_are_made_on_the_images_own_channels():
