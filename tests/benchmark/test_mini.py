@@ -219,10 +219,10 @@ def test_larger_pictures_are_trained_on_and_kept_apart(
 def test_larger_pictures_order_the_models_as_the_card_says(tmp_path: Path) -> None:
     build, mini, work, kept = load_script(), dipbench.load("mini"), tmp_path / "w", tmp_path / "k"
     copytree(build.KEPT.with_name("kept-128"), kept.with_name("k-128"))
-    with suppress(KeyboardInterrupt):  # of the first sample both seeds are all there
+    with suppress(KeyboardInterrupt):  # of both seeds 16 are there, of the first 32
         build.sizes(work, kept, Executor(0))
-    _, _, place, _ = build.sides(work, kept)[0]
-    first, second = (build.folder_of(place, part) for part in build.PARTS[:2])
+    places = [place for _, _, place, _ in build.sides(work, kept)[:2]]
+    first, second = (build.folder_of(places[0], part) for part in build.PARTS[:2])
     add(first, second)
     larger = dipbench.load(first)
     told = {
@@ -267,6 +267,28 @@ def test_larger_pictures_order_the_models_as_the_card_says(tmp_path: Path) -> No
     runs = larger.to_frame()
     assert not runs["peak_censored"].any()
     assert round(runs["seconds"].sum() / 3600, 1) == 5.9
+
+    more = dipbench.load(build.folder_of(places[1], build.PARTS[0]))
+    [row] = agreement(more, mini).to_dict("records")
+    assert (row["n"], row["seeds"], row["other_seeds"]) == (32, 1, 2)
+    assert [round(row[name], 2) for name in ("tau", "tau_low", "tau_high")] == [0.77, 0.65, 0.87]
+    there, here = (by_seed(bench, "best_psnr_smooth") for bench in (more, mini))
+    here = here.loc[there.index]
+    smooth = there.index.str.startswith(("bilinear", "bicubic", "nearest"))
+    assert smooth.sum() == 20
+    taus = [
+        [
+            tau_of(here[0][of], there[0][of]),
+            tau_of(here[1][of], there[0][of]),
+            tau_of_seeds(here[of]),
+        ]
+        for of in (np.ones(32, bool), smooth, ~smooth)
+    ]
+    assert np.round(taus, 2).tolist() == [
+        [0.73, 0.74, 0.75],
+        [0.68, 0.71, 0.66],
+        [0.18, 0.27, 0.42],
+    ]
 
 
 def by_seed(bench: dipbench.Benchmark, column: str) -> pd.DataFrame:
