@@ -188,14 +188,24 @@ def sides(work: Path, kept: Path) -> list[tuple[int, str, Path, Path]]:
 
 
 def score(work: Path, kept: Path, shipped: Path) -> None:
-    """Score what is shipped or complete, and keep that: the published scores come first."""
+    """Score what is shipped or complete, and keep that.
+
+    The published scores come first, then one initialisation of all, then the others.
+    """
     folders = [*copy_of_shipped(work, shipped)]
     for part in missing_parts(shipped):
         folders += complete_stages(work, part)[-1:]
-    for names, size in ((SCORED_FIRST, None), (SCORED, None), (SCORED_LARGE, LARGE)):
+    steps = (
+        (SCORED_FIRST, MADE_INITIALISATIONS, None),
+        (SCORED, 1, None),
+        (SCORED_LARGE, 1, LARGE),
+        (SCORED, MADE_INITIALISATIONS, None),
+        (SCORED_LARGE, MADE_INITIALISATIONS, LARGE),
+    )
+    for names, initialisations, size in steps:
         for folder in folders:
             take_up(folder, kept)
-            run_scoring(folder, names, initialisations=MADE_INITIALISATIONS, size=size)
+            run_scoring(folder, names, initialisations=initialisations, size=size)
             keep_scores(folder, kept)
 
 
