@@ -1,5 +1,6 @@
 """A training as an animated GIF: the observation, then the outputs as they get better."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from .fitting import Training
 
 MOST_FRAMES = 100
+"""With the observation before the outputs, and the kept picture after them."""
 FRAME_MS = (80, 500)
 """The shortest and the longest time of a frame; the training takes `TRAINING_MS` between them."""
 TRAINING_MS = 5000
@@ -36,7 +38,7 @@ class Frames:
 
     def __init__(self, observation: Observation, iterations: int) -> None:
         self.pictures = [_enlarged(observation)]
-        self._every = max(1, iterations // (MOST_FRAMES - 1))
+        self._every = max(1, math.ceil(iterations / (MOST_FRAMES - 2)))
         self._next = 0
 
     def take(self, done: int, training: "Training") -> None:

@@ -28,11 +28,13 @@ class BaselineResult:
         image: float32 (C, H, W) in [0, 1], the method's own result.
         seconds: wall time.
         iterations: of its training; 0 where there is none.
+        reason: why that ended early; empty where it did not.
     """
 
     image: np.ndarray = field(repr=False)
     seconds: float
     iterations: int = 0
+    reason: str = ""
 
 
 Look = Callable[[int, np.ndarray], None]
@@ -68,7 +70,7 @@ def deepinv_dip(
     operator = forward_operator(observation, where)
     start = time.perf_counter()
     seen: list[Tensor] = []
-    count = 0
+    count, reason = 0, ""
 
     def watched(x: Tensor, **_: Any) -> Tensor:
         nonlocal count
@@ -89,8 +91,9 @@ def deepinv_dip(
             final = prior(observed, deepinv.physics.LinearPhysics(A=watched)).detach()
         except _TimeIsUpError:
             final = seen[0]
+            reason = f"its {seconds:g} seconds were over after {count} iterations"
     image = final[0].cpu().numpy().astype(np.float32).clip(0, 1)
-    return BaselineResult(image, time.perf_counter() - start, count)
+    return BaselineResult(image, time.perf_counter() - start, count, reason)
 
 
 def bm3d(observation: Observation, task: Task, **_: Any) -> BaselineResult:

@@ -69,10 +69,17 @@ def _highest(fits: Callable[[int], bool]) -> int:
 
 def _encode(codec: str, pixels: np.ndarray, quality: int) -> bytes:
     import PIL.Image
+    import PIL.ImageFile
 
     buffer = io.BytesIO()
     extra = {"optimize": True} if codec == "JPEG" else {"method": 6}
-    PIL.Image.fromarray(pixels).save(buffer, codec, quality=quality, **extra)
+    # Pillow's guess at the size of an optimised JPEG is too small for noise at high qualities.
+    block = PIL.ImageFile.MAXBLOCK
+    PIL.ImageFile.MAXBLOCK = max(block, 4 * pixels.size)
+    try:
+        PIL.Image.fromarray(pixels).save(buffer, codec, quality=quality, **extra)
+    finally:
+        PIL.ImageFile.MAXBLOCK = block
     return buffer.getvalue()
 
 

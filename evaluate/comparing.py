@@ -10,10 +10,11 @@ from ..data import Image, Observation, Task
 from ..data.resampling import pad_to_multiple
 from ..errors import DivergenceError, GenotypeError, named
 from ..genotypes.named import NamedNetwork
+from ..genotypes.network import check_size
 from .baselines import BASELINES, check_baseline
 from .devices import resolve_device, resolve_precision
 from .memory import TooLittleMemoryError, memory_told
-from .models import model_name, parse_model
+from .models import model_name, parse_model, side_multiple
 from .quality import psnr
 from .restoring import best_kept, check_wishes, judge, restore, task_of
 
@@ -188,10 +189,12 @@ def _reporter(
 def _check_model(model: str, task: Task, observation: Observation) -> None:
     """See that a model is one, and makes pictures of the observation's size."""
     found = parse_model(model, str(task))
+    channels, *sides = observation.restored_shape
+    height, width = pad_to_multiple(np.zeros(sides), side_multiple(model, str(task)))[0].shape
     if isinstance(found, NamedNetwork):
-        channels, *sides = observation.restored_shape
-        height, width = pad_to_multiple(np.zeros(sides), found.multiple)[0].shape
         found.input_shape((channels, height, width))
+    else:
+        check_size(height, width)
 
 
 def _baseline(
@@ -227,8 +230,8 @@ def _baseline(
         name,
         made.image,
         "last" if made.iterations else "result",
-        "finished",
-        "",
+        "stopped" if made.reason else "finished",
+        made.reason,
         {} if truth is None else judge(made.image, truth.array),
         best[0] if best else None,
         made.iterations,

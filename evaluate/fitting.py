@@ -147,7 +147,8 @@ class Training:
         self.done = 0
         self._stream = new_stream(device)
         self._graph: torch.cuda.CUDAGraph | None = None
-        # A module of the caller's own may not run on shapes alone, nor do the same every time.
+        # A module of the caller's own may have changed layers, not run on shapes alone, nor do the
+        # same every time.
         own = isinstance(model, nn.Module)
         self._may_capture = self._stream is not None and not own
         self._checkpoint: tuple[float, dict[str, Tensor]] | None = None
@@ -162,7 +163,8 @@ class Training:
         self._input_sha256 = sha256(drawn.numpy().astype("<f4").tobytes()).hexdigest()
         with own_stream(self._stream):
             self.network: nn.Module = built.network.to(device)
-            self._run = accelerate(self.network, torch_type(protocol.precision, device))
+            precision = torch_type(protocol.precision, device)
+            self._run = accelerate(self.network, precision, rewrite=not own)
             self.input = drawn.to(device)
             self._noise = torch.Generator(device).manual_seed(stable_seed("jitter", *seed_parts))
             self._deviation = torch.tensor(float(protocol.input_noise), device=device)

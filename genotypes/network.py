@@ -53,7 +53,7 @@ class GenotypeNetwork(nn.Module):
         Raises:
             ImageError: a side is not a multiple of 32 or is below 64 pixels.
         """
-        check_size(z)
+        check_size(*z.shape[-2:])
         encoded = [z]
         for encode in self.encoder:
             encoded.append(encode(encoded[-1]))
@@ -159,7 +159,7 @@ def count_macs(net: nn.Module, input_shape: tuple[int, ...]) -> int:
     True
     """
     if isinstance(net, GenotypeNetwork):
-        check_size(torch.empty(input_shape, device="meta"))
+        check_size(*input_shape[-2:])
         samples, channels, *size = input_shape
         return samples * count_genotype_macs(
             net.genotype, channels, net.head.out_channels, (size[0], size[1])
@@ -244,15 +244,14 @@ def _decoder() -> nn.Sequential:
     )
 
 
-def check_size(z: Tensor) -> None:
-    """Refuse an input (N, C, H, W) whose sides the five levels cannot halve.
+def check_size(height: int, width: int) -> None:
+    """Refuse sides of an input, in pixels, that the five levels cannot halve.
 
     Raises:
         ImageError: a side is not a multiple of 32 or is below 64 pixels.
 
-    >>> check_size(torch.zeros(1, 1, 64, 96))
+    >>> check_size(64, 96)
     """
-    height, width = z.shape[-2:]
     if height % MULTIPLE or width % MULTIPLE or min(height, width) < SMALLEST:
         raise ImageError(
             f"a network input of {height} x {width} pixels does not fit: both sides must be "

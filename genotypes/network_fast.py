@@ -19,7 +19,9 @@ from .network_fast_upsample import apply_block, begin, finish, is_affine
 from .space import LEVELS
 
 
-def accelerate(network: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
+def accelerate(
+    network: nn.Module, dtype: torch.dtype = torch.float32, rewrite: bool = True
+) -> nn.Module:
     """The network's function, computed in `dtype` and as fast as is known here.
 
     The parameters stay those of `network`, where an optimiser and a checkpoint find them; they
@@ -27,12 +29,18 @@ def accelerate(network: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Mod
     (laid out channels last on CUDA, whose convolutions want it), or under autocast where another
     type than float32 is asked for.
 
+    Args:
+        network: its layers and `forward` as they were built, where it is rewritten.
+        dtype: of the arithmetic.
+        rewrite: compute a genotype's network by other steps than its own layers; not to be done to
+            one that may have been changed.
+
     >>> from dipbench.genotypes.network import build_network
     >>> network, z = build_network(0), torch.rand(1, 1, 64, 64)
     >>> torch.allclose(accelerate(network)(z), network(z), atol=1e-4)
     True
     """
-    if isinstance(network, GenotypeNetwork):
+    if rewrite and isinstance(network, GenotypeNetwork):
         return FastNetwork(network, dtype)
     if any(parameter.is_cuda for parameter in network.parameters()):
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -74,7 +82,7 @@ class FastNetwork(nn.Module):
         Raises:
             ImageError: a side is not a multiple of 32 or is below 64 pixels.
         """
-        check_size(z)
+        check_size(*z.shape[-2:])
         plain = self.plain
         encoded = [z.to(self.dtype).contiguous(memory_format=torch.channels_last)]
         for encode in plain.encoder:

@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from dipbench.data import load_image, parse_task
+from dipbench.data import Observation, load_image, parse_task
 from dipbench.errors import DipbenchError, GenotypeError, ImageError, MissingExtraError, TaskError
-from dipbench.evaluate.baselines import BASELINES, bm3d, check_baseline, deepinv_dip, import_deepinv
+from dipbench.evaluate.baselines import (
+    BASELINES,
+    BaselineResult,
+    bm3d,
+    check_baseline,
+    deepinv_dip,
+    import_deepinv,
+)
 from dipbench.evaluate.comparing import compare
 from dipbench.evaluate.memory import TooLittleMemoryError
 from dipbench.evaluate.operators import forward_operator
@@ -98,6 +105,15 @@ def test_an_error_of_another_package_leaves_the_others_their_rows(monkeypatch):
     assert rows[1].reason == "ValueError: bad shape"
 
 
+def test_time_that_ends_another_packages_training_is_told_as_of_ours(monkeypatch):
+    reason = "its 1 seconds were over after 9 iterations"
+    made = BaselineResult(CAMERA.array, 1.0, 9, reason)
+    monkeypatch.setitem(BASELINES, "deepinv-dip", lambda *arguments, **settings: made)
+    monkeypatch.setattr("dipbench.evaluate.comparing.check_baseline", lambda *_: None)
+    [row] = compare(NOISY, TASK, ["deepinv-dip"], seconds=1)
+    assert (row.status, row.reason, row.iterations) == ("stopped", reason, 9)
+
+
 def test_an_interrupt_ends_the_comparison_with_what_there_is():
     def interrupt(model, done, total):
         if model == "dip-jpeg":
@@ -141,6 +157,12 @@ def test_mistakes_are_told_before_the_first_training(models, task, error):
         compare(NOISY, task, models, iterations=10**6)
 
 
+def test_a_genotype_that_is_too_large_for_the_picture_is_told_before_the_first_training():
+    small = Observation(np.zeros((1, 32, 32), np.float32))
+    with pytest.raises(ImageError, match="32 x 32 pixels does not fit"):
+        compare(small, TASK, ["deep-decoder", "0"], iterations=10**6)
+
+
 def test_a_truth_of_another_size_is_refused():
     with pytest.raises(ImageError):
         compare(NOISY, TASK, ["deep-decoder"], truth=load_image("camera", size=96))
@@ -173,7 +195,9 @@ def test_deepinv_repeats_with_its_seed_and_ends_in_time():
     first, second = (deepinv_dip(NOISY, TASK, iterations=1, seed=5) for _ in range(2))
     assert np.array_equal(first.image, second.image)
     assert torch.equal(torch.random.get_rng_state(), before)
-    assert deepinv_dip(NOISY, TASK, iterations=10**6, seconds=0.0).iterations == 1
+    assert first.reason == ""
+    cut = deepinv_dip(NOISY, TASK, iterations=10**6, seconds=0.0)
+    assert (cut.iterations, cut.reason) == (1, "its 0 seconds were over after 1 iterations")
 
 
 @pytest.mark.parametrize("name", ["genotype", "dip-jpeg", "deep-decoder"])

@@ -208,6 +208,14 @@ def test_codecs_fit_the_size_or_say_their_own():
         assert (coded.quality, coded.bytes > 10) == (1, True)
 
 
+def test_codecs_take_noise_at_high_qualities():
+    noise = np.random.default_rng(0).integers(0, 2, (3, 256, 256)).astype(np.float32)
+    for size in (100_000, 10**7):
+        for coded in standard_codecs(noise, size):
+            assert coded.bytes <= size
+    assert coded.quality == 100
+
+
 def test_nothing_is_trained_where_what_judges_it_is_missing(monkeypatch):
     def missing():
         raise MissingExtraError("train", "SSIM")

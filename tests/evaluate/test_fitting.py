@@ -495,6 +495,12 @@ def test_threads_are_the_protocols_and_given_back(camera: Image) -> None:
     assert (seen, torch.get_num_threads()) == ([2], before)
 
 
+def test_a_changed_network_of_a_genotype_is_trained_as_it_is(camera: Image) -> None:
+    network = build_network(MODEL)
+    network.register_forward_hook(lambda net, z, output: 0 * output + 0.25)
+    assert np.all(train(network, camera, n=1).output == 0.25)
+
+
 # Bad input
 
 
