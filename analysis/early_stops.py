@@ -124,9 +124,12 @@ def _of_seed(
     bench: Any, cell: Cell, runs: pd.DataFrame, seed: int | None, name: str
 ) -> tuple[Floats, Floats, Floats, str | None]:
     """A model each: dB lost, iteration kept, the run's last one; why the first two are unknown."""
-    best = bench.query_many(None, cell.image, cell.task, seed=seed)
     if seed is not None:
         runs = runs[runs["seed"] == seed]
+    if runs.empty:
+        unknown = np.full(len(bench.models), np.nan)
+        return unknown, unknown, unknown, "no usable run"
+    best = bench.query_many(None, cell.image, cell.task, seed=seed)
     lengths = runs.set_index("model")["length"].reindex(best["model"])
     last = lengths.to_numpy(np.float64, na_value=np.nan) - 1
     try:

@@ -47,6 +47,8 @@ def matching(table: pa.Table, condition: str) -> pa.ChunkedArray:
 
     >>> matching(pa.table({"a": [1, 2, None]}), "0 < a < 2 or a > 5").to_pylist()
     [True, False, False]
+    >>> matching(pa.table({"a": [12, 13]}), "a > 25/2").to_pylist()
+    [False, True]
     >>> matching(pa.table({"a_0.9": [1, 2], "b": ["x", "y"]}), "a_0.9 > 1 and b == 'y'").to_pylist()
     [False, True]
     """
@@ -110,8 +112,10 @@ def _evaluate(table: pa.Table, expression: pc.Expression) -> pa.ChunkedArray:
 
 def _expression(node: ast.expr, table: pa.Table) -> Any:
     match node:
-        case ast.Constant(value=bool() | int() | float() | str()):
+        case ast.Constant(value=bool() | float() | str()):
             return pc.scalar(node.value)
+        case ast.Constant(value=int()):
+            return pc.scalar(float(node.value))  # Arrow divides whole numbers to whole ones
         case ast.Name(id=name):
             name = name.replace(_DOT, ".")
             if name not in table.column_names:

@@ -204,6 +204,10 @@ def _afforded(
         seconds = runs.column("seconds", part)
         with np.errstate(invalid="ignore", divide="ignore"):
             afforded = np.floor(lengths * question.budget_seconds / seconds)
+        # By rounding, seconds that suffice for all may come out as one iteration less.
+        afforded = np.where(
+            question.budget_seconds >= seconds, np.maximum(afforded, lengths), afforded
+        )
         left_out["seconds not recorded"] = np.isnan(seconds)
         cut = np.minimum(cut, np.where(np.isnan(seconds), 0, afforded))
         left_out["no iteration within the seconds"] = (cut < 1) & (lengths >= 1)

@@ -198,6 +198,17 @@ def test_what_cannot_be_replayed_is_told(bench):
         stopping_losses(bench, "lena")
 
 
+def test_an_image_whose_runs_all_failed_leaves_the_others_their_rows(bench, monkeypatch):
+    runs = bench.to_frame()
+    whole = stopping_losses(bench, criteria=["last"]).set_index("image")
+    status = runs["status"].mask(runs["image"] == "coins", "failed")
+    monkeypatch.setattr(bench, "to_frame", lambda: runs.assign(status=status))
+    frame = stopping_losses(bench, criteria=["last"]).set_index("image")
+    other = [table.loc["camera"].drop("reason") for table in (frame, whole)]
+    pd.testing.assert_series_equal(*other)
+    assert (frame.loc["coins", "n"], bool(frame.loc["coins", "reason"])) == (0, True)
+
+
 def test_seeds_that_cannot_be_compared_are_told(bench, monkeypatch):
     runs = bench.to_frame().astype({"seed": "Int64"})
     first, later = runs["model"] == MODELS[0], runs["seed"] == 1

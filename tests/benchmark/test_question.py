@@ -107,6 +107,18 @@ def test_a_budget_of_seconds_counts_what_it_cannot_judge(runs: list[Run], make_b
     assert bench.left_out(*ASKED, budget_seconds=1.5)["no iteration within the seconds"] > 0
 
 
+def test_the_seconds_of_a_run_afford_all_of_it() -> None:
+    mini = load("mini")
+    runs = mini.to_frame()
+    runs = runs[runs["seed"] == 0]
+    lost = runs[np.floor(runs["length"] * runs["seconds"] / runs["seconds"]) < runs["length"]]
+    assert len(lost) > 5
+    asked = {"seed": 0, "by": "final_psnr"}
+    for model, seconds in zip(lost["model"][:5], lost["seconds"], strict=False):
+        whole = mini.query(model, *ASKED, **asked)
+        assert mini.query(model, *ASKED, **asked, budget_seconds=seconds) == whole
+
+
 @pytest.mark.parametrize("name", STOPPING)
 @pytest.mark.parametrize("budget", [None, 55])
 def test_stopping_is_the_criterion_replayed_on_each_run(
