@@ -114,8 +114,8 @@ def _expression(node: ast.expr, table: pa.Table) -> Any:
     match node:
         case ast.Constant(value=bool() | float() | str()):
             return pc.scalar(node.value)
-        case ast.Constant(value=int()):
-            return pc.scalar(float(node.value))  # Arrow divides whole numbers to whole ones
+        case ast.Constant(value=int() as number):
+            return pc.scalar(float(number))  # Arrow divides whole numbers to whole ones
         case ast.Name(id=name):
             name = name.replace(_DOT, ".")
             if name not in table.column_names:
