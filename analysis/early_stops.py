@@ -126,8 +126,8 @@ def _of_seed(
     """A model each: dB lost, iteration kept, the run's last one; why the first two are unknown."""
     if seed is not None:
         runs = runs[runs["seed"] == seed]
+    unknown = np.full(len(bench.models), np.nan)
     if runs.empty:
-        unknown = np.full(len(bench.models), np.nan)
         return unknown, unknown, unknown, "no usable run"
     best = bench.query_many(None, cell.image, cell.task, seed=seed)
     lengths = runs.set_index("model")["length"].reindex(best["model"])
@@ -135,7 +135,6 @@ def _of_seed(
     try:
         stopped = bench.query_many(None, cell.image, cell.task, seed=seed, stopping=name)
     except DipbenchError as error:
-        unknown = np.full(len(last), np.nan)
         return unknown, unknown, last, str(error)
     lost = (best["psnr"] - stopped["psnr"]).to_numpy(np.float64)
     return lost, stopped["iteration"].to_numpy(np.float64, na_value=np.nan), last, None

@@ -15,6 +15,7 @@ from ..data import Denoising, Observation, Task
 from ..errors import DipbenchError, MissingExtraError, TaskError, unknown
 from .devices import resolve_device
 from .operators import forward_operator
+from .results import OUT_OF_TIME
 from .vision import import_torchvision
 
 EXTRA = "compare"
@@ -91,7 +92,7 @@ def deepinv_dip(
             final = prior(observed, deepinv.physics.LinearPhysics(A=watched)).detach()
         except _TimeIsUpError:
             final = seen[0]
-            reason = f"its {seconds:g} seconds were over after {count} iterations"
+            reason = OUT_OF_TIME.format(seconds, count)
     image = final[0].cpu().numpy().astype(np.float32).clip(0, 1)
     return BaselineResult(image, time.perf_counter() - start, count, reason)
 

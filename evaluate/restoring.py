@@ -23,7 +23,7 @@ from .perceptual import lpips
 from .protocol import DiscrepancyStop, Protocol, Rule, VarianceStop, get_protocol
 from .published import published_protocol
 from .quality import import_ssim, psnr, ssim
-from .results import Fit
+from .results import OUT_OF_TIME, Fit
 from .stopping import NOISE_UNKNOWN, scaled_patience, variance_warmup
 
 KEEP = {
@@ -157,7 +157,7 @@ def restore(
             )
         raise KeyboardInterrupt
     if clock.over:
-        reason = f"its {seconds:g} seconds were over after {trained.length} iterations"
+        reason = OUT_OF_TIME.format(seconds, trained.length)
         trained = replace(trained, status="stopped", reason=reason)
     image, iteration = _kept(trained, keep, settings)
     return Restoration(

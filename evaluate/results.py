@@ -8,6 +8,8 @@ from ..errors import DipbenchError
 
 STOPPED = "the protocol's stop rule fired at iteration {}"
 """The reason of a run with the status `stopped`."""
+OUT_OF_TIME = "its {:g} seconds were over after {} iterations"
+"""The reason of a training that was given so many seconds."""
 
 
 @dataclass(frozen=True)
