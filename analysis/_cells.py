@@ -77,6 +77,7 @@ def read_cells(
     by: str | int = "best_psnr_smooth",
     *,
     scored: bool = True,
+    judged: bool = True,
 ) -> Iterator[Cell]:
     """The cells of a benchmark in its own order of images and tasks, or the one asked for.
 
@@ -86,11 +87,12 @@ def read_cells(
         task: A task, its text form, or a bare kind that names one of the benchmark's tasks.
         by: A summary, an iteration or `stop:criterion`, see `_truth.check_summary`.
         scored: Whether to read the scores too, which a benchmark need not have.
+        judged: Whether a single cell must have a PSNR.
 
     Raises:
         QueryError: An image, task or summary that the benchmark does not hold, or one image and
-            one task are asked for whose models share no seed or whose runs have no such summary;
-            among several such a one has no PSNR and a reason.
+            one task are asked for, judged, whose models share no seed or whose runs have no such
+            summary; among several such a one has no PSNR and a reason.
         StoreError: Scores are asked for and the benchmark has none.
     """
     images = [str(name) for name in bench.images]
@@ -113,7 +115,7 @@ def read_cells(
             if not len(mine) and not len(here):
                 continue
             cell = _cell(bench, name, text, by, mine, here, genotypes)
-            if len(mine) and cell.reason and image is not None and len(wanted) == 1:
+            if judged and len(mine) and cell.reason and image is not None and len(wanted) == 1:
                 raise QueryError(f"{name} {text}: {cell.reason}")
             yield cell
 
@@ -125,13 +127,14 @@ def read_cell(
     by: str | int = "best_psnr_smooth",
     *,
     scored: bool = True,
+    judged: bool = True,
 ) -> Cell:
     """The one cell of (image, task).
 
     Raises:
         QueryError: As `read_cells`, or nothing was trained or scored there.
     """
-    for cell in read_cells(bench, image, task, by, scored=scored):
+    for cell in read_cells(bench, image, task, by, scored=scored, judged=judged):
         return cell
     raise QueryError(f"nothing is known of {image} under {task}: no run, no score; train it first")
 

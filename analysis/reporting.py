@@ -69,8 +69,8 @@ def report(
         `path`.
 
     Raises:
-        QueryError: An unknown summary or score, a page of more than 10 MB even with the fewest
-            curves, or a file that cannot be written.
+        QueryError: An unknown summary or score, no run that can be judged by `by`, a page of more
+            than 10 MB even with the fewest curves, or a file that cannot be written.
 
     >>> import dipbench, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -111,6 +111,8 @@ def payload(
         for part in models
         if part["places"]
     }
+    if not ranked:
+        raise QueryError(f"nothing to report: {models[0]['reason']}")
     shown = {
         "facts": facts(bench, by),
         "models": list(bench.models),

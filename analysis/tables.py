@@ -80,7 +80,7 @@ def score_correlations(
         (in either direction) next to each other; NaN where two scores share fewer than 5 models
         or one is constant. `.attrs["n"]` is the square table of how many models each is over.
     """
-    cell = read_cell(bench, image, task)
+    cell = read_cell(bench, image, task, judged=False)
     names = list(cell.scores) if scores is None else scores
     values = [cell.score(name) for name in names]
     taus = np.full((len(names), len(names)), np.nan)

@@ -86,6 +86,8 @@ def agreement(
 
     frame = judge(load(store), load(other), image, task, options.read_by(by))
     records = records_of(frame)
+    if all(row["tau"] is None for row in records):
+        raise QueryError(f"nothing could be compared by {by}: {records[0]['reason']}")
     if as_json:
         print_json(records)
         return
@@ -102,9 +104,8 @@ def agreement(
         for row in records
         if row["tau"] is not None
     ]
-    if rows:
-        columns = ["image, task", ">tau", ">95 %", ">seeds", ">at most", ">regret", ">n"]
-        console.print(table(columns, rows, f"{store} and {other}, by {by}; regret in dB"))
+    columns = ["image, task", ">tau", ">95 %", ">seeds", ">at most", ">regret", ">n"]
+    console.print(table(columns, rows, f"{store} and {other}, by {by}; regret in dB"))
     for row in records:
         if row["reason"]:
             notes.print(f"{row['image']}, {row['task']}: {row['reason']}")

@@ -86,6 +86,7 @@ def replay(
     searches = []
     signal = signal or default_signal(bench, image, task, run_seed)
     table = TableObjective(bench, image, task, signal, by=by, seed=run_seed)
+    searchable(table)
     for name in algorithms:
         if name not in ALGORITHMS:
             raise QueryError(unknown("algorithm", name, ALGORITHMS))
@@ -129,10 +130,19 @@ def default_budget(table: TableObjective) -> Budget:
     Budget(amount=12800.0, unit='iterations')
     """
     own = table.fresh()
-    costs = [own.evaluate(Trial(model)).cost.iterations for model in own.models]
-    if not costs:
-        raise QueryError("no model was trained on all images that the signal reads: choose another")
+    costs = [own.evaluate(Trial(model)).cost.iterations for model in searchable(own)]
     return Budget(min(50, max(1, len(costs) // 4)) * float(np.mean(costs)))
+
+
+def searchable(table: TableObjective) -> tuple[str, ...]:
+    """The models of a table, of which there has to be one.
+
+    Raises:
+        QueryError: no model has all the runs that the signal reads.
+    """
+    if not table.models:
+        raise QueryError("no model was trained on all images that the signal reads: choose another")
+    return table.models
 
 
 def signal_tau(table: TableObjective, regret: Callable[[str], float]) -> float | None:

@@ -13,7 +13,7 @@ from ...benchmark.schema import USABLE
 from ...errors import QueryError
 from ...evaluate.registry import canonical
 from ...genotypes.space import is_integer
-from .._cells import read_cells
+from .._cells import read_cell
 from .._directions import declared_sign
 from .._truth import on_shared_seeds
 from .interface import Cost, Objective, Outcome, Trial
@@ -23,7 +23,7 @@ BLIND_CURVES = {"observed_loss": "loss", "variance": "variance"}
 
 Facts = Mapping[str, float | None]
 """Mean length (iterations), MACs of one forward pass and seconds of a model's runs; the length of
-the shortest that a rule stopped (`cut_at`)."""
+the shortest that a rule stopped (`cut_at`) and of the shortest that none did (`whole`)."""
 
 
 class TableObjective(Objective):
@@ -33,8 +33,8 @@ class TableObjective(Objective):
     `other_images`, one of every other image. A longer training of the same model goes on from the
     shorter one, and a repeated one costs nothing. With the signals `discrepancy` and
     `discrepancy_variance` a training ends, and is paid, where the criterion stops it: the later it
-    comes there, or the more its output still varies there, the better. A run that had ended before
-    has no such signal, and is paid whole.
+    comes there, or the more its output still varies there, the better. A run that ended before the
+    criterion would stop it has no such signal, and is paid whole.
 
     Args:
         bench: a benchmark.
@@ -106,9 +106,7 @@ class TableObjective(Objective):
         Raises:
             QueryError: no model has it, or no direction is declared for it.
         """
-        # One of several cells, for of a single one it is asked that its models share a seed.
-        cells = read_cells(self._bench, None, self.task)
-        cell = next(cell for cell in cells if cell.image == self.image)
+        cell = read_cell(self._bench, self.image, self.task, judged=False)
         values = dict(zip(cell.models, cell.score(name).tolist(), strict=True))
         held = {model: values[model] for model in self.models if np.isfinite(values[model])}
         if not held:
@@ -166,8 +164,9 @@ class TableObjective(Objective):
 
     def _until_stopped(self, trial: Trial, run: Facts) -> Outcome:
         """A training that ends where the discrepancy stops it, if it comes so far."""
-        ends, asked, cut_at = self._stops.get(trial.model), trial.iterations, run["cut_at"]
-        if ends is None and (asked is None or cut_at is None or asked > cut_at):
+        ends, asked = self._stops.get(trial.model), trial.iterations
+        known_to = next(known for known in (run["cut_at"], run["whole"]) if known is not None)
+        if ends is None and (asked is None or asked > known_to):
             return Outcome(trial, None, self._pay(trial, self.image, run))
         reached = min(known for known in (ends, asked) if known is not None)
         cost = self._pay(Trial(trial.model, reached), self.image, run)
@@ -201,7 +200,10 @@ class TableObjective(Objective):
             ).dropna(subset=["iteration"])
         except QueryError:  # of no run at all
             return {}
-        return dict(zip(found["model"], (found["iteration"] + 1).tolist(), strict=True))
+        stops = dict(zip(found["model"], (found["iteration"] + 1).tolist(), strict=True))
+        here = self._facts[self.image]
+        # Where the criterion never stops a run, a query answers its last iteration.
+        return {model: at for model, at in stops.items() if at != here[model]["whole"]}
 
     def _signal_of(self, trial: Trial, image: str) -> float | None:
         if self._signal not in BLIND_CURVES:
@@ -278,10 +280,11 @@ class TableObjective(Objective):
             frame = frame[frame["seed"] == self._seed]
         frame = frame[frame["status"].isin(USABLE)]
         columns = ["length", "macs", "seconds"]
-        cut_at = frame["length"].where(frame["status"] == "stopped")
-        frame = frame.assign(cut_at=cut_at).astype(dict.fromkeys([*columns, "cut_at"], float))
+        stopped = frame["status"] == "stopped"
+        ends = {"cut_at": frame["length"].where(stopped), "whole": frame["length"].mask(stopped)}
+        frame = frame.assign(**ends).astype(dict.fromkeys([*columns, *ends], float))
         facts = frame.groupby(["image", "model"]).agg(
-            {**dict.fromkeys(columns, "mean"), "cut_at": "min"}
+            {**dict.fromkeys(columns, "mean"), **dict.fromkeys(ends, "min")}
         )
         found: dict[str, dict[str, Facts]] = {image: {} for image in self._bench.images}
         for (image, model), *values in facts.itertuples():

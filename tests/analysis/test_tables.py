@@ -70,6 +70,12 @@ def test_scores_against_each_other(bench):
     assert frame.attrs["n"][0][1] == 40
 
 
+def test_scores_are_compared_where_the_models_share_no_seed(uneven):
+    assert score_correlations(uneven, "page", "denoising").attrs["n"][0][1] == 40
+    with pytest.raises(QueryError, match="unknown image 'pge': did you mean 'page'"):
+        score_correlations(uneven, "pge", "denoising")
+
+
 def test_best_iterations_are_quantiles_over_runs(bench):
     row = best_iterations(bench).iloc[0]
     at = bench.runs[bench.runs["image"] == "camera"]["best_psnr_smooth_iteration"]

@@ -72,6 +72,9 @@ def test_two_benchmarks_are_compared(dipbench, store, monkeypatch):
     )
     assert (row["tau"], row["transfer_regret"], row["n"]) == (pytest.approx(1), 0, 8)
     assert dipbench("agreement", "pilot", "--store", store, "--image", "page").status == 2
+    answer = dipbench("agreement", "pilot", "--by", "final_psnr")
+    assert (answer.status, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert "nothing could be compared by final_psnr: 1040 of the 1044 runs were" in answer.err
 
 
 def test_all_scores_are_read_once_and_a_constant_one_is_told(dipbench, scored, monkeypatch):

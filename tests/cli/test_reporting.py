@@ -56,6 +56,14 @@ def test_report_writes_the_page_and_the_figures(dipbench, store, tmp_path):
     assert "not drawn: truth-over-images--denoising-25" in answer.err
 
 
+def test_a_report_of_nothing_that_can_be_judged_is_not_written(dipbench, store, tmp_path):
+    page = tmp_path / "report.html"
+    answer = dipbench("report", store, "--html", page, "--by", 10**6, "--resamples", 200)
+    assert answer.status == 2
+    assert "nothing to report: iteration 1000000 is outside" in answer.err
+    assert not page.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

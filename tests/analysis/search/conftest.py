@@ -140,3 +140,12 @@ def cut(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cut") / "s"
     how = {"images": ("camera",), "scored": False, "stop": PeakStop(10), "noise": 11.0}
     return Benchmark(write_store(folder, ISNAS522[:12], **how))
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """Runs of full length, some of which never come as near as the noise."""
+    folder = tmp_path_factory.mktemp("whole") / "s"
+    return Benchmark(
+        write_store(folder, ISNAS522[:12], images=("camera",), scored=False, noise=11.0)
+    )

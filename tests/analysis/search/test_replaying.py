@@ -309,6 +309,26 @@ def test_a_run_that_ended_before_it_reached_the_noise_has_no_discrepancy_and_is_
     assert everything["chosen"].iloc[-1] not in late
 
 
+def test_a_whole_run_that_never_reached_the_noise_has_no_discrepancy_either(whole):
+    for signal in ("discrepancy", "discrepancy_variance"):
+        table = TableObjective(whole, "camera", "denoising", signal)
+        told = {model: table.fresh().evaluate(Trial(model)).signal for model in whole.models}
+        never = [model for model, seen in told.items() if seen is None]
+        assert 0 < len(never) < len(told)
+        assert table.evaluate(Trial(never[0], FULL - 9)).signal is not None
+    found = replay(whole, "camera", "denoising", ["random"], Budget(10**6), signal="discrepancy")
+    assert not set(found.groupby("seed")["chosen"].last()) & set(never)
+
+
+def test_other_images_without_a_model_in_common_name_no_budget(listed):
+    bench, frame = Benchmark(listed.folder), listed.to_frame()
+    apart = (frame["image"] == "coins") == frame["model"].isin(bench.models[:3])
+    bench.to_frame = lambda: frame[apart]
+    asked = bench, "camera", "denoising", ["random"], Budget(900)
+    with pytest.raises(QueryError, match=r"no model was trained on all images .*choose another$"):
+        replay(*asked, signal="other_images")
+
+
 def test_the_default_budget_is_of_mean_trainings(few):
     bench = Benchmark(few.folder)
     frame = bench.to_frame()
