@@ -10,12 +10,12 @@ from typing import Any
 
 from ..errors import StoreError
 from .executors import Executor, Unit
-from .joining import check_joins, refuse_imported
+from .joining import check_joins
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock, living_shards
 from .merging import merge
 from .parts import Keys, finished_keys, list_parts, readable_keys
 from .pictures import StoredObservations, read_observation
-from .plan import PLAN, PLAN_PICTURES, Plan, read_plan, read_planned_images
+from .plan import PLAN_PICTURES, Plan, read_plan, read_planned_images
 from .schema import RunKey, row_order, supersedes
 from .store import (
     BEACON,
@@ -208,8 +208,6 @@ def finish(folder: Path, patience: float = 0.0) -> Manifest:
             for role in manifest.files:
                 file_of(folder, manifest, role)
             return manifest
-        if not (folder / PLAN).is_file():
-            refuse_imported(folder)
         plan = read_plan(folder)
         images = read_planned_images(folder, plan)
         check_joins(folder, plan, StoredObservations(folder / PLAN_PICTURES))

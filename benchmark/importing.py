@@ -1,8 +1,7 @@
 """Importing a published tree: its files become the runs, scores and pictures of a benchmark."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
@@ -14,13 +13,13 @@ import pyarrow as pa
 from ..data import Image, Observation
 from ..data.archives import walk
 from ..data.refusal import RefusedError
-from ..errors import StoreError
+from ..errors import StoreError, listed
 from ..evaluate.protocol import get_protocol
 from .importreport import Report, make_report
-from .intake import IMPORTED, Intake
+from .intake import HASHES, Intake
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .merging import merge
-from .parts import finished_keys, list_parts, read_made, read_part, remove_parts, write_part
+from .parts import finished_keys, list_parts, read_made
 from .pictures import Pair, StoredObservations, read_images, read_observation
 from .plan import PLAN
 from .schema import RunKey
@@ -50,6 +49,9 @@ from .training import environment
 PROTOCOL = "isnas"
 _SCRATCH = ".import-"
 
+Committed = Mapping[RunKey, Mapping[str, str | None]]
+"""The runs that the benchmark holds already, and their `HASHES`."""
+
 
 def import_published(
     sources: Sequence[Path | str],
@@ -61,7 +63,8 @@ def import_published(
 
     What was published is kept as it is: curves of unequal length, the published best PSNR and
     iterations, seed null. Archives are streamed; an import can be interrupted and repeated, and
-    reads again only what is new.
+    reads again only what is new. Where a mask comes later than its runs, give both again: only
+    together do they tell what was trained on.
 
     Args:
         sources: Folders, zips or tars that hold published trees at any depth, or parts of one.
@@ -73,13 +76,16 @@ def import_published(
         What was imported and what was not.
 
     Raises:
-        RefusedError: A source is missing, or nothing that can be read.
+        RefusedError: A source is missing, or there is nothing in them that can be imported: no file
+            of a published tree, or none of its runs for a new benchmark. Where files were refused,
+            the report lists them instead.
         StoreError: `out` holds another kind of benchmark, or another process builds it.
 
     >>> import tempfile
     >>> empty, target = tempfile.mkdtemp(), tempfile.mkdtemp()
-    >>> import_published([empty], target).runs
-    0
+    >>> import_published([empty], target)
+    Traceback (most recent call last):
+    dipbench.data.refusal.RefusedError: nothing that could be imported was found in ...
     """
     folder = Path(out)
     for source in sources:
@@ -101,18 +107,26 @@ def _import(
     with builder_lock(folder, "import"), _scratch(folder) as scratch:
         remove_leftovers(folder)
         staging = Staging(scratch)
-        committed = _committed(folder)
+        committed, stored = _committed(folder), _stored_observations(folder)
+        _stage_masks(stored, staging)
         by_part, _ = finished_keys(list_parts(folder / PARTS))
         written = {key for keys in by_part.values() for key, _ in keys}
-        stored = _stored_observations(folder)
-        intake = Intake(folder / PARTS, staging, outputs, committed, written, stored)
+        intake = Intake(folder / PARTS, staging, outputs, committed, written, stored.keys())
         for source in sources:
             for member in walk(source, intake.refused.add):
                 on_file(member.name)
                 intake.take(member)
         intake.flush()
         with builder_lock(folder, COMMITTING, PATIENCE_SECONDS):
-            return _finish(folder, intake, staging, sources)
+            report = _finish(folder, intake, staging, committed, sources)
+        if not report.refused and not (report.runs and intake.taken):
+            raise RefusedError(
+                f"nothing that could be imported was found in {listed(list(map(str, sources)))}: "
+                "expected a published tree, whose runs are files such as "
+                "denoising/25/IMAGE/data/MODEL/htr.pkl; give the folder, zip or tar in which its "
+                "denoising, inpainting or sr lies"
+            )
+        return report
 
 
 @contextmanager
@@ -139,20 +153,33 @@ def _check_target(folder: Path) -> None:
     check_writable(folder)
 
 
-def _committed(folder: Path) -> set[RunKey]:
+def _committed(folder: Path) -> Committed:
     if not (folder / MANIFEST).is_file():
-        return set()
-    rows = read_table(folder, read_manifest(folder), "runs").select(list(RunKey._fields))
-    return {RunKey(**row) for row in rows.to_pylist()}
+        return {}
+    rows = read_table(folder, read_manifest(folder), "runs").select([*RunKey._fields, *HASHES])
+    return {RunKey(*(row.pop(name) for name in RunKey._fields)): row for row in rows.to_pylist()}
+
+
+def _stage_masks(stored: Mapping[Pair, Observation], staging: Staging) -> None:
+    """Give the staging the masks that the benchmark holds: further runs may come without."""
+    for pair in filter(staging.lacks_mask, stored):
+        mask = stored[pair].mask
+        if mask is not None:
+            staging.add_mask(pair, mask)
 
 
 def _finish(
-    folder: Path, intake: Intake, staging: Staging, sources: Sequence[Path | str]
+    folder: Path,
+    intake: Intake,
+    staging: Staging,
+    committed: Committed,
+    sources: Sequence[Path | str],
 ) -> Report:
     hashes, chosen = _observations(staging)
-    _complete_parts(folder, intake, hashes)
-    if _is_new(folder, staging, chosen):
-        _merge(folder, staging, chosen, [Path(source).resolve().name for source in sources])
+    facts = _facts(intake, committed, hashes)
+    if _is_new(folder, staging, committed, chosen, facts):
+        names = [Path(source).resolve().name for source in sources]
+        _merge(folder, staging, committed, chosen, facts, names)
     if (folder / MANIFEST).is_file():
         _merge_scores(folder, intake)
     return make_report(folder, intake)
@@ -177,47 +204,60 @@ def _observations(staging: Staging) -> tuple[dict[tuple[Pair, str], str], dict[P
     return hashes, chosen
 
 
-def _complete_parts(folder: Path, intake: Intake, hashes: Mapping[tuple[Pair, str], str]) -> None:
-    """Give the runs in the parts their hashes, which may have come after them."""
-    for part in list_parts(folder / PARTS):
-        runs = read_part(part)
-        completed = []
-        for run in runs:
-            observed = intake.observed.get(run.key)
-            found = {
-                "observation_sha256": hashes.get(((run.key.image, run.key.task), observed or "")),
-                "input_sha256": intake.inputs.get(run.key),
-            }
-            known = {name: value for name, value in found.items() if value is not None}
-            completed.append(replace(run, facts={**run.facts, **known}))
-        write_part(folder / PARTS, completed, IMPORTED)
-        remove_parts([part])
+def _facts(
+    intake: Intake, committed: Committed, hashes: Mapping[tuple[Pair, str], str]
+) -> dict[RunKey, dict[str, str]]:
+    """The `HASHES` of runs, which may have come after them; one that is committed stays."""
+    facts = {}
+    for key in intake.observed.keys() | intake.inputs.keys():
+        pair, held = (key.image, key.task), committed.get(key, {})
+        found = (hashes.get((pair, intake.observed.get(key, ""))), intake.inputs.get(key))
+        facts[key] = {
+            name: value
+            for name, value in zip(HASHES, found, strict=True)
+            if value is not None and held.get(name) is None
+        }
+    return facts
 
 
-def _stored_observations(folder: Path) -> Set[Pair]:
+def _stored_observations(folder: Path) -> Mapping[Pair, Observation]:
     if not (folder / MANIFEST).is_file():
-        return set()
-    return StoredObservations(file_of(folder, read_manifest(folder), "images")).keys()
+        return {}
+    return StoredObservations(file_of(folder, read_manifest(folder), "images"))
 
 
-def _is_new(folder: Path, staging: Staging, chosen: Mapping[Pair, str]) -> bool:
-    """Whether there are runs to commit, or pictures or observations of those committed."""
+def _is_new(
+    folder: Path,
+    staging: Staging,
+    committed: Committed,
+    chosen: Mapping[Pair, str],
+    facts: Mapping[RunKey, Mapping[str, str]],
+) -> bool:
+    """Whether there are runs to commit, or pictures, observations or facts of those committed."""
     if list_parts(folder / PARTS):
         return True
-    pairs = {(key.image, key.task) for key in _committed(folder)}
-    images = {image for image, _ in pairs}
-    if not images:
+    if not committed:
         return False
-    pictures = staging.image_names & images - set(read_manifest(folder).images)
-    return bool(pictures or (chosen.keys() & pairs) - _stored_observations(folder))
+    pairs = {(key.image, key.task) for key in committed}
+    pictures = staging.image_names & {key.image for key in committed}
+    return bool(
+        pictures - set(read_manifest(folder).images)
+        or (chosen.keys() & pairs) - _stored_observations(folder).keys()
+        or any(facts.get(key) for key in committed)
+    )
 
 
 def _merge(
-    folder: Path, staging: Staging, chosen: Mapping[Pair, str], sources: Sequence[str]
+    folder: Path,
+    staging: Staging,
+    committed: Committed,
+    chosen: Mapping[Pair, str],
+    facts: Mapping[RunKey, Mapping[str, str]],
+    sources: Sequence[str],
 ) -> None:
     before = read_manifest(folder) if (folder / MANIFEST).is_file() else None
     by_part, _ = finished_keys(list_parts(folder / PARTS))
-    keys = _committed(folder) | {key for entries in by_part.values() for key, _ in entries}
+    keys = committed.keys() | {key for entries in by_part.values() for key, _ in entries}
     stored_in = file_of(folder, before, "images") if before else Path()
     held = read_images(stored_in) if before else {}
     stored = _stored_observations(folder)
@@ -249,7 +289,7 @@ def _merge(
         yield from held.values()
         yield from map(staging.image, fresh)
 
-    merge(folder, blank, images(), LazyObservations(makers))
+    merge(folder, blank, images(), LazyObservations(makers), facts=facts)
 
 
 def _made(staging: Staging, pair: Pair, digest: str) -> Observation:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from .intake import Intake, Problem
+from .intake import HASHES, Intake, Problem
 from .pictures import StoredObservations
 from .schema import RUNS_SCHEMA, RunKey
 from .scorefiles import committed_scores
@@ -49,6 +50,7 @@ def make_report(folder: Path, intake: Intake) -> Report:
         rows = read_table(folder, read_manifest(folder), "runs")
         warnings = [
             *_mixed(rows),
+            *_untold(folder, rows),
             *_contradictions(rows, intake),
             *_without_pictures(folder, rows),
             *_without_outputs(folder, intake),
@@ -69,9 +71,8 @@ def make_report(folder: Path, intake: Intake) -> Report:
 
 def _mixed(rows: pa.Table) -> list[str]:
     """A warning for each pair whose runs did not all see the same."""
-    columns = ["observation_sha256", "input_sha256"]
     counted = rows.group_by(["image", "task"]).aggregate(
-        [(name, "count_distinct") for name in columns]
+        [(name, "count_distinct") for name in HASHES]
     )
     return [
         f"{row['image']}, {row['task']}: its runs were trained on "
@@ -79,7 +80,21 @@ def _mixed(rows: pa.Table) -> list[str]:
         f"{row['input_sha256_count_distinct']} network inputs, which the authors shared only "
         "within a process"
         for row in counted.to_pylist()
-        if max(row[f"{name}_count_distinct"] for name in columns) > 1
+        if max(row[f"{name}_count_distinct"] for name in HASHES) > 1
+    ]
+
+
+def _untold(folder: Path, rows: pa.Table) -> list[str]:
+    """A warning for each pair with an observation, where some runs may have seen another."""
+    stored = StoredObservations(file_of(folder, read_manifest(folder), "images"))
+    counted = rows.group_by(["image", "task"]).aggregate(
+        [("observation_sha256", "count", pc.CountOptions("only_null"))]
+    )
+    return [
+        f"{row['image']}, {row['task']}: {row['observation_sha256_count']} runs do not say what "
+        "they were trained on: import them again, with their img_noisy.npy"
+        for row in counted.to_pylist()
+        if row["observation_sha256_count"] and (row["image"], row["task"]) in stored
     ]
 
 
@@ -116,7 +131,7 @@ def _without_pictures(folder: Path, rows: pa.Table) -> list[str]:
     found = [f"{name}: its true picture is not there" for name in images]
     return found + [
         f"{row['image']}, {row['task']}: no observation is kept, for none came with a picture "
-        "(and mask) that it fits"
+        "(and mask) that it fits: import them again, together"
         for row in pairs
         if (row["image"], row["task"]) not in stored
     ]

@@ -18,6 +18,9 @@ from .parts import Made, write_part
 from .schema import Pair, Run, RunKey
 from .staging import Staging
 
+HASHES = ("observation_sha256", "input_sha256")
+"""The facts of a run that files beside its own tell, which may come with a later import."""
+
 RUNS_PER_PART = 16
 IMPORTED: Made = {"imported": True}
 """What a part of published runs says of them."""
@@ -60,7 +63,7 @@ class Intake:
         folder: Of the parts.
         staging: Of the pictures.
         outputs: Whether the smoothed outputs are kept.
-        committed: Runs that the benchmark holds already.
+        committed: Runs that the benchmark holds already, and their `HASHES`.
         written: Runs that an earlier import left in parts.
         stored: Images with tasks of which the benchmark holds an observation.
     """
@@ -70,7 +73,7 @@ class Intake:
         folder: Path,
         staging: Staging,
         outputs: bool,
-        committed: set[RunKey],
+        committed: Mapping[RunKey, Mapping[str, str | None]],
         written: set[RunKey],
         stored: Set[Pair],
     ) -> None:
@@ -78,6 +81,8 @@ class Intake:
         self._committed, self._written, self._stored = committed, written, stored
         self._batch: list[Run] = []
         self._digests: dict[RunKey, str] = {}
+        self.taken = 0
+        """Files of a published tree."""
         self.imported = 0
         self.already = 0
         self.refused = Problems()
@@ -100,6 +105,7 @@ class Intake:
         if place is None:
             self.not_understood.add(member.name, "is no file of a published tree")
             return
+        self.taken += 1
         try:
             _TAKERS[place.role](self, place, member)
         except DipbenchError as error:
@@ -135,14 +141,17 @@ class Intake:
     def _observation(self, place: Place, member: Member) -> None:
         key = _key(place, place.model)
         pair = key.image, key.task
-        if key not in self._committed or pair not in self._stored:
+        if self._lacks(key, "observation_sha256") or pair not in self._stored:
             self.observed[key] = self._staging.add_observed(pair, read_array(member.read()))
 
     def _input(self, place: Place, member: Member) -> None:
         key = _key(place, place.model)
-        if key not in self._committed:
+        if self._lacks(key, "input_sha256"):
             values = np.ascontiguousarray(read_array(member.read()), "<f4")
             self.inputs[key] = hashlib.sha256(values.tobytes()).hexdigest()
+
+    def _lacks(self, key: RunKey, name: str) -> bool:
+        return self._committed.get(key, {}).get(name) is None
 
     def _observed_psnr(self, place: Place, member: Member) -> None:
         read_number(member.read())  # follows from observation and truth, so only its form counts

@@ -7,6 +7,8 @@ from dataclasses import replace
 from itertools import chain, groupby
 from pathlib import Path
 from secrets import token_hex
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -54,6 +56,7 @@ def merge(
     others: Sequence["Generation"] = (),
     scores: pa.Table | None = None,
     pending: Iterable[Path] | None = None,
+    facts: Mapping[RunKey, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Manifest:
     """Write the runs of all parts, and of the generation before, as a new generation.
 
@@ -71,6 +74,7 @@ def merge(
         others: generations of other benchmarks whose runs are taken in.
         scores: of the new generation; None keeps those of the one before.
         pending: the parts that are taken in; None for all of the folder.
+        facts: by run, those that came after it; they go before what its record says.
 
     Raises:
         StoreError: if there are no runs, the generation before is damaged or compact, or another
@@ -105,7 +109,10 @@ def merge(
     with published_hdf5(paths["curves"]) as file:
         ordered = sorted(sources, key=row_order)
         for (image, task), keys in groupby(ordered, key=lambda key: (key.image, key.task)):
-            runs = load_runs(list(keys), sources)
+            runs = [
+                replace(run, facts={**run.facts, **facts.get(run.key, {})})
+                for run in load_runs(list(keys), sources)
+            ]
             write_curves(file, image, task, [run.curves for run in runs])
             tables.append(_rows(runs))
             digests += [run_sha256(run) for run in runs]

@@ -12,11 +12,11 @@ from ..errors import DipbenchError, StoreError, TaskError
 from ..evaluate.protocol import Protocol
 from ..files import published
 from .choosing import model_text
-from .joining import check_joins, differing_observations
+from .joining import check_joins, differing_observations, refuse_imported
 from .locking import PATIENCE_SECONDS, builder_lock
 from .pictures import Pair, StoredObservations, read_images, write_pictures
 from .schema import RunKey, row_order
-from .store import writing
+from .store import MANIFEST, read_manifest, writing
 
 PLAN = "plan.json"
 PLAN_PICTURES = "plan-images.h5"
@@ -220,14 +220,11 @@ def read_plan(folder: Path) -> Plan:
     """The plan of a benchmark under construction.
 
     Raises:
-        StoreError: if there is none or it is damaged.
+        StoreError: if there is none or it is damaged; the message says what the folder holds.
     """
     path = folder / PLAN
     if not path.is_file():
-        raise StoreError(
-            f"{folder} holds no plan to go by: `dipbench train --out {folder}` starts one with "
-            "--images, --tasks and --models"
-        )
+        raise StoreError(f"{folder} {_why_no_plan(folder)}")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         _check_kinds(record)
@@ -243,6 +240,20 @@ def read_plan(folder: Path) -> Plan:
         )
     except (DipbenchError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(f"{path} is damaged ({error}): restore it from a copy") from error
+
+
+def _why_no_plan(folder: Path) -> str:
+    refuse_imported(folder)
+    manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+    if manifest and (manifest.stride is not None or manifest.is_imported):
+        return (
+            f"is complete: `dipbench info --store {folder}` tells what it holds; to train further "
+            "runs, give another folder"
+        )
+    return (
+        f"holds no plan to go by: `dipbench train --out {folder}` starts one with --images, "
+        "--tasks and --models"
+    )
 
 
 def _check_kinds(record: Any) -> None:

@@ -16,9 +16,9 @@ from ..evaluate.stopping import PUBLISHED_ALPHA, STOPPING
 from ..genotypes import Genotype
 from .conditions import known_texts, matching
 from .curves import CurvesReader
-from .question import Question
+from .question import By, Question
 from .runs import Pair, Runs
-from .schema import STOP_COLUMN
+from .schema import STOP_COLUMN, is_summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,6 +170,7 @@ def _read(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The best, the last or a given PSNR of each run before an end of its curve."""
     part, by = runs.pair(*pair).part, question.by
+    _check_summary(runs, curves, pair, by)
     kind = by.split("_", 1)[1] if isinstance(by, str) else "psnr_smooth"
     rows = runs.column("row", part).astype(int)
     iterations = curves.iterations(*pair)
@@ -191,6 +192,14 @@ def _read(
         within = reached < ends
         psnr, found = np.where(within, best, psnr), np.where(within, reached, found)
     return psnr, found
+
+
+def _check_summary(runs: Runs, curves: CurvesReader, pair: Pair, by: By) -> None:
+    """Refuse a summary of a moving average that was not recorded."""
+    told = (f"{when}_{kind}" for kind in curves.kinds(*pair) for when in ("best", "final"))
+    known = dict.fromkeys([*runs.summaries, *filter(is_summary, told)])
+    if isinstance(by, str) and by not in known:
+        raise QueryError(unknown("summary", by, [*known, "an iteration"]))
 
 
 def _afforded(

@@ -76,7 +76,7 @@ def agreement(
     """Whether another benchmark orders the models alike: of another size, protocol or laboratory.
 
     `tau` is Kendall's tau-b between the PSNRs of the models that both hold, means over the seeds,
-    with its 95 % bootstrap interval by upsample code; `seeds` the same between single seeds,
+    with its 95 % bootstrap interval by upsample block; `seeds` the same between single seeds,
     `at most` what that would be if both had one order, by how well the seeds of each agree.
     `regret` is what taking the other's best model costs in --store. --json gives every column.
 

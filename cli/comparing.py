@@ -7,7 +7,7 @@ import typer
 
 from ..errors import ImageError, TaskError
 from . import degraded, options
-from .output import console, notes, print_json, progress_bar, table
+from .output import ModelCell, console, notes, print_json, progress_bar, say, table
 from .targets import FIGURES, check_apart, check_target
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def compare(
         str,
         typer.Option(
             help="Comma list of named networks, genotypes, and bm3d and deepinv-dip "
-            "(which need the extra compare)."
+            "(which need the extra compare); without it dip, deep-decoder and conv-decoder.",
+            show_default=False,
         ),
     ] = "dip,deep-decoder,conv-decoder",
     task: Annotated[
@@ -106,8 +107,9 @@ def compare(
         print_json([{k: v for k, v in vars(row).items() if k != "image"} for row in rows])
     else:
         _print_rows(rows, f"{image}, {wanted}")
-    if known is not None and not as_json:
-        console.print("best: smoothed output of what was run, dB; choosing it takes the truth")
+        _print_kept(rows)
+        if known is not None:
+            say("best smoothed: of what was run, dB; choosing it takes the truth")
     if sheet is not None:
         from ..analysis.plots import save
         from ..analysis.plots_restoration import comparison_sheet
@@ -120,12 +122,11 @@ def compare(
 
 
 def _print_rows(rows: "list[Row]", title: str) -> None:
-    columns = ["model", "kept", ">PSNR dB", ">SSIM", ">best", ">iterations", ">seconds"]
+    columns = ["model", ">PSNR dB", ">SSIM", ">best\nsmoothed", ">iterations", ">seconds"]
     has_lpips = any("lpips" in row.quality for row in rows)
     cells = [
         (
-            row.model,
-            row.kept,
+            ModelCell(row.model),
             _number(row.quality.get("psnr"), 2),
             _number(row.quality.get("ssim"), 3),
             _number(row.best_psnr_smooth, 2),
@@ -139,6 +140,18 @@ def _print_rows(rows: "list[Row]", title: str) -> None:
     for row in rows:
         if row.status in ("diverged", "failed"):
             notes.print(f"{row.model} {row.status}: {row.reason}")
+
+
+def _print_kept(rows: "list[Row]") -> None:
+    """Say which output each row is of; genotypes leave no room for a column of it."""
+    outputs: dict[str, list[str]] = {}
+    for row in rows:
+        if row.image is not None:
+            unfired = degraded.unfired(row.kept, row.status, row.reason, row.iterations)
+            outputs.setdefault(row.kept + unfired, []).append(row.model)
+    for kept, models in outputs.items():
+        of = f" of {', '.join(models)}" if len(outputs) > 1 else ""
+        say(f"kept{of}: {kept}")
 
 
 def _degrade(

@@ -87,7 +87,8 @@ def import_tree(
 ) -> None:
     """Import published trees (a folder, a zip, a tar) into a benchmark of ours.
 
-    Exit status 1 where files were refused; the rest is imported all the same.
+    Exit status 1 where files were refused; the rest is imported all the same; 2 where there
+    is nothing to import.
 
     Example: `dipbench import isnas-dip.zip --out isnas-dip`
     """
@@ -125,12 +126,13 @@ def _show_report(report: Report, out: Path, as_json: bool) -> None:
         listed = len(report.duplicates) + len(report.refused) + len(report.not_understood)
         if sum(report.counts) > listed:
             say(f"and {sum(report.counts) - listed} more files")
+        held = f"it holds {report.runs} runs and {report.scores} scores"
         say(
             f"{out}: {report.imported} runs imported, {report.already} there before, "
-            f"{duplicates} duplicates, {strange} files not understood, {refused} refused; it holds "
-            f"{report.runs} runs and {report.scores} scores"
+            f"{duplicates} duplicates, {strange} files not understood, {refused} refused; "
+            f"{held if report.runs else 'no benchmark is made'}"
         )
-    if report.refused or not report.runs:
+    if report.refused:
         raise typer.Exit(1)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -23,12 +23,13 @@ Truth = Annotated[Path | None, typer.Option(help="The ground truth; for judging 
 Output = Literal["stopped", "discrepancy", "smooth", "last", "lowest_loss"]
 _OUTPUTS = (
     "stopped: where the moving variance is first lowest for long (needs no truth, and a long "
-    "training); discrepancy: where the output comes as near to the picture as its noise is "
-    "(denoising-SIGMA); smooth: the moving average at the end; last; lowest_loss."
+    "training); discrepancy, for denoising-SIGMA: where the output comes as near to the picture as "
+    "its noise is; smooth: the moving average at the end; last; lowest_loss."
 )
 _BY_TASK = "discrepancy for denoising-SIGMA, else stopped"
-Keep = Annotated[Output | None, typer.Option("--return", show_default=_BY_TASK, help=_OUTPUTS)]
-KeepOfSearch = Annotated[Output, typer.Option("--return", help=_OUTPUTS)]
+_RETURN: dict[str, Any] = {"metavar": "<output>", "help": _OUTPUTS}
+Keep = Annotated[Output | None, typer.Option("--return", show_default=_BY_TASK, **_RETURN)]
+KeepOfSearch = Annotated[Output, typer.Option("--return", **_RETURN)]
 Iterations = Annotated[int | None, typer.Option(min=1, help="Instead of the published ones.")]
 
 
@@ -61,6 +62,19 @@ def tell_missing_lpips(quality: Mapping[str, float]) -> None:
 
     if quality and "lpips" not in quality and has_lpips():
         notes.print(f"no LPIPS: {why_no_lpips()}")
+
+
+def unfired(kept: str, status: str, reason: str, iterations: int) -> str:
+    """What to say where a criterion was to end a training that ran on, or was out of time.
+
+    >>> unfired("stopped", "finished", "", 300), unfired("last", "finished", "", 300)
+    (' (the criterion never fired)', '')
+    """
+    from ..evaluate.results import STOPPED
+
+    waited = kept in ("stopped", "discrepancy") and status in ("finished", "stopped")
+    fired = reason == STOPPED.format(iterations - 1)
+    return " (the criterion never fired)" if waited and not fired else ""
 
 
 ENDED_EARLY = {"interrupted": 130, "diverged": 1}

@@ -27,7 +27,7 @@ _COMPLETE = {
     "status": "is complete: `dipbench info --store {name}` tells what it holds",
     "finish": "is finished already: ask it with --store {name}",
     "score": "stays as it is: to add scores to it, give a copy of its folder, {folder}",
-    "add": "stays as it is: to add runs to it, give a copy of its folder, {folder}",
+    "add": "stays as it is: to have both in one, give both to `dipbench compact --out NEW`",
 }
 """What a command says of a benchmark that is known by its name."""
 
@@ -53,15 +53,16 @@ Model = Annotated[
     str,
     typer.Argument(help="A genotype, an index of the 522, or a named network.", show_default=False),
 ]
-Summary = Annotated[
-    str, typer.Option("--by", help=f"One of {', '.join(SUMMARIES)}, or an iteration.")
-]
+_SUMMARIES = (
+    f"One of {', '.join(SUMMARIES)}, one of a further average that was recorded "
+    "(best_psnr_smooth_0.9)"
+)
+Summary = Annotated[str, typer.Option("--by", help=f"{_SUMMARIES}, or an iteration.")]
 Judged = Annotated[
     str,
     typer.Option(
         "--by",
-        help=f"One of {', '.join(SUMMARIES)}, an iteration, or stop: and a criterion "
-        f"({', '.join(STOPPING)}).",
+        help=f"{_SUMMARIES}, an iteration, or stop: and a criterion ({', '.join(STOPPING)}).",
     ),
 ]
 Plugin = Annotated[

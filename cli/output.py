@@ -2,15 +2,18 @@
 
 import json
 import math
+import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from ..benchmark import Result
 from ..genotypes import ISNAS522, Genotype
@@ -20,9 +23,6 @@ if TYPE_CHECKING:
 
 WIDEST = 10_000
 """Characters that no table needs."""
-
-WIDEST_BLOCK = 34
-"""Characters of an upsample block that stand on one line: what 80 columns leave."""
 
 
 class _Console(Console):
@@ -48,7 +48,13 @@ def print_json(value: Any) -> None:
 
 
 def table(columns: Iterable[str], rows: Iterable[Sequence[object]], title: str = "") -> Group:
-    """A table for people; columns whose names start with `>` are right-aligned and never cut."""
+    """A table for people; columns whose names start with `>` are right-aligned and never cut.
+
+    Args:
+        columns: their names.
+        rows: of cells that are shown as `str` makes them, but for a `ModelCell`.
+        title: above the table.
+    """
     made = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         right = column.startswith(">")
@@ -59,9 +65,48 @@ def table(columns: Iterable[str], rows: Iterable[Sequence[object]], title: str =
             overflow="fold",
         )
     for row in rows:
-        made.add_row(*(str(cell) for cell in row))
+        made.add_row(*(cell if isinstance(cell, ModelCell) else str(cell) for cell in row))
+    for numbers in made.columns:
+        if numbers.no_wrap:
+            # By itself the least width is that of a word, of which `26.5 ± 0.1` has three.
+            texts = "\n".join(map(str, [numbers.header, *numbers.cells]))
+            numbers.min_width = max(map(cell_len, texts.splitlines()), default=0)
     # Not the table's own title, which would be as narrow as the table.
     return Group(*filter(None, [title]), _Whole(made))
+
+
+class ModelCell:
+    """A model in a table: the upsample block over the skip bits, wider than many a terminal.
+
+    Where the column is narrower still, the block is broken after its hyphens, the bits after the
+    rows of the skip matrix.
+    """
+
+    def __init__(self, model: str) -> None:
+        block, slash, bits = model.partition("/")
+        self._parts = [re.split("(?<=-)", block + slash), re.findall(".{1,5}", bits)]
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        least = max(len(piece) for part in self._parts for piece in part)
+        return Measurement(least, max(len("".join(part)) for part in self._parts))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for part in filter(None, self._parts):
+            yield Text("\n".join(_filled(part, options.max_width)))
+
+
+def _filled(pieces: Iterable[str], width: int) -> list[str]:
+    """Lines of as many pieces as each has room for.
+
+    >>> _filled(["trans_conv-", "3x3-", "none/"], 15)
+    ['trans_conv-3x3-', 'none/']
+    """
+    lines = [""]
+    for piece in pieces:
+        if lines[-1] and len(lines[-1] + piece) > width:
+            lines.append("")
+        lines[-1] += piece
+    return lines
 
 
 class _Whole:
@@ -104,7 +149,7 @@ def results_table(results: Sequence[Result], title: str, first: int = 1) -> Grou
         [
             place,
             _index_of_522(result.model),
-            _on_lines(result.model),
+            ModelCell(result.model),
             _psnr(result),
             result.n,
             result.iteration,
@@ -131,15 +176,6 @@ def _index_of_522(model: str) -> str:
         return ""
     genotype = Genotype.parse(model)
     return str(ISNAS522.index(genotype)) if genotype in ISNAS522 else ""
-
-
-def _on_lines(model: str) -> str:
-    """The upsample block over the skip bits: a genotype's text is wider than many a terminal."""
-    block, slash, bits = model.partition("/")
-    if len(block) > WIDEST_BLOCK:
-        at = block.rfind("-", 0, WIDEST_BLOCK) + 1
-        block = f"{block[:at]}\n{block[at:]}"
-    return f"{block}/\n{bits}" if slash else model
 
 
 def _psnr(result: Result) -> str:

@@ -32,6 +32,8 @@ def best(
 ) -> None:
     """The best model of an image and task.
 
+    The table's `iteration` is where the PSNR was reached, from 0; over seeds, the lower median.
+
     Example: `dipbench best camera denoising --store demo-store`
     """
     limits = options.read_limits(where, budget_iterations, budget_seconds, stopping)
@@ -63,6 +65,8 @@ def top(
 ) -> None:
     """The k best models of an image and task, best first.
 
+    The table's `iteration` is where the PSNR was reached, from 0; over seeds, the lower median.
+
     Example: `dipbench top camera inpainting-50 -k 5 --store demo-store`
     """
     limits = options.read_limits(where, budget_iterations, budget_seconds, stopping)
@@ -91,6 +95,8 @@ def query(
     as_json: options.Json = False,
 ) -> None:
     """How good one model is: PSNR, rank and regret.
+
+    The table's `iteration` is where the PSNR was reached, from 0; over seeds, the lower median.
 
     Example: `dipbench query 70 camera denoising`
     """

@@ -49,7 +49,7 @@ def correlate(
     """How well every score ranks the models, with intervals and adjusted p-values.
 
     `directed` is Kendall's tau-b, positive where the score works in its declared direction, with
-    its 95 % bootstrap interval by upsample code; `p max` is adjusted for the scores compared;
+    its 95 % bootstrap interval by upsample block; `p max` is adjusted for the scores compared;
     `within` is the same tau over the pairs of models of one kind of upsampling, where a score that
     knows the kind alone has nothing to say; `regret` is what is lost against the best of all models
     by training the score's picks alone. `mean_rank_elsewhere` is a baseline that any score must

@@ -8,7 +8,7 @@ import typer
 from . import degraded, options
 from .comparing import compare
 from .compressing import compress, decompress
-from .output import console, facts_table, notes, print_json, progress_bar, table
+from .output import ModelCell, console, facts_table, notes, print_json, progress_bar, table
 from .targets import FIGURES, PICTURES, check_apart, check_target
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def _search_record(found: "SearchResult", out: Path) -> dict[str, Any]:
 def _print_found(found: "SearchResult", out: Path) -> None:
     rows = [
         (
-            one.model,
+            ModelCell(one.model),
             f"{one.score:.4g}",
             f"{one.loss:.5f}",
             "never" if one.distance is None else f"{one.distance:.2e}",
@@ -268,8 +268,9 @@ def _print_found(found: "SearchResult", out: Path) -> None:
     rule = {"average": "distance", "discrepancy_variance": "variance at noise"}.get(
         found.selection, found.selection
     )
-    columns = ["trained", f">{found.score}", ">lowest loss", f">{rule}"]
-    console.print(table(columns, rows))
+    columns = ["trained", ">score", ">lowest loss", f">{rule}"]
+    title = f"best {len(rows)} of {len(found.scores)} by {found.score}"
+    console.print(table(columns, rows, title))
     facts = {**_course(found), **_facts(found.restoration, out)}
     if found.effective_sigma is not None:
         facts["candidates' sigma"] = round(found.effective_sigma, 2)
@@ -329,8 +330,7 @@ def _record(made: "Restoration", out: Path) -> dict[str, Any]:
 def _facts(made: "Restoration", out: Path) -> dict[str, Any]:
     """A restoration for a reader."""
     told = _record(made, out)
-    waits = made.kept in ("stopped", "discrepancy")
-    unfired = " (the criterion never fired)" if waits and told["status"] == "finished" else ""
+    unfired = degraded.unfired(made.kept, told["status"], told["reason"], told["iterations"])
     facts = {name: told[name] for name in ("model", "task", "iterations", "status")}
     if told["missing"] is not None:
         facts["missing"] = f"{told['missing']:.1%} of the pixels"

@@ -112,7 +112,8 @@ class Journal:
                 self._end_last_line(kind)
 
     def _check_same(self, there: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-        differing = [key for key in settings if there.get(key) != settings[key]]
+        named = {"models": "number of models"}
+        differing = [named.get(key, key) for key in settings if there.get(key) != settings[key]]
         if differing:
             raise StoreError(
                 f"{self._folder} holds a search with another {', '.join(differing)}: take it up "

@@ -18,14 +18,18 @@ import pytest
 import dipbench
 from dipbench.analysis import kendall
 from dipbench.benchmark.importing import Report, import_published
+from dipbench.benchmark.intake import IMPORTED
+from dipbench.benchmark.parts import write_part
 from dipbench.benchmark.pictures import (
     StoredObservations,
     read_images,
     read_observation,
     read_outputs,
 )
+from dipbench.benchmark.plan import read_plan
+from dipbench.benchmark.schema import Run, RunKey
 from dipbench.benchmark.scorefiles import committed_scores
-from dipbench.benchmark.store import MANIFEST, file_of, read_manifest
+from dipbench.benchmark.store import MANIFEST, PARTS, file_of, read_manifest, read_table
 from dipbench.benchmark.verifying import verify
 from dipbench.data.refusal import RefusedError
 from dipbench.errors import StoreError
@@ -320,6 +324,69 @@ def test_missing_pictures_are_warned_of_runs_imported_and_taken_in_later(
     assert verify(tmp_path / "store") == []
 
 
+INPAINTED = "camera_64", "inpainting-50"
+
+
+def observation_hashes(store: Path) -> list[str | None]:
+    rows = read_table(store, read_manifest(store), "runs").to_pylist()
+    return [row["observation_sha256"] for row in rows if (row["image"], row["task"]) == INPAINTED]
+
+
+def test_masks_that_come_after_their_runs_complete_them(
+    tree: Path, store: Path, tmp_path: Path
+) -> None:
+    folder = sorted(tree.glob("benchmark/inpainting/50/camera_64/data/*"))[0]
+    values = np.load(folder / "img_noisy.npy")
+    np.save(folder / "img_noisy.npy", values / 2)
+    pictures = Path(shutil.move(tree / "images", tmp_path / "images"))
+    out = tmp_path / "store"
+    report = import_published([tree], out)
+    assert observation_hashes(out) == [None, None, None]
+    assert not any("observations and" in line for line in report.warnings)
+    # A mask alone: what the runs were trained on is not there any more.
+    report = import_published([pictures], out)
+    assert observation_hashes(out) == [None, None, None]
+    assert any("no observation is kept" in line and "again" in line for line in report.warnings)
+
+    report = import_published([tree, pictures], out)
+    assert (report.imported, report.already) == (0, 12)
+    assert observation_hashes(out).count(observation_hashes(store)[0]) == 2
+    assert len(set(observation_hashes(out))) == 2
+    [mixed] = report.warnings
+    assert "camera_64, inpainting-50: its runs were trained on 2 observations and 1 " in mixed
+    assert content(out) == content(store)
+    assert verify(out) == []
+    generation = read_manifest(out).generation
+    import_published([tree, pictures], out)
+    assert read_manifest(out).generation == generation
+
+
+def test_a_mask_that_is_held_is_that_of_runs_that_come_later(
+    tree: Path, store: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "store"
+    folder = sorted(tree.glob("benchmark/inpainting/50/camera_64/data/*"))[0]
+    aside = Path(
+        shutil.move(folder, tmp_path / "benchmark/inpainting/50/camera_64/data" / folder.name)
+    )
+    import_published([tree], out)
+    observed = Path(shutil.move(aside / "img_noisy.npy", tmp_path / "img_noisy.npy"))
+    inputs = Path(shutil.move(aside / "input_noise.npy", tmp_path / "input_noise.npy"))
+    report = import_published([tmp_path / "benchmark"], out)
+    assert report.imported == 1
+    assert observation_hashes(out).count(None) == 1
+    assert any("1 runs do not say what they were trained on" in line for line in report.warnings)
+    shutil.move(observed, aside / "img_noisy.npy")
+    shutil.move(inputs, aside / "input_noise.npy")
+    report = import_published([tmp_path / "benchmark"], out)
+    assert report.warnings == ()
+    frames = [dipbench.load(each).to_frame() for each in (out, store)]
+    assert frames[0].equals(frames[1])
+    [mask] = tree.glob("images/inpainting/noise/50/camera_64.npy")
+    np.save(mask, 1 - np.load(mask))
+    assert "differs from an earlier one" in reason(import_published([tree], out), mask.name)
+
+
 def test_a_run_twice_is_a_duplicate_and_another_one_of_its_name_is_refused(
     tree: Path, tmp_path: Path
 ) -> None:
@@ -400,6 +467,16 @@ def test_an_import_goes_into_no_other_kind_of_benchmark(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
+def test_no_training_is_proposed_into_an_import(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"is complete: .* to train further runs, give another"):
+        read_plan(store)
+    write_part(
+        tmp_path / PARTS, [Run(RunKey("dip", "camera", "denoising-25", None), "failed")], IMPORTED
+    )
+    with pytest.raises(StoreError, match="an import that did not end"):
+        read_plan(tmp_path)
+
+
 def test_an_import_goes_into_no_trained_one_of_the_same_protocol(
     store: Path, tmp_path: Path
 ) -> None:
@@ -408,6 +485,22 @@ def test_an_import_goes_into_no_trained_one_of_the_same_protocol(
     (trained / MANIFEST).write_text(replace(manifest, further={}).to_json())
     with pytest.raises(StoreError, match="trained under isnas, not published ones"):
         import_published([TREE], trained)
+
+
+def test_where_nothing_can_be_imported_it_is_said_and_no_folder_left(
+    store: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    for out in (tmp_path / "out", Path(shutil.copytree(store, tmp_path / "copy"))):
+        with pytest.raises(RefusedError, match=r"was found in .*downloads: expected .*htr\.pkl"):
+            import_published([folder], out)
+    (folder / "README.md").write_text("about the data")
+    shutil.copytree(TREE / "images", folder / "images")  # of no run
+    with pytest.raises(RefusedError, match="nothing that could be imported was found"):
+        import_published([folder], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert import_published([folder], tmp_path / "copy").runs == 12
 
 
 def test_damaged_pictures_of_what_is_there_are_one_error(store: Path, tmp_path: Path) -> None:
@@ -434,6 +527,17 @@ def test_the_command_reports_and_exits_with_1_where_something_is_refused(
     assert done.returncode == 1
     assert "refused" in done.stdout
     assert "11 runs imported" in done.stdout
+    for path in tree.rglob("htr.pkl"):
+        path.write_bytes(b"cut short")
+    done = run("--out", str(tmp_path / "none"))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 0)
+    assert "12 refused; no benchmark is made" in done.stdout
+    shutil.rmtree(tree)
+    tree.mkdir()
+    done = run("--out", str(tmp_path / "none"))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert f"nothing that could be imported was found in {tree}" in done.stderr
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.slow

@@ -63,8 +63,10 @@ def test_every_moving_average_can_be_asked_by(bench: Benchmark, models: list[str
 
 
 def test_an_average_that_was_not_recorded_is_refused(bench: Benchmark) -> None:
-    with pytest.raises(QueryError, match=r"'psnr_smooth_0\.9'.* There are: "):
-        bench.best("camera", TASK, by="best_psnr_smooth_0.9")
+    told = r"summary 'best_psnr_smooth_0\.9': did you mean 'best_psnr_smooth_0\.99'"
+    for limits in ({}, {"budget_iterations": 11}):
+        with pytest.raises(QueryError, match=told + ".*final_psnr_smooth_0\\.99, an iteration"):
+            bench.best("camera", TASK, by="best_psnr_smooth_0.9", **limits)
 
 
 def test_an_older_store_opens_and_answers_from_its_curves(

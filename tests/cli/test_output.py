@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from math import inf, nan
 
-from dipbench.cli.output import console, print_json, table
+from dipbench.cli.output import ModelCell, console, print_json, table
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,29 @@ def test_what_is_not_finite_is_null(capsys):
 
 
 def test_a_table_too_wide_for_the_terminal_runs_over_its_edge_whole():
-    made = table(["criterion", ">lost dB", ">most"], [("variance_scaled", "123.45", "5.94")], "t")
-    for width, lines in ((60, 1), (25, 1)):
-        text = io.StringIO()
-        type(console)(file=text, width=width).print(made)
-        rows = [line for line in text.getvalue().splitlines() if "123.45" in line]
-        assert len(rows) == lines
-        assert rows[0].split() == ["variance_scaled", "123.45", "5.94"]
+    cells = ("variance_scaled", "123.45", "5.94 ± 0.12")
+    made = table(["criterion", ">lost dB", ">most"], [cells], "t")
+    for width in (60, 45, 40, 25):
+        rows = [line for line in shown(made, width) if "123.45" in line]
+        assert [row.split() for row in rows] == [" ".join(cells).split()]
+
+
+def test_a_genotype_is_broken_after_its_hyphens_and_rows_alone():
+    bits = "1101010000100100001100001"
+    for block in (
+        "pixel_shuffle-split_stack_sum-5x5-leaky_relu-op_first",
+        "bilinear-conv-1x1-relu",
+    ):
+        made = table(["model", ">PSNR dB"], [(ModelCell(f"{block}/{bits}"), "27.18 ± 0.01")])
+        for width in range(34, 90):
+            lines = [line.split()[0] for line in shown(made, width)[3:] if line.strip()]
+            assert max(map(len, shown(made, width))) <= width
+            assert "".join(lines) == f"{block}/{bits}"
+            assert all(len(line.strip("-/")) > 2 for line in lines)
+            assert next(line for line in lines if line.isdecimal()) in (bits, bits[:20], bits[:15])
+
+
+def shown(made, width):
+    text = io.StringIO()
+    type(console)(file=text, width=width).print(made)
+    return text.getvalue().splitlines()

@@ -98,6 +98,21 @@ def test_a_long_name_is_broken_at_a_hyphen(dipbench, store, monkeypatch):
         assert model in "".join(pieces)
 
 
+def test_no_row_of_the_shipped_benchmark_is_wider_than_80_columns(dipbench, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = dipbench("top", "camera", "denoising", "-k", 522).out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert {line.strip() for line in lines}.isdisjoint({"-", "/"})
+
+
+def test_help_tells_what_an_iteration_is_and_which_summaries_there_are(dipbench, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    for command in ("best", "top", "query"):
+        told = dipbench(command, "--help").out
+        assert "from 0; over seeds, the lower median" in told
+        assert "a further average that was recorded (best_psnr_smooth_0.9)" in told
+
+
 @pytest.mark.parametrize("by", ["²", "9999"])
 def test_an_iteration_that_is_none_is_one_line(dipbench, store, by):
     answer = dipbench("best", "camera", "denoising", "--store", store, "--by", by)
@@ -161,6 +176,10 @@ def test_kendall_equals_the_function(dipbench, store):
         (("best", "camra", "denoising"), "did you mean 'camera'"),
         (("best", "camera", "deblurring"), "There are: denoising-25, inpainting-50"),
         (("best", "camera", "denoising", "--by", "psnr"), "best_psnr_smooth"),
+        (
+            ("best", "camera", "denoising", "--by", "best_psnr_smooth_0.98", "--store", "mini"),
+            "did you mean 'best_psnr_smooth_0.9'",
+        ),
         (("best", "camera", "denoising", "--seed", 7), "unknown seed '7'"),
         (("query", "nonsense", "camera", "denoising"), "names no genotype"),
         (("query", 500, "camera", "denoising"), "has no run here"),

@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 
 from dipbench.data import load_image, parse_task, save_image
 from dipbench.evaluate import fitting
+from dipbench.evaluate.baselines import BASELINES, BaselineResult
 from dipbench.evaluate.restoring import restore as restore_picture
 
 CAMERA = load_image("camera", size=64)
@@ -273,6 +274,61 @@ def test_compare_draws_a_table_and_a_sheet(dipbench, files):
     assert (files / "sheet.png").read_bytes()[1:4] == b"PNG"
 
 
+GENOTYPE = "bilinear-split_stack_sum-1x1-leaky_relu/1101010000100100001100001"
+
+
+def test_a_comparison_with_genotypes_fits_a_terminal(dipbench, files, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    judged = {"psnr": 20.0, "ssim": 0.5, "lpips": 0.5}
+    monkeypatch.setattr("dipbench.evaluate.restoring.judge", lambda *_: judged)
+    answer = dipbench(
+        "compare", files / "truth.png", "--models", f"dip-jpeg,{GENOTYPE}", "--iterations", 2,
+        "--threads", 1,
+    )  # fmt: skip
+    assert answer.status == 0, answer.err
+    table = answer.out.split("kept:")[0].splitlines()[1:]
+    assert max(map(len, table)) <= 80
+    assert "LPIPS" in answer.out
+    assert "\nbest smoothed: " in answer.out
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        (("--return", "last"), "kept: last\n"),
+        (("--return", "stopped"), "kept: stopped (the criterion never fired)\n"),
+        (("--seconds", 0), "kept: discrepancy (the criterion never fired)\n"),
+        (("--task", "denoising-150"), "kept: discrepancy\n"),
+    ],
+)
+def test_a_comparison_tells_where_no_criterion_fired(dipbench, files, how, told):
+    answer = dipbench(
+        "compare", files / "truth.png", "--models", "dip-jpeg", "--iterations", 40, "--threads", 1,
+        *how,
+    )  # fmt: skip
+    assert told in answer.out
+
+
+def test_a_comparison_tells_whose_output_is_which(dipbench, files, monkeypatch):
+    method = BaselineResult(CAMERA.array, 0.1, 0, "")
+    monkeypatch.setitem(BASELINES, "bm3d", lambda *_, **__: method)
+    monkeypatch.setattr("dipbench.evaluate.comparing.check_baseline", lambda *_: None)
+    answer = dipbench(
+        "compare", files / "truth.png", "--models", "dip-jpeg,bm3d", "--iterations", 2,
+        "--threads", 1,
+    )  # fmt: skip
+    assert "kept of dip-jpeg: discrepancy (the criterion never fired)\n" in answer.out
+    assert "kept of bm3d: result\n" in answer.out
+
+
+def test_help_of_compare_is_legible_on_a_narrow_terminal(dipbench, monkeypatch):
+    for columns in ("80", "60"):
+        monkeypatch.setenv("COLUMNS", columns)
+        told = dipbench("compare", "--help").out
+        assert "…" not in told
+        assert "conv-decoder" in told
+
+
 def test_an_interrupted_comparison_keeps_its_rows(dipbench, files, monkeypatch):
     def interrupted(observation, task, model, **settings):
         if model == "deep-decoder":
@@ -364,6 +420,23 @@ def test_search_leaves_its_trace_and_its_picture(dipbench, files, select):
     names = {path.name for path in (files / "trace").iterdir()}
     assert {"search.json", "scores.jsonl", "trained.jsonl", "search.png"} <= names
     assert load_image(files / "found.png").shape == CAMERA.shape
+
+
+def test_a_search_fits_a_terminal_and_refuses_the_trace_of_another(dipbench, files, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    settings = (
+        "search", files / "noisy.png", "--task", "denoising-25", "--keep", 2, "--iterations", 1,
+        "--trace", files / "trace", "--out", files / "found.png", "--threads", 1,
+        "--select", "discrepancy_variance",
+    )  # fmt: skip
+    answer = dipbench(*settings, "--models", 3, "--score", "psd_decibel_strip_value_emd")
+    assert answer.status == 0, answer.err
+    table = answer.out.split("selected")[0]
+    assert table.startswith("best 2 of 3 by psd_decibel_strip_value_emd\n")
+    assert max(map(len, table.splitlines())) <= 80
+    answer = dipbench(*settings, "--models", 4)
+    assert answer.status == 2
+    assert "a search with another number of models, score: " in answer.err
 
 
 def test_search_for_a_program_gives_numbers(dipbench, files):

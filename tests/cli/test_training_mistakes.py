@@ -61,7 +61,7 @@ def test_no_images_are_no_pictures_of_the_folder(
     ("command", "said"),
     [
         (["score", "pilot"], "to add scores to it, give a copy of its folder, /"),
-        (["add", "pilot", "x"], "to add runs to it, give a copy of its folder, /"),
+        (["add", "pilot", "x"], "give both to `dipbench compact --out NEW`"),
         (["finish", "pilot"], "pilot is finished already: ask it with --store pilot"),
         (["status", "pilot"], "pilot is complete: `dipbench info --store pilot` tells what it"),
     ],
@@ -81,6 +81,11 @@ def test_a_compact_benchmark_takes_no_runs(dipbench: Call, store: Path, tmp_path
     assert dipbench("compact", store, "--out", tmp_path / "small").status == 0
     refused(dipbench("train", *PLAN, "--out", tmp_path / "small"), "is a compact benchmark")
     assert not (tmp_path / "small" / "plan.json").exists()
+    whole = f"{tmp_path / 'small'} is complete: `dipbench info --store {tmp_path / 'small'}` tells"
+    for command in (["status"], ["status", "--watch"], ["train", "--out"]):
+        answer = dipbench(*command, tmp_path / "small")
+        refused(answer, whole)
+        assert "give another folder" in answer.err
 
 
 @pytest.mark.parametrize("more", [[], ["--dry-run"]])
@@ -146,9 +151,10 @@ def test_what_is_refused_leaves_no_folder(dipbench: Call, store: Path, tmp_path:
     (tmp_path / "empty").mkdir()
     refused(dipbench("finish", tmp_path / "empty"), "holds no finished runs yet")
     refused(dipbench("train", "--out", tmp_path / "none"), "holds no plan")
-    dipbench("import", tmp_path / "empty", "--out", tmp_path / "none")
     (tmp_path / "text").write_text("no archive")
-    assert dipbench("import", tmp_path / "text", "--out", tmp_path / "none").status == 1
+    for name in ("empty", "text"):
+        answer = dipbench("import", tmp_path / name, "--out", tmp_path / "none")
+        refused(answer, f"nothing that could be imported was found in {tmp_path / name}: expected")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "text"]
     assert list((tmp_path / "empty").iterdir()) == []
 
