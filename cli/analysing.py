@@ -9,7 +9,7 @@ from ..benchmark import load
 from ..errors import QueryError
 from ..evaluate.plugins import load_plugin
 from . import options
-from .output import console, notes, print_json, records_of, table
+from .output import console, notes, print_json, records_of, score_cell, table
 
 
 def register(app: typer.Typer) -> None:
@@ -54,7 +54,11 @@ def kendall(
         print_json({name: vars(result) for name, result in judged.items()})
     else:
         rows = [
-            (name, f"{r.tau:+.3f}", _signed(r.tau_directed), f"{r.p_value:.2g}", r.n, r.missing)
+            (
+                score_cell(name),
+                *(f"{r.tau:+.3f}", _signed(r.tau_directed), f"{r.p_value:.2g}"),
+                *(r.n, r.missing),
+            )
             for name, r in judged.items()
         ]
         how = options.asked_words(by, {"where": where})

@@ -7,7 +7,7 @@ import typer
 
 from ..errors import ImageError, TaskError
 from . import degraded, options
-from .output import ModelCell, console, notes, print_json, progress_bar, say, table
+from .output import console, model_cell, notes, print_json, progress_bar, say, table
 from .targets import FIGURES, check_apart, check_target
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _print_rows(rows: "list[Row]", title: str) -> None:
     has_lpips = any("lpips" in row.quality for row in rows)
     cells = [
         (
-            ModelCell(row.model),
+            model_cell(row.model),
             _number(row.quality.get("psnr"), 2),
             _number(row.quality.get("ssim"), 3),
             _number(row.best_psnr_smooth, 2),

@@ -52,7 +52,7 @@ def table(columns: Iterable[str], rows: Iterable[Sequence[object]], title: str =
 
     Args:
         columns: their names.
-        rows: of cells that are shown as `str` makes them, but for a `ModelCell`.
+        rows: of cells that are shown as `str` makes them, but for `Pieces`.
         title: above the table.
     """
     made = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -65,7 +65,7 @@ def table(columns: Iterable[str], rows: Iterable[Sequence[object]], title: str =
             overflow="fold",
         )
     for row in rows:
-        made.add_row(*(cell if isinstance(cell, ModelCell) else str(cell) for cell in row))
+        made.add_row(*(cell if isinstance(cell, Pieces) else str(cell) for cell in row))
     for numbers in made.columns:
         if numbers.no_wrap:
             # By itself the least width is that of a word, of which `26.5 ± 0.1` has three.
@@ -75,24 +75,33 @@ def table(columns: Iterable[str], rows: Iterable[Sequence[object]], title: str =
     return Group(*filter(None, [title]), _Whole(made))
 
 
-class ModelCell:
-    """A model in a table: the upsample block over the skip bits, wider than many a terminal.
+class Pieces:
+    """A cell of several lines, each broken between its pieces where the column is too narrow."""
 
-    Where the column is narrower still, the block is broken after its hyphens, the bits after the
-    rows of the skip matrix.
-    """
-
-    def __init__(self, model: str) -> None:
-        block, slash, bits = model.partition("/")
-        self._parts = [re.split("(?<=-)", block + slash), re.findall(".{1,5}", bits)]
+    def __init__(self, *lines: Sequence[str]) -> None:
+        self._lines = [line for line in lines if line]
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        least = max(len(piece) for part in self._parts for piece in part)
-        return Measurement(least, max(len("".join(part)) for part in self._parts))
+        least = max(len(piece) for line in self._lines for piece in line)
+        return Measurement(least, max(len("".join(line)) for line in self._lines))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for part in filter(None, self._parts):
-            yield Text("\n".join(_filled(part, options.max_width)))
+        for line in self._lines:
+            yield Text("\n".join(_filled(line, options.max_width)))
+
+
+def model_cell(model: str) -> Pieces:
+    """The upsample block over the skip bits, since a genotype is wider than many a terminal.
+
+    The block is broken after its hyphens, the bits after the rows of the skip matrix.
+    """
+    block, slash, bits = model.partition("/")
+    return Pieces(re.split("(?<=-)", block + slash), re.findall(".{1,5}", bits))
+
+
+def score_cell(name: str) -> Pieces:
+    """A score's name, broken before the way that it was made in, such as `:table-512`."""
+    return Pieces(re.split("(?=:)", name))
 
 
 def _filled(pieces: Iterable[str], width: int) -> list[str]:
@@ -149,7 +158,7 @@ def results_table(results: Sequence[Result], title: str, first: int = 1) -> Grou
         [
             place,
             _index_of_522(result.model),
-            ModelCell(result.model),
+            model_cell(result.model),
             _psnr(result),
             result.n,
             result.iteration,

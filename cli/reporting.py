@@ -12,7 +12,7 @@ from ..benchmark import load
 from ..errors import QueryError
 from ..evaluate.plugins import load_plugin
 from . import options
-from .output import console, notes, print_json, progress_bar, records_of, say, table
+from .output import console, notes, print_json, progress_bar, records_of, say, score_cell, table
 from .targets import check_apart, check_target, check_target_folder
 
 if TYPE_CHECKING:
@@ -157,15 +157,15 @@ def report(
                 notes.print(f"not drawn: {name}: {reason}")
 
 
-def _rows(rows: "pd.DataFrame") -> list[list[str]]:
+def _rows(rows: "pd.DataFrame") -> list[list[object]]:
     """The columns that fit on a terminal, the best score first."""
     ordered = rows.sort_values("tau_directed", ascending=False, na_position="last")
     return [_row(row) for row in ordered.to_dict("records")]
 
 
-def _row(row: dict[Hashable, Any]) -> list[str]:
+def _row(row: dict[Hashable, Any]) -> list[object]:
     return [
-        row["score"],
+        score_cell(row["score"]),
         _number(row["tau_directed"], "+.3f"),
         f"{_number(row['tau_directed_low'], '+.2f')} {_number(row['tau_directed_high'], '+.2f')}",
         _number(row["p_max"], ".2g"),

@@ -8,7 +8,7 @@ import typer
 from . import degraded, options
 from .comparing import compare
 from .compressing import compress, decompress
-from .output import ModelCell, console, facts_table, notes, print_json, progress_bar, table
+from .output import console, facts_table, model_cell, notes, print_json, progress_bar, table
 from .targets import FIGURES, PICTURES, check_apart, check_target
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def _search_record(found: "SearchResult", out: Path) -> dict[str, Any]:
 def _print_found(found: "SearchResult", out: Path) -> None:
     rows = [
         (
-            ModelCell(one.model),
+            model_cell(one.model),
             f"{one.score:.4g}",
             f"{one.loss:.5f}",
             "never" if one.distance is None else f"{one.distance:.2e}",

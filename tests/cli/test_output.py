@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from math import inf, nan
 
-from dipbench.cli.output import ModelCell, console, print_json, table
+from dipbench.cli.output import console, model_cell, print_json, score_cell, table
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,25 @@ def test_a_genotype_is_broken_after_its_hyphens_and_rows_alone():
         "pixel_shuffle-split_stack_sum-5x5-leaky_relu-op_first",
         "bilinear-conv-1x1-relu",
     ):
-        made = table(["model", ">PSNR dB"], [(ModelCell(f"{block}/{bits}"), "27.18 ± 0.01")])
+        made = table(["model", ">PSNR dB"], [(model_cell(f"{block}/{bits}"), "27.18 ± 0.01")])
         for width in range(34, 90):
             lines = [line.split()[0] for line in shown(made, width)[3:] if line.strip()]
             assert max(map(len, shown(made, width))) <= width
             assert "".join(lines) == f"{block}/{bits}"
             assert all(len(line.strip("-/")) > 2 for line in lines)
             assert next(line for line in lines if line.isdecimal()) in (bits, bits[:20], bits[:15])
+
+
+def test_a_score_is_broken_before_the_way_it_was_made_in():
+    made = table(["score", ">tau"], [(score_cell("psd_db_mse:table-512"), "+0.1"), ("x", "+0.2")])
+    assert [line.split() for line in shown(made, 30)[3:5]] == [
+        ["psd_db_mse:table-512", "+0.1"],
+        ["x", "+0.2"],
+    ]
+    assert [line.split() for line in shown(made, 20)[3:5]] == [
+        ["psd_db_mse", "+0.1"],
+        [":table-512"],
+    ]
 
 
 def shown(made, width):
