@@ -146,9 +146,9 @@ function onWidth(host, draw) {
 }
 
 /** Pixels that a text takes in a figure, in bold to be safe. */
-function textWidth(text, size) {
+function textWidth(text, size, weight = 650) {
   textWidth.pen ??= document.createElement("canvas").getContext("2d");
-  textWidth.pen.font = `650 ${size}px ${getComputedStyle(document.body).fontFamily}`;
+  textWidth.pen.font = `${weight} ${size}px ${getComputedStyle(document.body).fontFamily}`;
   return textWidth.pen.measureText(text).width;
 }
 

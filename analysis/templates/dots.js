@@ -24,7 +24,8 @@ function dotPlot({ width, rows, title, lines = [] }) {
     const y = top + (place + 0.5) * step;
     const group = svg("g", { class: row.strong ? "row strong" : "row" });
     group.append(svg("rect", { x: 0, y: y - step / 2, width, height: step, class: "hit" }));
-    group.append(label(left - 10, y + 4, row.label, { "text-anchor": "end" }));
+    const narrow = textWidth(row.label, size, row.strong ? 650 : 400) > left - 12 ? { textLength: left - 12, lengthAdjust: "spacingAndGlyphs" } : {};
+    group.append(label(left - 10, y + 4, row.label, { "text-anchor": "end", ...narrow }));
     for (const dot of row.others ?? []) {
       group.append(svg("circle", { cx: at(dot.value), cy: y, r: 3, class: "other" }));
     }

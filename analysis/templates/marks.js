@@ -7,7 +7,8 @@ const colour = (at) => `var(--c${at % COLOURS})`;
 function ticks(low, high, wanted) {
   const raw = (high - low) / Math.max(wanted, 1) || 1;
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((times) => times * power).find((size) => size >= raw * 0.999);
+  const away = (times) => Math.abs(Math.log((times * power) / raw));
+  const step = [1, 2, 5, 10].reduce((near, times) => (away(times) < away(near) ? times : near)) * power;
   const found = [];
   for (let at = Math.ceil(low / step - 1e-9); at * step <= high + step * 1e-9; at += 1) found.push(at * step);
   return { values: found, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };

@@ -127,6 +127,18 @@ def test_a_figure_without_numbers_tells_the_reason(gaps_page):
     assert opened.execute_script(NOT_NUMBERS) == []
 
 
+def test_a_long_name_stays_within_its_figure(visit, page):
+    browser = visit(page)
+    row = {"label": "psd decibel strip value emd:table-512", "value": 0.1, "hover": "it"}
+    left, start = browser.execute_script(
+        "const figure = document.body.appendChild(dotPlot({width: 340, rows: [arguments[0]]}));"
+        "const left = (element) => element.getBoundingClientRect().left;"
+        "return [left(figure.querySelector('.row text')), left(figure)];",
+        row,
+    )
+    assert left >= start
+
+
 def test_arrow_keys_move_between_marks(visit, page):
     opened = visit(page)
     for figure in opened.find_elements(By.CSS_SELECTOR, ".figure"):
