@@ -117,16 +117,21 @@ def _import(
                 on_file(member.name)
                 intake.take(member)
         intake.flush()
+        if not intake.taken and not intake.refused.count:
+            raise _nothing_in(sources)
         with builder_lock(folder, COMMITTING, PATIENCE_SECONDS):
             report = _finish(folder, intake, staging, committed, sources)
-        if not report.refused and not (report.runs and intake.taken):
-            raise RefusedError(
-                f"nothing that could be imported was found in {listed(list(map(str, sources)))}: "
-                "expected a published tree, whose runs are files such as "
-                "denoising/25/IMAGE/data/MODEL/htr.pkl; give the folder, zip or tar in which its "
-                "denoising, inpainting or sr lies"
-            )
+        if not report.runs and not report.refused:
+            raise _nothing_in(sources)
         return report
+
+
+def _nothing_in(sources: Sequence[Path | str]) -> RefusedError:
+    return RefusedError(
+        f"nothing that could be imported was found in {listed(list(map(str, sources)))}: expected "
+        "a published tree, whose runs are files such as denoising/25/IMAGE/data/MODEL/htr.pkl; "
+        "give the folder, zip or tar in which its denoising, inpainting or sr lies"
+    )
 
 
 @contextmanager

@@ -27,7 +27,7 @@ _COMPLETE = {
     "status": "is complete: `dipbench info --store {name}` tells what it holds",
     "finish": "is finished already: ask it with --store {name}",
     "score": "stays as it is: to add scores to it, give a copy of its folder, {folder}",
-    "add": "stays as it is: to have both in one, give both to `dipbench compact --out NEW`",
+    "add": "stays as it is: `dipbench compact` puts benchmarks of one protocol into a new one",
 }
 """What a command says of a benchmark that is known by its name."""
 

@@ -82,8 +82,8 @@ class Pieces:
         self._lines = [line for line in lines if line]
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        least = max(len(piece) for line in self._lines for piece in line)
-        return Measurement(least, max(len("".join(line)) for line in self._lines))
+        least = max(cell_len(piece) for line in self._lines for piece in line)
+        return Measurement(least, max(cell_len("".join(line)) for line in self._lines))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for line in self._lines:
@@ -96,6 +96,8 @@ def model_cell(model: str) -> Pieces:
     The block is broken after its hyphens, the bits after the rows of the skip matrix.
     """
     block, slash, bits = model.partition("/")
+    if bits.strip("01"):
+        return Pieces([model])  # a name of one's own
     return Pieces(re.split("(?<=-)", block + slash), re.findall(".{1,5}", bits))
 
 
@@ -112,7 +114,7 @@ def _filled(pieces: Iterable[str], width: int) -> list[str]:
     """
     lines = [""]
     for piece in pieces:
-        if lines[-1] and len(lines[-1] + piece) > width:
+        if lines[-1] and cell_len(lines[-1] + piece) > width:
             lines.append("")
         lines[-1] += piece
     return lines

@@ -165,18 +165,21 @@ class Trace:
         """After each step the model that the signals speak for, None while there is none.
 
         A signal from a longer training goes before any from a shorter one, since the two do not
-        compare; of equal ones the earlier stays.
+        compare; of equal ones the earlier stays. A model whose longer training has no signal is
+        spoken for no more.
         """
-        best: tuple[float, float] | None = None
-        model: str | None = None
-        found = []
+        held: dict[str, tuple[float, float]] = {}
+        found: list[str | None] = []
         for step in self.steps:
             trial, signal = step.outcome.trial, step.outcome.signal
-            if signal is not None:
-                length = float("inf") if trial.iterations is None else trial.iterations
-                if best is None or (length, signal) > best:
-                    best, model = (length, signal), trial.model
-            found.append(model)
+            length = float("inf") if trial.iterations is None else trial.iterations
+            before = held.get(trial.model, (0.0, 0.0))
+            if signal is not None and (trial.model not in held or (length, signal) > before):
+                held.pop(trial.model, None)  # so that the order is that of the signals
+                held[trial.model] = length, signal
+            elif signal is None and length > before[0]:
+                held.pop(trial.model, None)
+            found.append(max(held, key=lambda model: held[model]) if held else None)
         return found
 
     @property

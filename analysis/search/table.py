@@ -11,6 +11,7 @@ from ...benchmark import Benchmark
 from ...benchmark.question import By
 from ...benchmark.schema import USABLE
 from ...errors import QueryError
+from ...evaluate.protocol import DiscrepancyStop
 from ...evaluate.registry import canonical
 from ...genotypes.space import is_integer
 from .._cells import read_cell
@@ -23,7 +24,8 @@ BLIND_CURVES = {"observed_loss": "loss", "variance": "variance"}
 
 Facts = Mapping[str, float | None]
 """Mean length (iterations), MACs of one forward pass and seconds of a model's runs; the length of
-the shortest that a rule stopped (`cut_at`) and of the shortest that none did (`whole`)."""
+the shortest that a rule stopped (`cut_at`), and of the shortest of those that would have gone on
+past a discrepancy's stop at their end (`whole`): none that a rule stopped by the truth or by it."""
 
 
 class TableObjective(Objective):
@@ -165,8 +167,7 @@ class TableObjective(Objective):
     def _until_stopped(self, trial: Trial, run: Facts) -> Outcome:
         """A training that ends where the discrepancy stops it, if it comes so far."""
         ends, asked = self._stops.get(trial.model), trial.iterations
-        known_to = next(known for known in (run["cut_at"], run["whole"]) if known is not None)
-        if ends is None and (asked is None or asked > known_to):
+        if ends is None and (asked is None or asked > _known_to(run)):
             return Outcome(trial, None, self._pay(trial, self.image, run))
         reached = min(known for known in (ends, asked) if known is not None)
         cost = self._pay(Trial(trial.model, reached), self.image, run)
@@ -280,8 +281,12 @@ class TableObjective(Objective):
             frame = frame[frame["seed"] == self._seed]
         frame = frame[frame["status"].isin(USABLE)]
         columns = ["length", "macs", "seconds"]
-        stopped = frame["status"] == "stopped"
-        ends = {"cut_at": frame["length"].where(stopped), "whole": frame["length"].mask(stopped)}
+        stopped, protocol = frame["status"] == "stopped", self._bench.protocol
+        told = protocol.stops_by_truth or isinstance(protocol.stop, DiscrepancyStop)
+        ends = {
+            "cut_at": frame["length"].where(stopped),
+            "whole": frame["length"].mask(stopped & told),
+        }
         frame = frame.assign(**ends).astype(dict.fromkeys([*columns, *ends], float))
         facts = frame.groupby(["image", "model"]).agg(
             {**dict.fromkeys(columns, "mean"), **dict.fromkeys(ends, "min")}
@@ -291,6 +296,12 @@ class TableObjective(Objective):
             known = [None if value != value else float(value) for value in values]
             found[image][model] = dict(zip(facts.columns, known, strict=True))
         return found
+
+
+def _known_to(run: Facts) -> float:
+    """How long a training can be of which it is known that nothing stopped it."""
+    cut_at, whole = run["cut_at"], run["whole"]
+    return cut_at if cut_at is not None else (whole or 0) - 1
 
 
 def default_signal(bench: Benchmark, image: str, task: str, seed: int | None = None) -> str:

@@ -233,10 +233,16 @@ def test_what_it_says_of_scores_at_the_published_size(
     psnr = mini.query_many(None, "camera", "denoising").set_index("model")["psnr"]
     rows = mini.scores().query("how != 'search'")
     mean = rows.groupby(["score", "how", "model"])["value"].mean()
-    first = rows[(rows["initialisation"] == 0) & (rows["how"] == "table")]
-    first = first.set_index(["score", "model"])["value"]
-    alone = [-kendall_tau(first[name][psnr.index], psnr).value for name in AS_CLAIMED]
-    assert ends(pd.Series(alone)) == [0.31, 0.39]
+    own = (
+        rows[rows["how"] == "table"]
+        .set_index(["score", "initialisation", "model"])["value"]
+        .sort_index()
+    )
+    alone = [
+        np.mean([-kendall_tau(own[name, number][psnr.index], psnr).value for number in range(32)])
+        for name in AS_CLAIMED
+    ]
+    assert ends(pd.Series(alone)) == [0.35, 0.41]
     alike = [
         kendall_tau(*(mean[name, how][psnr.index] for how in ("table", "table-512"))).value
         for name in AS_CLAIMED

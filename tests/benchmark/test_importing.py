@@ -495,6 +495,12 @@ def test_where_nothing_can_be_imported_it_is_said_and_no_folder_left(
     for out in (tmp_path / "out", Path(shutil.copytree(store, tmp_path / "copy"))):
         with pytest.raises(RefusedError, match=r"was found in .*downloads: expected .*htr\.pkl"):
             import_published([folder], out)
+    left = tmp_path / "interrupted"
+    shutil.copytree(store, left)
+    (left / "benchmark.json").rename(tmp_path / "away")
+    with pytest.raises(RefusedError, match="nothing that could be imported was found"):
+        import_published([folder], left)
+    assert not (left / "benchmark.json").exists()
     (folder / "README.md").write_text("about the data")
     shutil.copytree(TREE / "images", folder / "images")  # of no run
     with pytest.raises(RefusedError, match="nothing that could be imported was found"):

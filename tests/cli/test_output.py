@@ -44,6 +44,14 @@ def test_a_genotype_is_broken_after_its_hyphens_and_rows_alone():
             assert next(line for line in lines if line.isdecimal()) in (bits, bits[:20], bits[:15])
 
 
+def test_a_name_of_ones_own_stays_on_one_line():
+    made = table(
+        ["model", ">PSNR dB"], [(model_cell(name), "1.00") for name in ("a/b", "像網", "x")]
+    )
+    names = [line.split()[0] for line in shown(made, 40)[3:6]]
+    assert names == ["a/b", "像網", "x"]
+
+
 def test_a_score_is_broken_before_the_way_it_was_made_in():
     made = table(["score", ">tau"], [(score_cell("psd_db_mse:table-512"), "+0.1"), ("x", "+0.2")])
     assert [line.split() for line in shown(made, 30)[3:5]] == [

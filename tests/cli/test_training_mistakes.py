@@ -61,7 +61,10 @@ def test_no_images_are_no_pictures_of_the_folder(
     ("command", "said"),
     [
         (["score", "pilot"], "to add scores to it, give a copy of its folder, /"),
-        (["add", "pilot", "x"], "give both to `dipbench compact --out NEW`"),
+        (
+            ["add", "pilot", "x"],
+            "`dipbench compact` puts benchmarks of one protocol into a new one",
+        ),
         (["finish", "pilot"], "pilot is finished already: ask it with --store pilot"),
         (["status", "pilot"], "pilot is complete: `dipbench info --store pilot` tells what it"),
     ],

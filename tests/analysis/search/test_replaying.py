@@ -21,7 +21,7 @@ from dipbench.analysis.search.surrogate import SurrogateObjective
 from dipbench.analysis.search.table import TableObjective, default_signal
 from dipbench.benchmark import Benchmark, load
 from dipbench.errors import QueryError
-from dipbench.evaluate.protocol import PeakStop
+from dipbench.evaluate.protocol import DiscrepancyStop, PeakStop, VarianceStop
 from dipbench.genotypes import Genotype
 from dipbench.genotypes.space import VALID_UPSAMPLE_CODES
 
@@ -316,8 +316,25 @@ def test_a_whole_run_that_never_reached_the_noise_has_no_discrepancy_either(whol
         never = [model for model, seen in told.items() if seen is None]
         assert 0 < len(never) < len(told)
         assert table.evaluate(Trial(never[0], FULL - 9)).signal is not None
-    found = replay(whole, "camera", "denoising", ["random"], Budget(10**6), signal="discrepancy")
-    assert not set(found.groupby("seed")["chosen"].last()) & set(never)
+        assert table.evaluate(Trial(never[0], FULL)).signal is None
+    asked = whole, "camera", "denoising", ["random", "halving"], Budget(10**6)
+    found = replay(*asked, signal="discrepancy")
+    for _, search in found.groupby(["algorithm", "seed"]):
+        assert search["chosen"].iloc[-1] not in set(search[search["signal"].isna()]["model"])
+
+
+def test_a_run_that_a_blind_rule_ended_before_the_noise_has_no_discrepancy(whole):
+    bench, frame = Benchmark(whole.folder), whole.to_frame()
+    bench.protocol = bench.protocol.replace(stop=VarianceStop())
+    bench.to_frame = lambda: frame.assign(status="stopped")
+    assert discrepancies(bench) == discrepancies(whole)
+    bench.protocol = bench.protocol.replace(stop=DiscrepancyStop())
+    assert None not in discrepancies(bench)
+
+
+def discrepancies(bench):
+    table = TableObjective(bench, "camera", "denoising", "discrepancy")
+    return [table.fresh().evaluate(Trial(model)).signal for model in bench.models]
 
 
 def test_other_images_without_a_model_in_common_name_no_budget(listed):
