@@ -173,13 +173,14 @@ class Trace:
         for step in self.steps:
             trial, signal = step.outcome.trial, step.outcome.signal
             length = float("inf") if trial.iterations is None else trial.iterations
-            before = held.get(trial.model, (0.0, 0.0))
-            if signal is not None and (trial.model not in held or (length, signal) > before):
+            before = held.get(trial.model)
+            if signal is None:
+                if before is not None and length > before[0]:
+                    del held[trial.model]
+            elif before is None or (length, signal) > before:
                 held.pop(trial.model, None)  # so that the order is that of the signals
                 held[trial.model] = length, signal
-            elif signal is None and length > before[0]:
-                held.pop(trial.model, None)
-            found.append(max(held, key=lambda model: held[model]) if held else None)
+            found.append(max(held, key=lambda model: held[model], default=None))
         return found
 
     @property

@@ -24,8 +24,8 @@ BLIND_CURVES = {"observed_loss": "loss", "variance": "variance"}
 
 Facts = Mapping[str, float | None]
 """Mean length (iterations), MACs of one forward pass and seconds of a model's runs; the length of
-the shortest that a rule stopped (`cut_at`), and of the shortest of those that would have gone on
-past a discrepancy's stop at their end (`whole`): none that a rule stopped by the truth or by it."""
+the shortest that a rule stopped (`cut_at`), and of the shortest that neither the truth nor a
+discrepancy ended (`whole`)."""
 
 
 class TableObjective(Objective):
