@@ -2,55 +2,34 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import pyarrow as pa
-
-from ..data import Image, Observation
+from ..data import Observation
 from ..data.archives import walk
 from ..data.refusal import RefusedError
 from ..errors import StoreError, listed
-from ..evaluate.protocol import get_protocol
+from .importmerging import Committed, commit_import, stored_observations
 from .importreport import Report, make_report
 from .intake import HASHES, Intake
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
-from .merging import merge
 from .parts import finished_keys, list_parts, read_made
-from .pictures import Pair, StoredObservations, read_images, read_observation
 from .plan import PLAN
-from .schema import RunKey
-from .scorefiles import (
-    SCORE_KEYS,
-    SCORES_SCHEMA,
-    commit_scores,
-    committed_scores,
-    first_values,
-)
-from .staging import LazyObservations, Staging
+from .schema import Pair, RunKey
+from .staging import Staging
 from .store import (
-    IMPORTED_FROM,
     MANIFEST,
     PARTS,
-    Manifest,
     check_writable,
-    file_of,
     read_manifest,
     read_table,
     remove_bare,
     remove_leftovers,
     writing,
 )
-from .training import environment
 
-PROTOCOL = "isnas"
 _SCRATCH = ".import-"
-
-Committed = Mapping[RunKey, Mapping[str, str | None]]
-"""The runs that the benchmark holds already, and their `HASHES`."""
 
 
 def import_published(
@@ -107,7 +86,7 @@ def _import(
     with builder_lock(folder, "import"), _scratch(folder) as scratch:
         remove_leftovers(folder)
         staging = Staging(scratch)
-        committed, stored = _committed(folder), _stored_observations(folder)
+        committed, stored = _committed(folder), stored_observations(folder)
         _stage_masks(stored, staging)
         by_part, _ = finished_keys(list_parts(folder / PARTS))
         written = {key for keys in by_part.values() for key, _ in keys}
@@ -120,7 +99,10 @@ def _import(
         if not intake.taken and not intake.refused.count:
             raise _nothing_in(sources)
         with builder_lock(folder, COMMITTING, PATIENCE_SECONDS):
-            report = _finish(folder, intake, staging, committed, sources)
+            commit_import(
+                folder, intake, staging, committed, [Path(s).resolve().name for s in sources]
+            )
+            report = make_report(folder, intake)
         if not report.runs and not report.refused:
             raise _nothing_in(sources)
         return report
@@ -171,170 +153,3 @@ def _stage_masks(stored: Mapping[Pair, Observation], staging: Staging) -> None:
         mask = stored[pair].mask
         if mask is not None:
             staging.add_mask(pair, mask)
-
-
-def _finish(
-    folder: Path,
-    intake: Intake,
-    staging: Staging,
-    committed: Committed,
-    sources: Sequence[Path | str],
-) -> Report:
-    hashes, chosen = _observations(staging)
-    facts = _facts(intake, committed, hashes)
-    if _is_new(folder, staging, committed, chosen, facts):
-        names = [Path(source).resolve().name for source in sources]
-        _merge(folder, staging, committed, chosen, facts, names)
-    if (folder / MANIFEST).is_file():
-        _merge_scores(folder, intake)
-    return make_report(folder, intake)
-
-
-def _observations(staging: Staging) -> tuple[dict[tuple[Pair, str], str], dict[Pair, str]]:
-    """Final hashes of what runs were trained on, and for each pair the one that is kept.
-
-    Kept is the one of most runs. One that does not fit its mask or image keeps the hash of its
-    values alone, and is not stored; one whose mask is not known has none yet.
-    """
-    hashes: dict[tuple[Pair, str], str] = {}
-    chosen: dict[Pair, str] = {}
-    for pair in staging.pairs:
-        if staging.lacks_mask(pair):
-            continue  # the hash is with the mask, which may come with another import
-        for digest in staging.digests(pair):
-            made = staging.observation(pair, digest)
-            hashes[pair, digest] = digest if made is None else made.sha256
-            if made is not None:
-                chosen.setdefault(pair, digest)
-    return hashes, chosen
-
-
-def _facts(
-    intake: Intake, committed: Committed, hashes: Mapping[tuple[Pair, str], str]
-) -> dict[RunKey, dict[str, str]]:
-    """The `HASHES` of runs, which may have come after them; one that is committed stays."""
-    facts = {}
-    for key in intake.observed.keys() | intake.inputs.keys():
-        pair, held = (key.image, key.task), committed.get(key, {})
-        found = (hashes.get((pair, intake.observed.get(key, ""))), intake.inputs.get(key))
-        facts[key] = {
-            name: value
-            for name, value in zip(HASHES, found, strict=True)
-            if value is not None and held.get(name) is None
-        }
-    return facts
-
-
-def _stored_observations(folder: Path) -> Mapping[Pair, Observation]:
-    if not (folder / MANIFEST).is_file():
-        return {}
-    return StoredObservations(file_of(folder, read_manifest(folder), "images"))
-
-
-def _is_new(
-    folder: Path,
-    staging: Staging,
-    committed: Committed,
-    chosen: Mapping[Pair, str],
-    facts: Mapping[RunKey, Mapping[str, str]],
-) -> bool:
-    """Whether there are runs to commit, or pictures, observations or facts of those committed."""
-    if list_parts(folder / PARTS):
-        return True
-    if not committed:
-        return False
-    pairs = {(key.image, key.task) for key in committed}
-    pictures = staging.image_names & {key.image for key in committed}
-    return bool(
-        pictures - set(read_manifest(folder).images)
-        or (chosen.keys() & pairs) - _stored_observations(folder).keys()
-        or any(facts.get(key) for key in committed)
-    )
-
-
-def _merge(
-    folder: Path,
-    staging: Staging,
-    committed: Committed,
-    chosen: Mapping[Pair, str],
-    facts: Mapping[RunKey, Mapping[str, str]],
-    sources: Sequence[str],
-) -> None:
-    before = read_manifest(folder) if (folder / MANIFEST).is_file() else None
-    by_part, _ = finished_keys(list_parts(folder / PARTS))
-    keys = committed.keys() | {key for entries in by_part.values() for key, _ in entries}
-    stored_in = file_of(folder, before, "images") if before else Path()
-    held = read_images(stored_in) if before else {}
-    stored = _stored_observations(folder)
-    fresh = sorted(staging.image_names & {key.image for key in keys} - set(held))
-    makers: dict[Pair, Callable[[], Observation]] = {}
-    for pair in sorted({(key.image, key.task) for key in keys}):
-        if pair in stored:
-            makers[pair] = partial(read_observation, stored_in, pair)
-        elif pair in chosen:
-            makers[pair] = partial(_made, staging, pair, chosen[pair])
-    earlier = before.further.get(IMPORTED_FROM, []) if before else []
-    blank = Manifest(
-        name=folder.resolve().name,
-        generation=0,
-        protocol=get_protocol(PROTOCOL).to_record(),
-        tasks=tuple(sorted({key.task for key in keys})),
-        images={
-            **{name: image.sha256 for name, image in held.items()},
-            **{name: staging.image(name).sha256 for name in fresh},
-        },
-        observation_seed=None,
-        environment={"imported by": f"dipbench {environment().get('dipbench', 'not installed')}"},
-        content_sha256="",
-        files={},
-        further={IMPORTED_FROM: list(dict.fromkeys([*earlier, *sources]))},
-    )
-
-    def images() -> Iterator[Image]:
-        yield from held.values()
-        yield from map(staging.image, fresh)
-
-    merge(folder, blank, images(), LazyObservations(makers), facts=facts)
-
-
-def _made(staging: Staging, pair: Pair, digest: str) -> Observation:
-    made = staging.observation(pair, digest)
-    if made is None:
-        raise StoreError(f"the observation of {pair} is gone from {digest}.npy: import again")
-    return made
-
-
-def _merge_scores(folder: Path, intake: Intake) -> None:
-    """Add the scores of the tables to those that the benchmark holds; a value stays as it is."""
-    rows = read_table(folder, read_manifest(folder), "runs")
-    records = [
-        _score(key.model, key.image, key.task, name, value)
-        for key, row in intake.tables.items()
-        for name, value in row.scores.items()
-    ]
-    # A low-pass score is of the model alone, and so of each image and task that it was run on.
-    records += [
-        _score(run["model"], run["image"], run["task"], name, value)
-        for run in rows.select(["model", "image", "task"]).to_pylist()
-        if run["model"] in intake.lowpass
-        for name, value in intake.lowpass[run["model"]].scores.items()
-    ]
-    held = committed_scores(folder)
-    there = {tuple(row.values()) for row in held.select(SCORE_KEYS).to_pylist()}
-    new = [row for row in records if tuple(row[name] for name in SCORE_KEYS) not in there]
-    if new:
-        # Two tables may tell one score.
-        found = first_values(pa.Table.from_pylist(new, schema=SCORES_SCHEMA))
-        commit_scores(folder, pa.concat_tables([held, found]))
-
-
-def _score(model: str, image: str, task: str, name: str, value: float) -> dict[str, Any]:
-    return {
-        "model": model,
-        "image": image,
-        "task": task,
-        "score": name,
-        "initialisation": 0,
-        "value": value,
-        "how": "table",
-    }

@@ -147,7 +147,7 @@ def _print_kept(rows: "list[Row]") -> None:
     outputs: dict[str, list[str]] = {}
     for row in rows:
         if row.image is not None:
-            unfired = degraded.unfired(row.kept, row.status, row.reason, row.iterations)
+            unfired = degraded.unfired(row.fired, row.status)
             outputs.setdefault(row.kept + unfired, []).append(row.model)
     for kept, models in outputs.items():
         of = f" of {', '.join(models)}" if len(outputs) > 1 else ""

@@ -64,17 +64,14 @@ def tell_missing_lpips(quality: Mapping[str, float]) -> None:
         notes.print(f"no LPIPS: {why_no_lpips()}")
 
 
-def unfired(kept: str, status: str, reason: str, iterations: int) -> str:
+def unfired(fired: bool | None, status: str) -> str:
     """What to say where a criterion was to end a training that ran on, or was out of time.
 
-    >>> unfired("stopped", "finished", "", 300), unfired("last", "finished", "", 300)
+    >>> unfired(False, "finished"), unfired(None, "finished")
     (' (the criterion never fired)', '')
     """
-    from ..evaluate.results import STOPPED
-
-    waited = kept in ("stopped", "discrepancy") and status in ("finished", "stopped")
-    fired = reason == STOPPED.format(iterations - 1)
-    return " (the criterion never fired)" if waited and not fired else ""
+    ran_on = fired is False and status in ("finished", "stopped")
+    return " (the criterion never fired)" if ran_on else ""
 
 
 ENDED_EARLY = {"interrupted": 130, "diverged": 1}

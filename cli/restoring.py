@@ -318,6 +318,7 @@ def _record(made: "Restoration", out: Path) -> dict[str, Any]:
         "reason": fit.reason,
         "kept": made.kept,
         "iteration": made.iteration,
+        "fired": made.fired,
         "seconds": fit.seconds,
         "precision": made.protocol.precision,
         "parameters": fit.parameters,
@@ -330,7 +331,7 @@ def _record(made: "Restoration", out: Path) -> dict[str, Any]:
 def _facts(made: "Restoration", out: Path) -> dict[str, Any]:
     """A restoration for a reader."""
     told = _record(made, out)
-    unfired = degraded.unfired(made.kept, told["status"], told["reason"], told["iterations"])
+    unfired = degraded.unfired(made.fired, told["status"])
     facts = {name: told[name] for name in ("model", "task", "iterations", "status")}
     if told["missing"] is not None:
         facts["missing"] = f"{told['missing']:.1%} of the pixels"

@@ -32,6 +32,7 @@ class Row:
         model: its full name.
         image: its result, float32 (C, H, W); None where it has none.
         kept: which output that is.
+        fired: whether the criterion that `kept` names ended its training; None where it names none.
         status: of its training, as in `Fit`; `finished` where it has none, `failed` where there is
             too little memory for it, or another package's method raised an error.
         reason: why it ended early; empty where it did not.
@@ -47,6 +48,7 @@ class Row:
     model: str
     image: np.ndarray | None = field(repr=False)
     kept: str
+    fired: bool | None
     status: str
     reason: str
     quality: dict[str, float]
@@ -164,6 +166,7 @@ def _trained(
         made.model,
         made.image,
         made.kept,
+        made.fired,
         made.fit.status,
         made.fit.reason,
         made.quality,
@@ -175,7 +178,7 @@ def _trained(
 
 
 def _without_result(name: str, kept: str, status: str, reason: str) -> Row:
-    return Row(name, None, kept, status, reason, {}, None, 0, 0.0, None)
+    return Row(name, None, kept, None, status, reason, {}, None, 0, 0.0, None)
 
 
 def _reporter(
@@ -230,6 +233,7 @@ def _baseline(
         name,
         made.image,
         "last" if made.iterations else "result",
+        None,
         "stopped" if made.reason else "finished",
         made.reason,
         {} if truth is None else judge(made.image, truth.array),

@@ -48,6 +48,7 @@ class Restoration:
         task: its text form.
         kept: which output `image` is, a key of `KEEP`.
         iteration: that it is of; of a moving average, the last that joined it.
+        fired: whether the criterion that `kept` names ended the training; None where it names none.
         quality: `psnr` (dB), `ssim` and, where it is installed, `lpips` against the truth; empty
             where that is not known.
         protocol: the settings of the training.
@@ -60,6 +61,7 @@ class Restoration:
     task: str
     kept: str
     iteration: int
+    fired: bool | None
     quality: dict[str, float]
     protocol: Protocol = field(repr=False)
     observation: Observation = field(repr=False)
@@ -156,6 +158,7 @@ def restore(
                 "precision"
             )
         raise KeyboardInterrupt
+    fired = trained.status == "stopped" if settings.stop is not None else None
     if clock.over:
         reason = OUT_OF_TIME.format(seconds, trained.length)
         trained = replace(trained, status="stopped", reason=reason)
@@ -166,6 +169,7 @@ def restore(
         task=str(task),
         kept=keep,
         iteration=iteration,
+        fired=fired,
         quality={} if truth is None else judge(image, truth.array),
         protocol=settings,
         observation=observation,

@@ -41,7 +41,7 @@ def test_dynamics_without_a_truth():
 
 def test_a_sheet_has_a_tile_for_each_picture():
     quality = {"psnr": 30.0, "ssim": 0.9}
-    row = Row("dip", CAMERA.array, "last", "finished", "", quality, None, 1, 1.0, 1)
+    row = Row("dip", CAMERA.array, "last", None, "finished", "", quality, None, 1, 1.0, 1)
     sheet = comparison_sheet([row] * 4, NOISY, CAMERA, "camera")
     titles = [axes.get_title() for axes in sheet.axes]
     assert titles == ["truth", "observation", "dip", "dip", "dip", "dip"]

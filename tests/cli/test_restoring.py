@@ -39,7 +39,7 @@ def test_restore_writes_picture_gif_and_plot_and_tells_the_quality(dipbench, fil
     assert answer.status == 0, answer.err
     facts = json.loads(answer.out)
     assert facts["model"] == "dip-jpeg"
-    assert (facts["kept"], facts["iteration"]) == ("last", 2)
+    assert (facts["kept"], facts["iteration"], facts["fired"]) == ("last", 2, None)
     assert (facts["status"], facts["reason"]) == ("finished", "")
     assert facts["psnr"] <= facts["best_psnr"] + 1e-5  # which is recorded in float32
     assert {"ssim", "best_psnr_smooth_iteration"} <= set(facts)
@@ -319,6 +319,14 @@ def test_a_comparison_tells_whose_output_is_which(dipbench, files, monkeypatch):
     )  # fmt: skip
     assert "kept of dip-jpeg: discrepancy (the criterion never fired)\n" in answer.out
     assert "kept of bm3d: result\n" in answer.out
+
+
+def test_for_a_program_stands_whether_the_criterion_fired(dipbench, files):
+    answer = dipbench(
+        "compare", files / "truth.png", "--models", "dip-jpeg", "--iterations", 2, "--threads", 1,
+        "--json",
+    )  # fmt: skip
+    assert [row["fired"] for row in json.loads(answer.out)] == [False]
 
 
 def test_help_of_compare_is_legible_on_a_narrow_terminal(dipbench, monkeypatch):

@@ -107,6 +107,7 @@ def test_the_live_stop_is_the_replayed_one(by_keep):
     else:
         assert stopped.fit.status == "stopped"
         assert stopped.fit.length == replayed + patience + 1
+    assert stopped.fired == (stopped.fit.status == "stopped")
     assert stopped.iteration == replayed
 
 
@@ -123,6 +124,7 @@ def test_the_discrepancy_ends_the_training_where_it_is_replayed_to_stop():
     noise = TASK.mean_squared_noise(NOISY)
     made = restored(Nearing(), keep="discrepancy", truth=CAMERA)
     assert made.fit.status == "stopped"
+    assert made.fired
     assert made.iteration == made.fit.length - 1
     assert STOPPING["discrepancy"](made.fit.curves, noise) == made.iteration
     mean, average = far(0) ** 2, far(0)
@@ -162,10 +164,11 @@ def test_a_truth_judges_and_changes_nothing(by_keep):
 
 def test_time_ends_a_training_that_is_not_over_yet():
     made = restored(seconds=0, iterations=10**4)
-    assert (made.fit.status, made.fit.length) == ("stopped", CHUNK)
+    assert (made.fit.status, made.fit.length, made.fired) == ("stopped", CHUNK, False)
     assert f"0 seconds were over after {CHUNK} iterations" in made.fit.reason
     assert np.isfinite(made.image).all()
-    assert restored(seconds=0, iterations=CHUNK, keep="last").fit.status == "finished"
+    whole = restored(seconds=0, iterations=CHUNK, keep="last")
+    assert (whole.fit.status, whole.fired) == ("finished", None)
 
 
 def test_the_noise_of_the_input_can_be_set_and_decays():
