@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ..errors import StoreError
-from .joining import differing_observations, differing_settings
+from .joining import differing_observations, differing_settings, pairs_partly_seeded
 from .locking import COMMITTING, builder_lock
 from .merging import Generation, merge, refuse_compact, refuse_unmerged, run_sha256
 from .parts import in_common
@@ -74,7 +74,7 @@ def add(folder: Path, other: Path) -> Added:
     with writing(folder, "give the same command again"), builder_lock(folder, COMMITTING):
         mine, theirs = Generation(folder), Generation(other)
         refuse_compact(folder, (mine, theirs))
-        check_alike(folder, mine.manifest, other, theirs.manifest)
+        check_alike(mine, theirs)
         new, alike = _compare(mine, theirs)
         images = read_images(file_of(other, theirs.manifest, "images"))
         observations = StoredObservations(file_of(other, theirs.manifest, "images"))
@@ -109,31 +109,38 @@ def origins(*manifests: Manifest) -> dict[str, list[str]]:
     return {IMPORTED_FROM: list(dict.fromkeys(names))} if names else {}
 
 
-def check_alike(folder: Path, mine: Manifest, other: Path, theirs: Manifest) -> None:
+def check_alike(one: Generation, other: Generation) -> None:
     """See that the runs of two benchmarks can stand in one.
 
     Raises:
-        StoreError: if they are of two protocols or observation seeds, or have two contents of one
-            image or two observations of it.
+        StoreError: if they are of two protocols or observation seeds, have two contents of one
+            image or two observations of it, or runs of one image and task with and without a seed.
     """
+    mine, theirs = one.manifest, other.manifest
     differing = differing_settings(mine.protocol, theirs.protocol)
     if differing:
         raise StoreError(
-            f"{other} was trained under another protocol than {folder} ({', '.join(differing)}): "
-            "keep the two apart"
+            f"{other.folder} was trained under another protocol than {one.folder} "
+            f"({', '.join(differing)}): keep the two apart"
         )
     if mine.observation_seed != theirs.observation_seed:
         raise StoreError(
-            f"{other} drew its observations with seed {theirs.observation_seed}, {folder} with "
-            f"{mine.observation_seed}: keep the two apart"
+            f"{other.folder} drew its observations with seed {theirs.observation_seed}, "
+            f"{one.folder} with {mine.observation_seed}: keep the two apart"
         )
     shared = sorted(mine.images.keys() & theirs.images)
     _refuse(
         "images of one name with two contents",
         [name for name in shared if mine.images[name] != theirs.images[name]],
     )
-    own = StoredObservations(file_of(folder, mine, "images"))
-    others = StoredObservations(file_of(other, theirs, "images"))
+    pairs = sorted(pairs_partly_seeded([key for each in (one, other) for key, _ in each.entries]))
+    _refuse(
+        "images with tasks whose runs have a seed in one benchmark alone (`dipbench agreement` "
+        "compares them apart)",
+        map(" ".join, pairs),
+    )
+    own = StoredObservations(file_of(one.folder, mine, "images"))
+    others = StoredObservations(file_of(other.folder, theirs, "images"))
     _refuse("observations that differ", map(" ".join, differing_observations(own, others)))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import StoreError
 from .executors import Executor, Unit
-from .joining import check_joins
+from .joining import check_joins, refuse_orphans
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock, living_shards
 from .merging import merge
 from .parts import Keys, finished_keys, list_parts, readable_keys
@@ -199,6 +199,7 @@ def finish(folder: Path, patience: float = 0.0) -> Manifest:
     """
     if not folder.is_dir():
         raise StoreError(f"nothing to finish at {folder}: there is no such folder")
+    refuse_orphans(folder)
     if not list_parts(folder / PARTS) and not (folder / MANIFEST).is_file():
         raise StoreError(f"{folder} holds no finished runs yet: run `dipbench train` first")
     with writing(folder), builder_lock(folder, COMMITTING, patience):

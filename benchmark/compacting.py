@@ -34,6 +34,7 @@ from .schema import STOP_COLUMN, USABLE, Pair, Run, RunKey, row_order, runs_sche
 from .scorefiles import SCORE_KEYS, committed_scores, first_values
 from .store import (
     CURVE_STRIDE,
+    TOKEN,
     Manifest,
     check_writable,
     commit,
@@ -99,7 +100,7 @@ def compact(
             be packed.
     """
     sources = _open([folders] if isinstance(folders, Path) else folders, out, stride)
-    remove_leftovers(out.parent, [f".{escape(out.name)}.*.tmp"])  # of copying that was killed
+    remove_leftovers(out.parent, [f".{escape(out.name)}.{TOKEN}.tmp"])  # of copying that was killed
     temporary = out.with_name(f".{out.name}.{token_hex(4)}.tmp")
     try:
         with writing(out.parent, "give the same command again"):
@@ -160,7 +161,7 @@ def _open(folders: Sequence[Path], out: Path, stride: int) -> list[Generation]:
                 "of its stride, or the benchmark that it was made from"
             )
         for other in sources:
-            check_alike(other.folder, other.manifest, folder, source.manifest)
+            check_alike(other, source)
         sources.append(source)
     check_writable(out.parent)
     return sources

@@ -13,8 +13,10 @@ from ..errors import StoreError, listed
 from .importmerging import Committed, commit_import, stored_observations
 from .importreport import Report, make_report
 from .intake import HASHES, Intake
+from .joining import refuse_orphans
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .parts import finished_keys, list_parts, read_made
+from .pictures import read_images
 from .plan import PLAN
 from .schema import Pair, RunKey
 from .staging import Staging
@@ -22,6 +24,7 @@ from .store import (
     MANIFEST,
     PARTS,
     check_writable,
+    file_of,
     read_manifest,
     read_table,
     remove_bare,
@@ -87,7 +90,7 @@ def _import(
         remove_leftovers(folder)
         staging = Staging(scratch)
         committed, stored = _committed(folder), stored_observations(folder)
-        _stage_masks(stored, staging)
+        _stage_stored(folder, stored, staging)
         by_part, _ = finished_keys(list_parts(folder / PARTS))
         written = {key for keys in by_part.values() for key, _ in keys}
         intake = Intake(folder / PARTS, staging, outputs, committed, written, stored.keys())
@@ -135,6 +138,12 @@ def _check_target(folder: Path) -> None:
                 f"{folder} holds runs that were trained under {manifest.protocol.get('name')}, not "
                 "published ones: import into another folder"
             )
+        if manifest.stride is not None:
+            raise StoreError(
+                f"{folder} is a compact benchmark, whose curves lack iterations: import into "
+                "another folder, or into the benchmark that it was made from"
+            )
+    refuse_orphans(folder)
     if any("protocol" in read_made(part) for part in list_parts(folder / PARTS)):
         raise StoreError(f"{folder} holds runs of a training: import into another folder")
     check_writable(folder)
@@ -147,8 +156,15 @@ def _committed(folder: Path) -> Committed:
     return {RunKey(*(row.pop(name) for name in RunKey._fields)): row for row in rows.to_pylist()}
 
 
-def _stage_masks(stored: Mapping[Pair, Observation], staging: Staging) -> None:
-    """Give the staging the masks that the benchmark holds: further runs may come without."""
+def _stage_stored(folder: Path, stored: Mapping[Pair, Observation], staging: Staging) -> None:
+    """Give the staging the true pictures and masks that the benchmark holds.
+
+    Further runs may come without, and those that come with others are told apart.
+    """
+    if (folder / MANIFEST).is_file():
+        images = read_images(file_of(folder, read_manifest(folder), "images"))
+        for image in images.values():
+            staging.add_image(image.name, image.array)
     for pair in filter(staging.lacks_mask, stored):
         mask = stored[pair].mask
         if mask is not None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .intake import HASHES, Intake, Problem
-from .pictures import StoredObservations
+from .pictures import StoredObservations, count_outputs
 from .schema import RUNS_SCHEMA, RunKey
 from .scorefiles import committed_scores
 from .store import MANIFEST, file_of, read_manifest, read_table
@@ -51,9 +51,10 @@ def make_report(folder: Path, intake: Intake) -> Report:
         warnings = [
             *_mixed(rows),
             *_untold(folder, rows),
+            *_contradictory(intake),
             *_contradictions(rows, intake),
             *_without_pictures(folder, rows),
-            *_without_outputs(folder, intake),
+            *_without_outputs(folder, intake, rows.num_rows),
         ]
         scores = committed_scores(folder).num_rows
     return Report(
@@ -98,6 +99,16 @@ def _untold(folder: Path, rows: pa.Table) -> list[str]:
     ]
 
 
+def _contradictory(intake: Intake) -> list[str]:
+    if not intake.contradictory.count:
+        return []
+    return [
+        f"{intake.contradictory.count} runs were published with a best PSNR that their curve does "
+        f"not have, such as {intake.contradictory.listed[0].name}: it is kept, and `dipbench "
+        "verify` will say so; to leave them out, import the others into another folder"
+    ]
+
+
 def _contradictions(rows: pa.Table, intake: Intake) -> list[str]:
     """Warnings where a table gives another best PSNR than the run that it names, or no run."""
     best = {RunKey(*(row[name] for name in RunKey._fields)): row for row in rows.to_pylist()}
@@ -114,12 +125,18 @@ def _contradictions(rows: pa.Table, intake: Intake) -> list[str]:
     return found[:100]
 
 
-def _without_outputs(folder: Path, intake: Intake) -> list[str]:
-    if not intake.keeps_outputs or "outputs" in read_manifest(folder).files:
+def _without_outputs(folder: Path, intake: Intake, runs: int) -> list[str]:
+    """A warning where outputs were asked for, and earlier runs came without."""
+    if not intake.keeps_outputs:
+        return []
+    manifest = read_manifest(folder)
+    kept = count_outputs(file_of(folder, manifest, "outputs")) if "outputs" in manifest.files else 0
+    lacking = runs - kept
+    if not lacking:
         return []
     return [
-        f"no outputs are kept: the {intake.already} runs were imported before, without them; "
-        "import into another folder"
+        f"{lacking} of {runs} runs have no output: they were imported before, without; to have "
+        "all, import into another folder"
     ]
 
 

@@ -17,6 +17,7 @@ from ..genotypes import Genotype
 from .parts import Made, write_part
 from .schema import Pair, Run, RunKey
 from .staging import Staging
+from .verifying import DECIBELS
 
 HASHES = ("observation_sha256", "input_sha256")
 """The facts of a run that files beside its own tell, which may come with a later import."""
@@ -88,6 +89,8 @@ class Intake:
         self.refused = Problems()
         self.not_understood = Problems()
         self.duplicates = Problems()
+        self.contradictory = Problems()
+        """Runs that were published with a best PSNR that their curve does not have."""
         self.observed: dict[RunKey, str] = {}
         """By run, the hash of what it was trained on."""
         self.inputs: dict[RunKey, str] = {}
@@ -130,6 +133,8 @@ class Intake:
             self.duplicates.add(member.name, f"is the run of {key} once more")
             return
         self._digests[key] = digest
+        if _contradicts_itself(run):
+            self.contradictory.add(member.name, "has another best PSNR than its curve")
         output = run.output.astype(np.float16) if self.keeps_outputs else None
         status = "stopped" if run.stopped else "finished"
         self._batch.append(Run(key, status, run.stopped, run.curves, run.best, output))
@@ -182,6 +187,15 @@ class Intake:
 
     def _leave(self, place: Place, member: Member) -> None:
         """What the store has no place for; it is not even read."""
+
+
+def _contradicts_itself(run: LegacyRun) -> bool:
+    for kind in ("psnr", "psnr_smooth"):
+        curve, best = run.curves[kind], run.best[f"best_{kind}"]
+        reached = curve[int(run.best[f"best_{kind}_iteration"])]
+        if max(abs(best - curve.max()), curve.max() - reached) > DECIBELS:
+            return True
+    return False
 
 
 _TAKERS: dict[str, Callable[[Intake, Place, Member], None]] = {

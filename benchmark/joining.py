@@ -1,16 +1,19 @@
 """Seeing that a plan's runs can stand beside those that its folder holds, before any is trained."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
+
 from ..data import Observation
 from ..errors import ProtocolError, StoreError
 from ..evaluate.protocol import Protocol
-from .parts import list_parts, part_observations, read_made
+from .parts import finished_keys, list_parts, part_observations, read_made, table_keys
 from .pictures import Pair, StoredObservations
-from .store import MANIFEST, PARTS, Manifest, file_of, read_manifest
+from .schema import RunKey
+from .store import MANIFEST, PARTS, Manifest, file_of, orphaned, read_manifest, read_table
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -27,22 +30,64 @@ def check_joins(folder: Path, plan: "Plan", observations: Mapping[Pair, Observat
     Raises:
         StoreError: if the benchmark is compact, or of another protocol, observation seed, or
             content of an image or observation, or parts hold runs of another protocol or
-            observation, or of an image and task that neither it nor the plan has.
+            observation, or of an image and task that neither it nor the plan has; or if its runs
+            of an image and task of the plan have no seed, or its `benchmark.json` is lost.
     """
     manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
     _check_parts(folder, manifest, plan, observations)
     if manifest is None:
+        refuse_orphans(folder)
         return
     if manifest.stride is not None:
         raise StoreError(
             f"{folder} is a compact benchmark, whose curves lack iterations: train into another "
             "folder, or go on with the benchmark that it was made from"
         )
+    planned = {(image, task) for image in plan.images for task in plan.tasks}
+    keys = table_keys(read_table(folder, manifest, "runs")) if manifest.is_imported else []
+    if any(key.seed is None and (key.image, key.task) in planned for key, _ in keys):
+        raise StoreError(
+            f"{folder} holds published runs, whose seed is not known, of what is to be trained: "
+            "train into another folder (`dipbench agreement` compares the two)"
+        )
     differing = list(_differences(folder, manifest, plan, observations))
     if differing:
         raise StoreError(
             f"{folder} holds runs of another {', '.join(differing)}: choose another folder for "
             "this plan"
+        )
+
+
+def pairs_partly_seeded(keys: Iterable[RunKey]) -> set[Pair]:
+    """The images with tasks that have runs with a seed and runs without, which share none.
+
+    >>> one = RunKey("dip", "camera", "denoising-25", None)
+    >>> pairs_partly_seeded([one, one._replace(seed=0), one._replace(image="coins")])
+    {('camera', 'denoising-25')}
+    """
+    seeded: dict[Pair, set[bool]] = {}
+    for key in keys:
+        seeded.setdefault((key.image, key.task), set()).add(key.seed is None)
+    return {pair for pair, kinds in seeded.items() if len(kinds) > 1}
+
+
+def refuse_orphans(folder: Path) -> None:
+    """See that no file of runs has lost its `benchmark.json`: the next merging would remove it.
+
+    One that a killed merging left holds nothing that the parts do not hold too.
+
+    Raises:
+        StoreError: if one holds other runs.
+    """
+    orphan = orphaned(folder)
+    if orphan is None:
+        return
+    by_part, _ = finished_keys(list_parts(folder / PARTS))
+    held = {key for keys in by_part.values() for key, _ in keys}
+    if any(key not in held for key, _ in table_keys(pq.read_table(orphan.absolute()))):
+        raise StoreError(
+            f"{folder} holds {orphan.name} without its {MANIFEST}: restore that from a copy; or "
+            f"move {orphan.name} away, to make its runs again"
         )
 
 

@@ -116,4 +116,7 @@ def _held_by(folder: Path, shard: str) -> str:
                 f"{folder} is being built by process {builder.process} on {builder.host}: "
                 "wait for it, or end it first"
             )
-    return f"{folder} is being built by another process: wait for it, or end it first"
+    return (
+        f"{folder} is being built by another process: wait for it, or end it first; where there is "
+        f"none, as a file system without locks may leave it, remove {folder}/builders/{shard}.lock"
+    )

@@ -126,6 +126,16 @@ def read_outputs(path: Path) -> Iterator[tuple[RunKey, np.ndarray]]:
             yield RunKey(*(data.attrs.get(name) for name in RunKey._fields)), data[()]
 
 
+def count_outputs(path: Path) -> int:
+    """How many runs have an output in the file.
+
+    Raises:
+        StoreError: if the file is damaged.
+    """
+    with opened_hdf5(path) as file:
+        return len(file)
+
+
 def _write_levels(group: h5py.Group, name: str, array: np.ndarray) -> h5py.Dataset:
     return group.create_dataset(
         name, data=quantise(array), compression="gzip", shuffle=True, fletcher32=True

@@ -212,7 +212,10 @@ def _planned(plan: Plan, observations: Mapping[Pair, Observation]) -> Mapping[Pa
     missing = [" ".join(pair) for pair in pairs if pair not in observations]
     if missing:
         held = ", ".join(" ".join(pair) for pair in observations) or "none"
-        raise StoreError(f"there are no observations of {', '.join(missing)}; there are: {held}")
+        raise StoreError(
+            f"there are no observations of {', '.join(missing)}: choose images and tasks with all "
+            f"of theirs among {held}"
+        )
     return {pair: observations[pair] for pair in pairs}
 
 

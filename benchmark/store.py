@@ -38,7 +38,14 @@ LEFTOVER_SECONDS = 3600
 BEACON = ".beacon-"
 """How the file is called by which workers elsewhere know a builder's folder."""
 
-LEFTOVERS = (".*.tmp", "*/.*.tmp", ".probe-*", "*/.probe-*")
+TOKEN = "[0-9a-f]" * 8
+"""What a temporary file's name has before its ending, as a pattern."""
+LEFTOVERS = tuple(
+    f"{place}{name}"
+    for place in ("", "parts/", "score-parts/", "builders/", "workers/")
+    for name in (f".*.{TOKEN}.tmp", f".probe-{TOKEN}")
+)
+"""How temporary files are called, and where they lie."""
 
 
 @dataclass(frozen=True)
@@ -173,9 +180,19 @@ def read_record(folder: Path) -> dict[str, Any]:
 def _why_no_store(folder: Path) -> str:
     if not folder.exists():
         return f"no benchmark at {folder}: there is no such folder"
+    if (orphan := orphaned(folder)) and not any((folder / PARTS).glob("*.parquet")):
+        return f"{folder} holds {orphan.name} without its {MANIFEST}: restore that from a copy"
     if (folder / "plan.json").is_file():
         return f"{folder} is not finished yet: run `dipbench finish {folder}` to read what is there"
     return f"no benchmark at {folder}: it holds no {MANIFEST}; `dipbench train` makes one"
+
+
+def orphaned(folder: Path) -> Path | None:
+    """A file of runs whose `benchmark.json` is not there, or not yet, if there is one."""
+    if (folder / MANIFEST).is_file():
+        return None
+    runs = (path for path in folder.glob("runs-*") if GENERATION_FILES.fullmatch(path.name))
+    return next(runs, None)
 
 
 def file_of(folder: Path, manifest: Manifest, role: str) -> Path:

@@ -128,11 +128,15 @@ def write_thinned_curves(
         StoreError: if a run lacks a kind of curve that another has, or the stride is longer than
             every run.
     """
-    iterations = thinned_iterations(max(lengths, default=0), stride)
-    if not len(iterations):
+    longest = max(lengths, default=0)
+    iterations = thinned_iterations(longest, stride)
+    if longest and not len(iterations):
         raise StoreError(f"a stride of {stride} keeps no iteration of {image}, {task}: give less")
     group = file.create_group(f"{image}/{task}")
     group.create_dataset(LENGTH, data=np.array(lengths, np.int32), fletcher32=True)
+    if not longest:  # all of its runs diverged at once
+        group.create_dataset(ITERATIONS, data=iterations)
+        return
     group.create_dataset(ITERATIONS, data=iterations, fletcher32=True)
     for name in dict.fromkeys(name for own in stored for name in own):
         table = np.full((len(stored), len(iterations)), np.nan, np.float32)

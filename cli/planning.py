@@ -12,7 +12,7 @@ from ..benchmark.pictures import Pair, StoredObservations, read_images
 from ..benchmark.plan import Plan, make_plan, read_plan, read_planned_images
 from ..benchmark.store import file_of
 from ..data import Image, Observation, load_images
-from ..errors import DipbenchError
+from ..errors import DipbenchError, unknown
 from ..evaluate.protocol import Protocol, get_protocol
 from . import options
 
@@ -94,14 +94,22 @@ def _pictures(
 ) -> tuple[list[Image], Mapping[Pair, Observation]]:
     if images_from is None:
         return load_images(images or "", size=size), {}
-    if images is not None or size is not None:
+    if size is not None:
         raise DipbenchError(
-            "--images-from takes the images of a benchmark as they are: leave out --images and "
-            "--size, and choose a protocol without a size"
+            "--images-from takes the images of a benchmark as they are: leave out --size, and "
+            "choose a protocol without a size"
         )
     bench = load(images_from)
     path = file_of(bench.folder, bench.manifest, "images")
-    return list(read_images(path).values()), StoredObservations(path)
+    held = read_images(path)
+    names = list(held) if images is None else images.split(",")
+    for name in names:
+        if name not in held:
+            raise DipbenchError(
+                f"{unknown(f'image of {images_from}', name, held)}; with --images-from, --images "
+                "chooses among the benchmark's own"
+            )
+    return [held[name] for name in names], StoredObservations(path)
 
 
 def _seeds(text: str) -> list[int]:

@@ -42,7 +42,10 @@ def train(
     out: Annotated[Path, typer.Option(help="The benchmark's folder.", show_default=False)],
     images: Annotated[
         str | None,
-        typer.Option(help="Comma list of packaged names, image files and folders."),
+        typer.Option(
+            help="Comma list of packaged names, image files and folders; with --images-from, of "
+            "names in that benchmark."
+        ),
     ] = None,
     images_from: Annotated[
         str | None,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -125,7 +125,8 @@ class _Lane:
             self._process = context.Process(
                 target=_serve, args=(theirs, *self._work), name="dipbench-worker", daemon=True
             )
-            with _environment(MEMORY):
+            resource_tracker.ensure_running()  # which unblocks them when it starts
+            with _environment(MEMORY), _interrupts_blocked():
                 self._process.start()
             theirs.close()
             self.started = False
@@ -170,6 +171,16 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
             del os.environ[name]
 
 
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Have processes that are started meanwhile never see an interrupt: the parent ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _ready(lanes: Sequence[_Lane]) -> list[_Lane]:
     by_connection = {lane.connection: lane for lane in lanes if lane.busy and lane.connection}
     return [by_connection[connection] for connection in wait(list(by_connection))]  # type: ignore[index]
@@ -209,7 +220,6 @@ def default_workers(threads: int, device: str = "cpu") -> int:
 
 def _serve(connection: Connection, folder: Path, plan: Plan, device: str) -> None:
     """A worker's life: train the units that arrive until the parent hangs up or dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers itself
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from ..training import train_unit
 

@@ -233,6 +233,20 @@ def test_a_damaged_store_is_not_added(make_store: Callable[..., Path], models: l
         add(mine, theirs)
 
 
+def test_runs_with_and_without_a_seed_do_not_come_together(
+    make_store: Callable[..., Path], models: list[str], make_run: Callable[..., Run]
+) -> None:
+    mine, theirs = make_store("mine", models[:1]), make_store("theirs", models[1:2])
+    write_part(theirs / PARTS, [make_run(models[2], "camera", TASK, None)])
+    camera = load_image("camera", size=64)
+    observations = {("camera", TASK): parse_task(TASK).observe(camera, 0)}
+    merge(theirs, read_manifest(theirs), [camera], observations)
+    before = read_manifest(mine)
+    with pytest.raises(StoreError, match=r"1 images with tasks .* one benchmark alone .*: camera "):
+        add(mine, theirs)
+    assert read_manifest(mine) == before
+
+
 def test_what_was_imported_stays_known(make_store: Callable[..., Path], models: list[str]) -> None:
     mine, theirs = make_store("mine", models[:1]), make_store("theirs", models[1:2])
     manifest = read_manifest(theirs)

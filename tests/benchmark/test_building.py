@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import re
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -245,11 +247,23 @@ def test_a_worker_says_what_was_raised_in_it(
         raise error
 
     monkeypatch.setattr(training, "train_unit", failing)
-    monkeypatch.setattr(local.signal, "signal", lambda *given: None)
     monkeypatch.setattr(local, "_end_with_parent", lambda: None)
     pipe = Pipe()
     local._serve(pipe, tmp_path, frozen_plan(tmp_path), "cpu")  # type: ignore[arg-type]
     assert pipe.answers == [None, Lost(told)]
+
+
+def test_an_interrupt_is_the_parents_from_the_workers_birth(
+    tmp_path: Path, frozen_plan: Freeze
+) -> None:
+    lane = local._Lane(tmp_path, frozen_plan(tmp_path), "cpu")
+    try:
+        status = Path(f"/proc/{lane.start(Unit(()))}/status").read_text()
+    finally:
+        lane.end()
+    [blocked] = re.findall(r"^SigBlk:\s*(\w+)$", status, re.MULTILINE)
+    assert int(blocked, 16) >> (signal.SIGINT - 1) & 1
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_a_run_that_raises_is_recorded_and_the_others_go_on(

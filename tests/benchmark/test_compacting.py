@@ -529,8 +529,28 @@ def test_a_score_goes_before_a_failure_whichever_benchmark_it_is_of(
     assert Benchmark(tmp_path / "copy").scores()["value"].tolist() == [2.0]
 
 
+def test_an_image_whose_runs_all_diverged_at_once_is_copied_too(full: Path, tmp_path: Path) -> None:
+    folder = Path(copytree(full, tmp_path / "store"))
+    page = load_image("page", size=64)
+    runs = [Run(RunKey(model, "page", TASK, 0), "diverged", "at once") for model in MODELS]
+    write_part(folder / PARTS, runs)
+    blank = read_manifest(folder)
+    blank = replace(blank, images={**blank.images, "page": page.sha256})
+    observations = {("page", TASK): parse_task(TASK).observe(page, 0)}
+    merge(folder, blank, [page], observations)
+    assert compact(folder, tmp_path / "copy", STRIDE).runs == 16
+    assert verify(tmp_path / "copy") == []
+    bench, copy = Benchmark(folder), Benchmark(tmp_path / "copy")
+    for each in (bench, copy):
+        with pytest.raises(QueryError, match="all diverged or failed"):
+            each.best("page", TASK)
+    assert copy.best("camera", TASK).model == bench.best("camera", TASK).model
+
+
 def test_what_a_killed_copying_left_is_removed_in_time(full: Path, tmp_path: Path) -> None:
-    old, fresh, other = (tmp_path / f".{name}.tmp" for name in ("copy.1", "copy.2", "else.1"))
+    old, fresh, other = (
+        tmp_path / f".{name}.tmp" for name in ("copy.1ab2cd34", "copy.2ab2cd34", "else.1ab2cd34")
+    )
     for place in (old, fresh, other):
         place.mkdir()
         (place / "runs-1.parquet").write_bytes(b"half")

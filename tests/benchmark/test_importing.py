@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import dipbench
 from dipbench.analysis import kendall
+from dipbench.benchmark.compacting import compact
 from dipbench.benchmark.importing import Report, import_published
 from dipbench.benchmark.intake import IMPORTED
 from dipbench.benchmark.parts import write_part
@@ -26,13 +28,14 @@ from dipbench.benchmark.pictures import (
     read_observation,
     read_outputs,
 )
-from dipbench.benchmark.plan import read_plan
+from dipbench.benchmark.plan import PLAN, freeze_plan, make_plan, read_plan
 from dipbench.benchmark.schema import Run, RunKey
 from dipbench.benchmark.scorefiles import committed_scores
 from dipbench.benchmark.store import MANIFEST, PARTS, file_of, read_manifest, read_table
 from dipbench.benchmark.verifying import verify
 from dipbench.data.refusal import RefusedError
 from dipbench.errors import StoreError
+from dipbench.evaluate.protocol import get_protocol
 from dipbench.genotypes import Genotype
 
 TREE = Path(__file__).parents[1] / "data" / "legacy_tree"
@@ -247,6 +250,66 @@ def test_outputs_are_kept_where_asked_for(tmp_path: Path, store: Path) -> None:
     for path in RUNS:
         record, *key = published(path)
         np.testing.assert_array_equal(outputs[tuple(key)], np.float16(record["last_out_sm"]))
+
+
+def test_outputs_that_earlier_runs_came_without_are_told(tree: Path, tmp_path: Path) -> None:
+    later = tree / "benchmark" / "inpainting"
+    aside = Path(shutil.move(later, tmp_path / "inpainting"))
+    import_published([tree], tmp_path / "store")
+    shutil.move(aside, later)
+    for _ in range(2):
+        report = import_published([tree], tmp_path / "store", outputs=True)
+        assert [line for line in report.warnings if "output" in line] == [
+            "6 of 12 runs have no output: they were imported before, without; to have all, import "
+            "into another folder"
+        ]
+
+
+def test_a_best_psnr_that_its_curve_does_not_have_is_told(tree: Path, tmp_path: Path) -> None:
+    path = sorted(tree.rglob("htr.pkl"))[0]
+    record = pickle.loads(path.read_bytes())
+    record["best_psnr_gt_sm"] += 1
+    path.write_bytes(pickle.dumps(record))
+    report = import_published([tree], tmp_path / "store")
+    [told] = [line for line in report.warnings if "curve" in line]
+    assert told.startswith("1 runs were published with a best PSNR that their curve does not have")
+    assert str(path.relative_to(tree)) in told
+    assert verify(tmp_path / "store") == [
+        problem for problem in verify(tmp_path / "store") if "summaries differ" in problem
+    ]
+
+
+def test_a_later_import_with_another_true_picture_is_told(tree: Path, tmp_path: Path) -> None:
+    later = tree / "benchmark" / "inpainting"
+    aside = Path(shutil.move(later, tmp_path / "inpainting"))
+    import_published([tree], tmp_path / "store")
+    shutil.move(aside, later)
+    picture = next(tree.rglob("images/denoising/true/camera_64.png"))
+    with Image.open(picture) as true:
+        inverted = Image.fromarray(255 - np.asarray(true))
+    inverted.save(picture)
+    report = import_published([tree], tmp_path / "store")
+    assert "differs from an earlier true picture camera_64" in reason(report, "camera_64.png")
+
+
+def test_nothing_is_imported_into_a_compact_benchmark(tree: Path, tmp_path: Path) -> None:
+    import_published([tree], tmp_path / "store")
+    compact(tmp_path / "store", tmp_path / "small", 4)
+    shutil.rmtree(next(tree.glob("benchmark/denoising/25/*/data/*")))
+    with pytest.raises(StoreError, match=r"is a compact benchmark, .*: import into another folder"):
+        import_published([tree], tmp_path / "small")
+    assert not (tmp_path / "small" / PARTS).exists()
+
+
+def test_nothing_is_trained_beside_published_runs_of_the_same(store: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(store, folder)
+    pictures = file_of(folder, read_manifest(folder), "images")
+    image, observations = read_images(pictures)["camera_64"], StoredObservations(pictures)
+    plan = make_plan("more", [49], [image], ["denoising-25"], [0], get_protocol("isnas"), None)
+    with pytest.raises(StoreError, match="holds published runs, whose seed is not known"):
+        freeze_plan(folder, plan, [image], observations)
+    assert not (folder / PLAN).exists()
 
 
 def test_mixed_observations_and_inputs_are_warned_of(tree: Path, tmp_path: Path) -> None:
@@ -498,6 +561,10 @@ def test_where_nothing_can_be_imported_it_is_said_and_no_folder_left(
     left = tmp_path / "interrupted"
     shutil.copytree(store, left)
     (left / "benchmark.json").rename(tmp_path / "away")
+    with pytest.raises(StoreError, match=r"without its benchmark\.json: restore that from a copy"):
+        import_published([folder], left)
+    for path in left.glob("runs-*"):
+        path.unlink()
     with pytest.raises(RefusedError, match="nothing that could be imported was found"):
         import_published([folder], left)
     assert not (left / "benchmark.json").exists()

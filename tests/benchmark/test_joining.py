@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dipbench.benchmark import Benchmark
 from dipbench.benchmark.building import Shard, build, finish
 from dipbench.benchmark.importing import import_published
 from dipbench.benchmark.keeping import keep, restore
@@ -66,6 +67,8 @@ def test_parts_whose_plan_was_lost_are_not_taken_for_runs_on_another_picture(
     write_part(tmp_path / PARTS, [make_run(*second, observation_sha256=seen)])
     (tmp_path / PLAN).unlink()
     (tmp_path / PLAN_PICTURES).unlink()
+    for entry in read_manifest(tmp_path).files.values():
+        (tmp_path / str(entry["name"])).unlink()
     (tmp_path / MANIFEST).unlink()
     frozen_plan(tmp_path, observation_seed=1)
     for act in (
@@ -75,6 +78,32 @@ def test_parts_whose_plan_was_lost_are_not_taken_for_runs_on_another_picture(
     ):
         with pytest.raises(StoreError, match="runs on another observation of camera, denoising-25"):
             act()
+
+
+def test_runs_whose_manifest_was_lost_are_not_removed(
+    tmp_path: Path, frozen_plan: Freeze, write: Callable[..., None]
+) -> None:
+    plan = frozen_plan(tmp_path, iterations=3)
+    write(tmp_path, plan, 0)
+    finish(tmp_path)
+    (runs,) = tmp_path.glob("runs-1-*.parquet")
+    (tmp_path / MANIFEST).unlink()
+    told = rf"holds {runs.name} without its benchmark\.json: restore that from a copy"
+    with pytest.raises(StoreError, match=told):
+        Benchmark(tmp_path)
+    write(tmp_path, plan, 1)
+    for act in (
+        lambda: build(tmp_path, Nothing()),
+        lambda: finish(tmp_path),
+        lambda: frozen_plan(tmp_path, iterations=3),
+    ):
+        with pytest.raises(StoreError, match=f"{told}; or move {runs.name} away, to make its"):
+            act()
+    assert runs.is_file()
+    write(tmp_path, plan, 0)  # as a merging leaves it that is killed before it commits
+    build(tmp_path, Nothing())
+    assert len(Benchmark(tmp_path).to_frame()) == 2
+    assert not runs.is_file()
 
 
 def test_parts_whose_plan_was_lost_are_not_merged_by_a_plan_that_lacks_them(

@@ -365,8 +365,11 @@ def test_the_reason_is_that_of_the_last_failure(
 
 def test_leftovers_of_dead_writers_are_removed_in_time(tmp_path: Path) -> None:
     (tmp_path / PARTS).mkdir()
-    old, fresh = tmp_path / PARTS / ".a.parquet.12.tmp", tmp_path / ".curves-1.h5.34.tmp"
-    folder = tmp_path / ".small.56.tmp"
+    old, fresh = (
+        tmp_path / PARTS / ".a.parquet.12ab34cd.tmp",
+        tmp_path / ".curves-1.h5.34abcdef.tmp",
+    )
+    folder = tmp_path / ".small.56565656.tmp"
     folder.mkdir()
     for path in (old, fresh, folder / "runs-1.parquet"):
         path.write_bytes(b"half")
@@ -374,6 +377,22 @@ def test_leftovers_of_dead_writers_are_removed_in_time(tmp_path: Path) -> None:
         os.utime(path, (0, fresh.stat().st_mtime - LEFTOVER_SECONDS - 60))
     remove_leftovers(tmp_path)
     assert [path.exists() for path in (old, folder, fresh)] == [False, False, True]
+
+
+def test_what_others_left_in_the_folder_is_not_ours_to_remove(tmp_path: Path) -> None:
+    (tmp_path / "data" / ".scratch.12ab34cd.tmp").mkdir(parents=True)
+    (tmp_path / "notes").mkdir()
+    files = (
+        *(tmp_path / name for name in (".draft.tmp", ".probe-2024.csv")),
+        tmp_path / "notes" / ".probe-12ab34cd",
+        tmp_path / "data" / ".scratch.12ab34cd.tmp" / "thesis.txt",
+    )
+    for path in files:
+        path.write_bytes(b"mine")
+        os.utime(path, (0, 0))
+        os.utime(path.parent, (0, 0))
+    remove_leftovers(tmp_path)
+    assert all(path.exists() for path in files)
 
 
 def test_the_curves_file_says_what_it_holds(tmp_path: Path, runs: list[Run], add_runs: Add) -> None:

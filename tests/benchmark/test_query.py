@@ -1,7 +1,9 @@
 """Questions to a benchmark, against pandas on random tables."""
 
 import json
+import pickle
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -310,6 +312,17 @@ def test_a_folder_that_happens_to_be_called_so_hides_no_benchmark(
     unfinished.mkdir()
     (unfinished / "benchmark.json").write_text("{}")
     assert known_names().keys() == {"mini", "pilot"}
+
+
+@pytest.mark.parametrize("copied", [lambda it: pickle.loads(pickle.dumps(it)), deepcopy])
+def test_a_benchmark_can_be_handed_to_another_process_at_any_time(copied) -> None:
+    bench = load("pilot")
+    model = bench.models[0]
+    asked = [curve := bench.curve(model, "camera", "denoising"), bench.best("camera", "denoising")]
+    bench.query_many(None, "camera", "denoising", stopping="discrepancy")
+    again = copied(bench)
+    assert again.best("camera", "denoising") == asked[1]
+    assert np.array_equal(again.curve(model, "camera", "denoising"), curve)
 
 
 def test_an_empty_folder_is_no_benchmark(tmp_path: Path) -> None:

@@ -101,6 +101,17 @@ def test_observations_that_are_not_there_are_missed_before_a_folder_is_made(
     assert not (tmp_path / "new").exists()
 
 
+def test_images_can_be_chosen_of_those_of_a_benchmark(
+    dipbench: Call, store: Path, tmp_path: Path
+) -> None:
+    plan = ["--images-from", store, "--models", "deep-decoder", "--protocol", "isnas"]
+    plan += ["--dry-run", "--out", tmp_path / "new"]
+    refused(dipbench("train", *plan, "--images", "no"), f"unknown image of {store} 'no'")
+    answer = dipbench("train", *plan, "--images", "camera")
+    assert answer.status == 0, answer.err
+    assert answer.out.startswith("1 run"), answer.out
+
+
 def test_no_option_is_passed_over_beside_images_from(
     dipbench: Call, store: Path, tmp_path: Path
 ) -> None:
