@@ -67,10 +67,11 @@ def agreement(
     >>> row["tau"], row["transfer_regret"], row["n"]
     (1.0, 0.0, 32)
     """
-    mine, theirs = (
-        {(cell.image, cell.task): cell for cell in read_cells(one, image, task, by, scored=False)}
-        for one in (bench, other)
-    )
+    mine = _cells(bench, image, task, by)
+    try:
+        theirs = _cells(other, image, task, by)
+    except QueryError as error:
+        raise QueryError(f"of the other benchmark: {error}") from None
     shared = [place for place in mine if place in theirs]
     if not shared:
         held = " and ".join(listed([" ".join(at) for at in cells]) for cells in (mine, theirs))
@@ -79,6 +80,13 @@ def agreement(
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     lacking = {"missing": "models that lack a usable run of a seed in one of the benchmarks"}
     return describe(frame, lacking, by=by, level=level, resamples=resamples)
+
+
+def _cells(
+    bench: Any, image: str | None, task: object | None, by: str | int
+) -> dict[tuple[str, str], Cell]:
+    cells = read_cells(bench, image, task, by, scored=False)
+    return {(cell.image, cell.task): cell for cell in cells}
 
 
 def _row(mine: Cell, theirs: Cell, resamples: int, level: float, seed: int) -> dict[str, object]:
@@ -104,6 +112,9 @@ def _row(mine: Cell, theirs: Cell, resamples: int, level: float, seed: int) -> d
             "are needed"
         }
     here, there = (table[known].mean(axis=1) for table in tables)
+    for told, values in (("", here), ("of the other benchmark: ", there)):
+        if np.ptp(values) == 0:
+            return row | {"reason": f"{told}all {values.size} models reach {values[0]:.2f} dB"}
     weights, few = weights_over(cells, models, known, resamples, seed)
     ends = interval(resampled_tau(here, there, weights), level)
     row |= {

@@ -53,8 +53,8 @@ def complete_pairs(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats, int]:
     n = int(both.sum())
     if n < MINIMUM_MODELS:
         raise QueryError(
-            f"no correlation on {n} models: at least {MINIMUM_MODELS} need both values; "
-            f"{first.size - n} of {first.size} lack one"
+            f"no correlation on {n} models: at least {MINIMUM_MODELS} need both values, "
+            f"and {first.size - n} of {first.size} lack one"
         )
     first, second = first[both], second[both]
     for values in (first, second):

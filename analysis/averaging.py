@@ -71,7 +71,7 @@ def correlate_over_images(
             continue
         frame = pd.DataFrame(rows)
         drawn = np.stack([column for _, column in judged], axis=1)
-        frame["p_max"] = resampling.max_tau(frame["tau"], drawn)
+        frame["p_max"] = resampling.max_tau(frame["tau"], drawn, frame["n_smallest"])
         frames.append(frame)
     if not frames or all(frame["tau"].isna().all() for frame in frames):
         raise QueryError(
@@ -139,7 +139,7 @@ def _average(
     )
     ends = resampling.interval(means, level)
     tau = float(np.mean(taus))
-    p_value = float(resampling.max_tau([tau], means[:, None])[0])
+    p_value = float(resampling.max_tau([tau], means[:, None], min(sizes))[0])
     row |= {
         "tau": tau,
         "tau_low": ends.low,

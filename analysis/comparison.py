@@ -79,8 +79,8 @@ def _compared(
     row |= {"n": int(known.sum()), "missing": int((~known).sum())}
     truth = cell.truth[known]
     try:
-        for column in columns:
-            association.complete_pairs(column[known], truth)
+        for name in names:
+            association.complete_pairs(np.where(known, cell.score(name), np.nan), cell.truth)
     except QueryError as error:
         told = filter(None, (why_unknown(cell, name) for name in names))
         return row | {"reason": next(told, str(error))}

@@ -217,8 +217,9 @@ def _judge(
         tau = association.kendall_tau(values, truth)
     except QueryError as error:
         why = why_unknown(cell, name) or str(error)
-        unknown = {"tau": np.nan, "p_value": np.nan, "reason": why}
-        return row | unknown, np.full(drawn.shape[0], np.nan)
+        row |= {"tau": np.nan, "p_value": np.nan} | _worth(cell, name, known, drawn, k, level)
+        told = dict.fromkeys(filter(None, (why, row["reason"])))
+        return row | {"reason": "; ".join(told)}, np.full(drawn.shape[0], np.nan)
     row |= {
         "tau": tau.value,
         "p_value": tau.p_value,
@@ -249,6 +250,9 @@ def _judge(
         reasons.append(f"no tau within kinds: {why_none}")
     if drawn.any() and np.isnan(row["tau_low"]):
         reasons.append(f"no interval: tau is undefined on {row['undefined_resamples']} resamples")
+    if drawn.any() and why_none is None and np.isnan(row["tau_within_low"]):
+        undefined = int((~np.isfinite(resampled["tau_within"])).sum())
+        reasons.append(f"no interval of tau within kinds: it is undefined on {undefined} resamples")
     return row | {"reason": "; ".join(reasons) or None}, resampled["tau"]
 
 
@@ -308,10 +312,11 @@ def _adjusted(judged: list[tuple[dict[str, Any], Floats]]) -> list[dict[str, Any
     rows = [row for row, _ in judged]
     resampled = np.stack([taus for _, taus in judged], axis=1)
     holm = resampling.holm([row["p_value"] for row in rows])
-    largest = resampling.max_tau([row["tau"] for row in rows], resampled)
+    models = [row["n"] for row in rows]
+    largest = resampling.max_tau([row["tau"] for row in rows], resampled, models)
     # Of few models a perfect order is one on every resample too, which says nothing of chance.
     largest = np.maximum(largest, [row["p_value"] for row in rows])
-    largest = np.where(resampling.is_same(resampling.fisher_z(resampled)), holm, largest)
+    largest = np.where(resampling.is_same(resampling.fisher_z(resampled, models)), holm, largest)
     return [
         row | {"p_holm": float(first), "p_max": float(second)}
         for row, first, second in zip(rows, holm, largest, strict=True)
@@ -333,6 +338,9 @@ def _worth(
         )
         ends = resampling.interval(drawn, level)
         row |= {"precision_low": ends.low, "precision_high": ends.high}
+        if weights.any() and np.isnan(ends.low):
+            undefined = int((~np.isfinite(drawn)).sum())
+            reasons.append(f"no interval of precision: it is undefined on {undefined} resamples")
     if not has_enough_codes(cell, known):
         reasons.append(FEW_CODES)
     return row | {"reason": "; ".join(reasons) or None}
@@ -366,4 +374,5 @@ def _picks(
         return row, [f"no cross-fitted regret: k = {k} of {every.sum()} models with every seed"]
     fitted = selection.cross_fitted(values[every], cell.psnr[known][every], k, pick_lowest=lowest)
     row |= {"regret_crossfit": fitted.regret, "random_regret_crossfit": fitted.random_regret}
-    return row, []
+    told = f"cross-fitted over the {every.sum()} of {every.size} models that have every seed"
+    return row, [] if every.all() else [told]

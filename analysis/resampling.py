@@ -261,26 +261,41 @@ def why_no_p_value(p_value: float, resampled: Floats) -> str | None:
     return "no p-value: it is the same on every resample"
 
 
-def max_tau(taus: ArrayLike, resampled: ArrayLike) -> Floats:
+def max_tau(taus: ArrayLike, resampled: ArrayLike, models: ArrayLike) -> Floats:
     """`max_statistic` of correlations, by Fisher's z of them.
 
+    Args:
+        taus: (scores,) correlations.
+        resampled: (resamples, scores), the same resamples for every score.
+        models: How many each is of.
+
     >>> draws = np.random.default_rng(0).normal(0, 0.1, (999, 2))
-    >>> max_tau([0.6, 0.0], np.clip(draws + [0.6, 0.0], -1, 1)).round(3).tolist()
+    >>> max_tau([0.6, 0.0], np.clip(draws + [0.6, 0.0], -1, 1), 100).round(3).tolist()
     [0.002, 1.0]
     """
-    return max_statistic(fisher_z(taus), fisher_z(resampled))
+    return max_statistic(fisher_z(taus, models), fisher_z(resampled, models))
 
 
-def fisher_z(taus: ArrayLike) -> Floats:
+def fisher_z(taus: ArrayLike, models: ArrayLike) -> Floats:
     """Arctanh of correlations (R. A. Fisher, 1921), whose spread hardly depends on their size.
 
-    A correlation's own spread shrinks towards 1, so that a test that divides by it finds too much;
-    beyond 0.999 they are taken for 0.999, so that a perfect score stays finite.
+    A correlation's own spread shrinks towards 1, so that a test that divides by it finds too much.
+    A perfect one is taken for the highest tau below it that so many models have, with one pair in
+    the wrong order, and for 0.999 at most: else the resamples of few models that happen to be
+    in perfect order would lie so far from all others that they alone would decide.
 
-    >>> fisher_z([0.0, 0.5, 1.0]).round(2).tolist()
+    Args:
+        taus: Correlations, the scores along the last axis.
+        models: How many each is of, 5 or more.
+
+    >>> fisher_z([0.0, 0.5, 1.0], 100).round(2).tolist()
     [0.0, 0.55, 3.8]
+    >>> fisher_z([0.0, 0.5, 1.0], 8).round(2).tolist()
+    [0.0, 0.55, 1.67]
     """
-    return np.asarray(np.arctanh(np.clip(np.asarray(taus, dtype=np.float64), -0.999, 0.999)))
+    n = np.maximum(np.asarray(models, dtype=np.float64), 5)
+    highest = np.minimum(1 - 4 / (n * (n - 1)), 0.999)
+    return np.asarray(np.arctanh(np.clip(np.asarray(taus, dtype=np.float64), -highest, highest)))
 
 
 def _spread(column: Floats) -> float:

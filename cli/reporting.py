@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWER = 200
-Resamples = Annotated[
-    int, typer.Option("--resamples", min=FEWER, help="Bootstrap resamples of the intervals.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +38,9 @@ def correlate(
     by: options.Judged = "best_psnr_smooth",
     where: options.Where = None,
     k: Annotated[int, typer.Option("--picks", min=1, help="Picks of a score that count.")] = 15,
-    resamples: Resamples = 1000,
+    resamples: Annotated[
+        int, typer.Option(min=FEWER, help="Bootstrap resamples of the intervals.")
+    ] = 1000,
     plugin: options.Plugin = None,
     as_json: options.Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all columns as CSV.")] = False,
@@ -114,7 +113,13 @@ def report(
         str | None,
         typer.Option(help="The score shown first, and over images; the best without."),
     ] = None,
-    resamples: Resamples = 1000,
+    resamples: Annotated[
+        int,
+        typer.Option(
+            min=FEWER,
+            help="Bootstrap resamples of tau and of reliability; other intervals have 300 or 1000.",
+        ),
+    ] = 1000,
     plugin: options.Plugin = None,
 ) -> None:
     """Write a benchmark's report: one page for the browser that needs nothing else, and figures.

@@ -11,6 +11,7 @@ from ...benchmark.scorefiles import names_by_way
 from ...errors import QueryError, unknown
 from ...genotypes import Genotype
 from ...seeds import generator
+from .._cells import read_cell
 from ..association import kendall_tau
 from .bayesian import BayesianOptimisation
 from .interface import UNITS, Budget, Searcher, Trace, Trial, run_search
@@ -83,6 +84,7 @@ def replay(
     Raises:
         QueryError: an unknown name, or an algorithm that this table cannot serve.
     """
+    read_cell(bench, image, task, by, scored=False)  # which refuses what nothing can be judged by
     searches = []
     signal = signal or default_signal(bench, image, task, run_seed)
     table = TableObjective(bench, image, task, signal, by=by, seed=run_seed)

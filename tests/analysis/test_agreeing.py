@@ -99,9 +99,17 @@ def test_why_one_of_them_has_no_psnr_is_told(bench, other):
         assert frame["reason"].str.startswith(start).all()
 
 
+def test_an_image_of_equal_psnrs_leaves_the_others(bench, other):
+    other.runs.loc[other.runs["image"] == "coins", "best_psnr_smooth"] = 24.5
+    found = agreement(bench, other, resamples=200).set_index("image")
+    told = "of the other benchmark: all 60 models reach 24.50 dB"
+    assert (np.isnan(found.loc["coins", "tau"]), found.loc["coins", "reason"]) == (True, told)
+    assert np.isfinite(found.loc["camera", "tau"])
+
+
 def test_benchmarks_without_a_common_image_are_refused(bench, make_bench):
     apart = make_bench(models=20, images=("page",))
     with pytest.raises(QueryError, match=r"share no image and task: .*coins.* and page denoising"):
         agreement(bench, apart)
-    with pytest.raises(QueryError, match="unknown image 'coins'"):
+    with pytest.raises(QueryError, match="of the other benchmark: unknown image 'coins'"):
         agreement(bench, apart, "coins")

@@ -36,6 +36,18 @@ def test_both_scores_are_judged_on_the_same_models(bench):
     assert (row["n"], row["missing"]) == (39, 1)
 
 
+def test_the_refusal_tells_what_is_stored(bench):
+    rows = bench.score_rows
+    named = rows["score"] == "psd_db_mse"
+    kept = rows["model"].isin([str(genotype) for genotype in bench.genotypes[:3]])
+    bench.score_rows = rows[~named | kept]
+    asked = (bench, "psd_db_strip_mse", "psd_db_mse", "camera")
+    told = "no correlation on 3 models: at least 5 need both values, and 37 of 40 lack one"
+    assert compare_scores(*asked)["reason"].tolist() == [told]
+    bench.score_rows = rows.assign(value=rows["value"].where(~named, 0.5))
+    assert "all 40 values of a column equal 0.5" in compare_scores(*asked)["reason"].iloc[0]
+
+
 def test_a_score_without_direction_cannot_be_compared(bench):
     bench.score_rows["score"] = bench.score_rows["score"].replace("psd_db_mse", "mine")
     with pytest.raises(QueryError, match="no declared direction"):

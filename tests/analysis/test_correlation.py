@@ -10,6 +10,7 @@ import scipy.stats
 from dipbench import load
 from dipbench.analysis import KendallResult, compare_scores, correlate, kendall
 from dipbench.analysis.correlation import _adjusted, kendalls
+from dipbench.analysis.tables import picks
 from dipbench.analysis.transfer import truth_transfer
 from dipbench.errors import QueryError
 from dipbench.evaluate.protocol import get_protocol
@@ -175,6 +176,9 @@ def test_a_constant_score_has_a_reason_and_no_number(bench):
     frame = correlate(bench, "camera").set_index("score")
     assert "equal 0.5" in frame.loc["psd_99_per_bw", "reason"]
     assert np.isnan(frame.loc["psd_99_per_bw", "tau"])
+    own = picks(bench).query("image == 'camera' and k == 15").set_index("score")
+    same = own.loc["psd_99_per_bw", "regret"]
+    assert frame.loc["psd_99_per_bw", "regret"] == same
     assert frame.loc["psd_99_per_bw", "tied_score_pairs"] == 40 * 39 / 2
     assert frame.loc[SCORE, "p_max"] < 0.05
 
@@ -433,6 +437,37 @@ def test_a_perfect_order_of_few_models_is_as_likely_by_chance_as_it_is():
     assert len(perfect) > 3
     assert (perfect["p_max"] == perfect["p_holm"]).all()
     assert (perfect["p_max"] > 0.05).all()
+
+
+def test_of_few_models_the_better_score_is_no_less_significant():
+    """Resamples in perfect order are not so far from the others that they alone decide."""
+    found = correlate(load("pilot"), "camera", "denoising", where="kernel == 5", k=3)
+    strong = found.set_index("score").loc["mean_rank_elsewhere"]
+    assert strong["n"] == 8
+    assert strong["tau_directed"] > 0.9
+    assert strong["p_max"] == found["p_max"].min() < 0.05
+
+
+def test_what_has_no_interval_says_so(bench):
+    asked = {"where": "kernel == 3", "k": 3, "resamples": 300}
+    found = correlate(load("pilot"), "camera", "denoising", [SCORE], **asked)
+    [row] = found.to_dict("records")
+    assert np.isfinite(row["tau_within"])
+    assert np.isnan(row["tau_within_low"])
+    assert "no interval of tau within kinds: it is undefined on " in row["reason"]
+    [row] = correlate(bench, "camera", scores=[SCORE], k=39).to_dict("records")
+    assert np.isfinite(row["precision"])
+    assert np.isnan(row["precision_low"])
+    assert "no interval of precision: it is undefined on " in row["reason"]
+
+
+def test_the_models_that_a_cross_fitted_regret_is_of_are_told(bench):
+    runs = bench.runs
+    model = str(bench.genotypes[5])
+    half = (runs["image"] == "camera") & (runs["model"] == model) & (runs["seed"] == 1)
+    runs.loc[half, "status"] = "diverged"
+    [row] = correlate(bench, "camera", scores=[SCORE]).to_dict("records")
+    assert row["reason"] == "cross-fitted over the 39 of 40 models that have every seed"
 
 
 def test_an_order_that_is_all_but_perfect_has_a_p_value(bench):

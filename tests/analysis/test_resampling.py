@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from dipbench.analysis.resampling import (
     bootstrap_p_value,
-    fisher_z,
     group_weights,
     holm,
     interval,
     max_statistic,
+    max_tau,
     resampled_pearson,
     resampled_spearman,
     resampled_tau,
@@ -183,8 +183,27 @@ def test_the_max_statistic_keeps_the_familywise_error():
         weights = group_weights(np.arange(32), 400, rng)
         estimates = [scipy.stats.kendalltau(x, y).statistic for x in scores]
         resampled = np.stack([resampled_tau(x, y, weights) for x in scores], axis=1)
-        rejected += max_statistic(fisher_z(estimates), fisher_z(resampled)).min() < 0.05
+        rejected += max_tau(estimates, resampled, 32).min() < 0.05
     assert 4 <= rejected <= 15
+
+
+@pytest.mark.parametrize(("models", "least"), [(12, 36), (16, 50)])
+def test_of_few_models_a_strong_score_is_found_and_no_weak_one(models, least):
+    """One score of 13 orders the models almost as they are: p is small for it, and it alone."""
+    rng = np.random.default_rng(7)
+    found = misled = 0
+    for _ in range(60):
+        y = rng.normal(size=models)
+        scores = rng.normal(size=(13, models))
+        scores[0] = y + rng.normal(0, 0.15, models)
+        weights = group_weights(np.arange(models), 400, rng)
+        estimates = [scipy.stats.kendalltau(x, y).statistic for x in scores]
+        resampled = np.stack([resampled_tau(x, y, weights) for x in scores], axis=1)
+        strong, *weak = max_tau(estimates, resampled, models) < 0.05
+        found += strong
+        misled += any(weak)
+    assert found >= least
+    assert misled <= 6
 
 
 def test_a_resample_on_which_nothing_is_defined_counts_against_every_score():

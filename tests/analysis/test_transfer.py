@@ -68,6 +68,12 @@ def test_one_image_has_no_transfer(make_bench):
         truth_transfer(make_bench(images=("a",)), "denoising")
 
 
+def test_images_of_several_tasks_are_no_images_of_one(make_bench):
+    bench = make_bench(images=("a", "b"), tasks=("denoising-25", "sr-4"))
+    with pytest.raises(QueryError, match="one task: name one of denoising-25, sr-4"):
+        truth_transfer(bench, None)
+
+
 def test_shares_of_the_variance_have_intervals_where_few_models_are_complete(bench):
     few = {str(genotype) for genotype in bench.genotypes[::5]}
     runs = bench.runs

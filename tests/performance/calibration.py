@@ -62,7 +62,7 @@ def misled(
     weights = group_weights(blocks, RESAMPLES, rng)
     resampled = np.stack([resampled_tau(score, truth, weights) for score in scores], axis=1)
     plain = np.array([each.pvalue for each in found])
-    largest = max_tau([each.statistic for each in found], resampled)
+    largest = max_tau([each.statistic for each in found], resampled, truth.size)
     within = [resampled_tau(score, truth, weights, primitives) for score in scores]
     below = [float(min(each)) < LEVEL for each in (plain, holm(plain), largest)]
     return [*below, *(excluding(taus) for taus in (resampled.T, within))]

@@ -476,7 +476,7 @@ def test_what_the_page_says_of_raw_outputs(image, tau):
     ("signal", "camera", "astronaut"),
     [
         ("observed_loss", 1.28, 0.94),
-        ("discrepancy", 0.71, 0.43),
+        ("discrepancy", 0.70, 0.43),
         ("discrepancy_variance", 0.25, 0.15),
     ],
 )
@@ -484,7 +484,7 @@ def test_what_the_page_says_of_random_search(signal, camera, astronaut):
     for image, told in (("camera", camera), ("astronaut", astronaut)):
         asked = load("pilot"), image, "denoising", ["random"], Budget(4000)
         ends = regret_by_cost(replay(*asked, signal=signal)).iloc[-1]
-        assert ends["regret"] == pytest.approx(told, abs=0.006)
+        assert ends["regret"] == pytest.approx(told, abs=0.005)
 
 
 def test_what_the_page_says_of_the_search_that_goes_by_a_score():
@@ -496,6 +496,12 @@ def test_what_the_page_says_of_the_search_that_goes_by_a_score():
     assert round(regret_by_cost(replayed).iloc[-1]["regret"], 3) == 0.117
     psnr = mini.query_many(None, "camera", "denoising")["psnr"]
     assert round(psnr.max() - psnr.mean(), 2) == 1.01
+
+
+@pytest.mark.parametrize("by", ["final_psnr", 1503])
+def test_what_the_truth_has_cut_runs_before_judges_no_search(by):
+    with pytest.raises(QueryError, match="judge by a best PSNR"):
+        replay(load("mini"), "camera", "denoising", ["random"], Budget(100), by=by, seeds=[0])
 
 
 def test_the_command_prints_a_table_and_draws(listed, tmp_path, capsys):
