@@ -84,7 +84,8 @@ def refuse_orphans(folder: Path) -> None:
         return
     by_part, _ = finished_keys(list_parts(folder / PARTS))
     held = {key for keys in by_part.values() for key, _ in keys}
-    if any(key not in held for key, _ in table_keys(pq.read_table(orphan.absolute()))):
+    lost = any(key not in held for key, _ in table_keys(pq.read_table(orphan.absolute())))
+    if lost and orphaned(folder):  # else another process has committed it meanwhile
         raise StoreError(
             f"{folder} holds {orphan.name} without its {MANIFEST}: restore that from a copy; or "
             f"move {orphan.name} away, to make its runs again"
