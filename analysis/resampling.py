@@ -291,7 +291,7 @@ def fisher_z(taus: ArrayLike, models: ArrayLike) -> Floats:
     >>> fisher_z([0.0, 0.5, 1.0], 100).round(2).tolist()
     [0.0, 0.55, 3.8]
     >>> fisher_z([0.0, 0.5, 1.0], 8).round(2).tolist()
-    [0.0, 0.55, 1.67]
+    [0.0, 0.55, 1.65]
     """
     n = np.maximum(np.asarray(models, dtype=np.float64), 5)
     highest = np.minimum(1 - 4 / (n * (n - 1)), 0.999)

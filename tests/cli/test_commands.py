@@ -222,4 +222,4 @@ def test_images_from_another_benchmark_are_trained_on_as_they_are(dipbench, stor
     assert set(ours.to_frame()["observation_sha256"]) == {kept.sha256}
     missing = dipbench("train", *plan, "--tasks", "sr-4", "--out", tmp_path / "other")
     assert missing.status == 2
-    assert "there are: camera denoising-25, camera inpainting-50" in missing.err
+    assert "among camera denoising-25, camera inpainting-50" in missing.err
