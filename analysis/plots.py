@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -171,7 +172,7 @@ def scatters(bench: Any, image: str, task: object, by: str | int = "best_psnr_sm
         panels = figure.subplots(lines, ACROSS, sharey=True, squeeze=False).ravel()
         for axes, score, tau in zip(panels, table["score"], table["tau"], strict=False):
             _dots(axes, cell, cell.score(score), size=4)
-            axes.set_title(f"{score_words(score)}\nraw τ = {tau:+.2f}", fontsize=6.5)
+            axes.set_title(f"{fill(score_words(score), 20)}\nraw τ = {tau:+.2f}", fontsize=6.5)
             axes.tick_params(labelsize=6)
             axes.locator_params(axis="x", nbins=3)
             axes.ticklabel_format(axis="x", scilimits=(-2, 4), useOffset=False)

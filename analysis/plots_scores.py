@@ -76,7 +76,7 @@ def tau_per_image(bench: Any, task: object, by: str | int = "best_psnr_smooth") 
         axes.set_ylim(-0.7, len(rows) - 0.3)
         axes.locator_params(axis="x", nbins=5)
         axes.set_xlabel(
-            f"directed Kendall's τ\nwith {summary_name(by)}\n(positive: works as declared)"
+            f"directed Kendall's τ\nwith {summary_name(by)}\n(positive: works\nas declared)"
         )
         shown = f"{images} images, blue: their mean" if images > 1 else table["image"].iloc[0]
         heading(figure, f"{table['task'].iloc[0]}, {shown}, 95 % interval")
@@ -87,6 +87,8 @@ def score_heatmap(bench: Any, image: str, task: object) -> Figure:
     """Raw tau between every two scores on one image, scores that rank alike next to each other."""
     table = score_correlations(bench, image, task)
     size = len(table)
+    if table.isna().all(axis=None):
+        raise QueryError(f"nothing to draw: no two scores of {image} {task} can be correlated")
     with style():
         figure = new_figure(height=1.5 + 0.2 * size, width=max(3.3, 1.7 + 0.2 * size))
         figure.set_layout_engine("compressed")  # else square cells leave a gap above

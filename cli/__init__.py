@@ -115,7 +115,7 @@ def _run(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
         # Not `app()`, which puts its own errors on several lines.
-        with command.make_context("dipbench", arguments) as context:
+        with command.make_context("dipbench", list(arguments)) as context:  # which empties it
             command.invoke(context)
     except typer.Exit as ended:
         return ended.exit_code

@@ -94,11 +94,6 @@ def _pictures(
 ) -> tuple[list[Image], Mapping[Pair, Observation]]:
     if images_from is None:
         return load_images(images or "", size=size), {}
-    if size is not None:
-        raise DipbenchError(
-            "--images-from takes the images of a benchmark as they are: leave out --size, and "
-            "choose a protocol without a size"
-        )
     bench = load(images_from)
     path = file_of(bench.folder, bench.manifest, "images")
     held = read_images(path)
@@ -109,6 +104,12 @@ def _pictures(
                 f"{unknown(f'image of {images_from}', name, held)}; with --images-from, --images "
                 "chooses among the benchmark's own"
             )
+    other = [name for name in names if size and set(held[name].shape[1:]) != {size}]
+    if other:
+        raise DipbenchError(
+            f"--images-from takes the images of a benchmark as they are, and {other[0]} is not "
+            f"{size}x{size}: choose a protocol of its size, or one without, such as isnas"
+        )
     return [held[name] for name in names], StoredObservations(path)
 
 

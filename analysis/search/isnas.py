@@ -278,7 +278,10 @@ def _noise(selection: str, task: Task, observation: Observation, factor: float) 
 def _scorable(name: str) -> Score:
     found = get_score(name)
     if found.inputs == "network":
-        raise QueryError(f"{name} needs more than an untrained output: choose another score")
+        raise QueryError(
+            f"{name} is no score of the untrained output, by which a search goes: choose another, "
+            "such as psd_db_strip_mse"
+        )
     return found
 
 

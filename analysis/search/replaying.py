@@ -24,6 +24,8 @@ from .walking import LocalSearch, RandomDraws, RegularisedEvolution
 DEFAULT_SCORE = "psd_db_strip_mse"
 RESAMPLES = 1000
 GRID = 200
+FEWEST_SEARCHES = 10
+"""For an interval: the bootstrap of fewer means holds the true one too rarely."""
 
 
 Maker = Callable[[TableObjective, np.random.Generator, str], Searcher]
@@ -281,7 +283,7 @@ def regret_by_cost(replayed: pd.DataFrame, *, level: float = 0.95, seed: int = 0
         table = np.stack([_at(search, unit, grid) for search in known])
         draws = generator("regret", seed).integers(len(table), size=(RESAMPLES, len(table)))
         ends = np.quantile(table[draws].mean(axis=1), [(1 - level) / 2, (1 + level) / 2], axis=0)
-        if len(table) == 1:
+        if len(table) < FEWEST_SEARCHES:
             ends = np.full_like(ends, np.nan)
         rows.append(
             pd.DataFrame(

@@ -112,6 +112,20 @@ def test_images_can_be_chosen_of_those_of_a_benchmark(
     assert answer.out.startswith("1 run"), answer.out
 
 
+def test_images_from_a_benchmark_go_with_a_protocol_of_their_size(
+    dipbench: Call, tmp_path: Path
+) -> None:
+    plan = ["--images-from", "mini", "--models", 3, "--dry-run", "--out", tmp_path / "new"]
+    assert dipbench("train", *plan, "--protocol", "mini64").status == 0
+    answer = dipbench("train", *plan, "--protocol", "mini64", "--size", 96)
+    refused(answer, "camera is not 96x96: choose a protocol of its size, or one without")
+
+
+@pytest.mark.parametrize("mistyped", ["-h", "--hlep", "-V"])
+def test_an_option_before_any_command_is_answered(dipbench: Call, mistyped: str) -> None:
+    refused(dipbench(mistyped), f"no such option: {mistyped}")
+
+
 def test_no_option_is_passed_over_beside_images_from(
     dipbench: Call, store: Path, tmp_path: Path
 ) -> None:
