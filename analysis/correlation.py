@@ -239,11 +239,11 @@ def _judge(
         "pearson": resampling.resampled_pearson(x, y, drawn),
         "tau_top": resampling_top.resampled_top_tau(x, y, drawn),
     }
-    for statistic, column in resampled.items():
-        ends = resampling.interval(column, level)
+    intervals = {name: resampling.interval(column, level) for name, column in resampled.items()}
+    for statistic, ends in intervals.items():
         row |= {f"{statistic}_low": ends.low, f"{statistic}_high": ends.high}
     row |= turned(name, row, "tau") | turned(name, row, "tau_within")
-    row["undefined_resamples"] = int((~np.isfinite(resampled["tau"])).sum())
+    row["undefined_resamples"] = intervals["tau"].undefined
     row |= _worth(cell, name, known, drawn, k, level)
     reasons = [row["reason"]] if row["reason"] else []
     if why_none is not None:
@@ -251,7 +251,7 @@ def _judge(
     if drawn.any() and np.isnan(row["tau_low"]):
         reasons.append(f"no interval: tau is undefined on {row['undefined_resamples']} resamples")
     if drawn.any() and why_none is None and np.isnan(row["tau_within_low"]):
-        undefined = int((~np.isfinite(resampled["tau_within"])).sum())
+        undefined = intervals["tau_within"].undefined
         reasons.append(f"no interval of tau within kinds: it is undefined on {undefined} resamples")
     return row | {"reason": "; ".join(reasons) or None}, resampled["tau"]
 
@@ -339,8 +339,8 @@ def _worth(
         ends = resampling.interval(drawn, level)
         row |= {"precision_low": ends.low, "precision_high": ends.high}
         if weights.any() and np.isnan(ends.low):
-            undefined = int((~np.isfinite(drawn)).sum())
-            reasons.append(f"no interval of precision: it is undefined on {undefined} resamples")
+            told = f"it is undefined on {ends.undefined} resamples"
+            reasons.append(f"no interval of precision: {told}")
     if not has_enough_codes(cell, known):
         reasons.append(FEW_CODES)
     return row | {"reason": "; ".join(reasons) or None}

@@ -15,7 +15,7 @@ from ..seeds import generator
 from ._cells import Cell, score_names, weights_over
 from ._columns import describe
 from ._directions import declared_sign
-from .association import MINIMUM_MODELS, complete_pairs, kendall_tau
+from .association import MINIMUM_MODELS, kendall_tau
 from .resampling import Interval, interval, resampled_tau
 from .transfer import aligned, seeded_cells, task_cells, union
 
@@ -177,10 +177,9 @@ def _transfer(
     scores = np.stack([aligned(cell, cell.score(name), models) for cell in cells])
     truth = np.stack([aligned(cell, cell.truth, models) for cell in cells])
     known = np.asarray(np.isfinite(scores).all(axis=0) & np.isfinite(truth).all(axis=0))
-    for values in (*scores, *truth):
-        complete_pairs(np.where(known, values, np.nan), np.arange(values.size))
     size = len(cells)
-    taus = np.array([[sign * kendall_tau(x[known], y[known]).value for y in truth] for x in scores])
+    seen = np.where(known, scores, np.nan)  # whose refusals count the models that are left out
+    taus = np.array([[sign * kendall_tau(x, y).value for y in truth] for x in seen])
     weights, reason = weights_over(cells, models, known, resamples, seed)
     drawn = np.array(
         [[sign * resampled_tau(x[known], y[known], weights) for y in truth] for x in scores]

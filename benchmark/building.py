@@ -212,7 +212,6 @@ def finish(folder: Path, patience: float = 0.0) -> Manifest:
         plan = read_plan(folder)
         images = read_planned_images(folder, plan)
         check_joins(folder, plan, StoredObservations(folder / PLAN_PICTURES))
-        pairs = [(image, task) for image in plan.images for task in plan.tasks]
         return merge(
             folder,
             Manifest(
@@ -227,7 +226,7 @@ def finish(folder: Path, patience: float = 0.0) -> Manifest:
                 files={},
             ),
             images.values(),
-            {pair: read_observation(folder / PLAN_PICTURES, pair) for pair in pairs},
+            {pair: read_observation(folder / PLAN_PICTURES, pair) for pair in plan.pairs},
         )
 
 

@@ -61,12 +61,9 @@ class CurvesReader:
         self._lengths: dict[Pair, np.ndarray] = {}
         self._thinned: dict[Pair, np.ndarray | None] = {}
 
-    def __getstate__(self) -> dict[str, Path]:
-        """The path alone: each process, and each copy, opens the file for itself."""
-        return {"_path": self._path}
-
-    def __setstate__(self, state: dict[str, Path]) -> None:
-        self.__init__(state["_path"])  # type: ignore[misc]
+    def __reduce__(self) -> tuple[type["CurvesReader"], tuple[Path]]:
+        """Each process, and each copy, opens the file for itself."""
+        return CurvesReader, (self._path,)
 
     def kinds(self, image: str, task: str) -> tuple[str, ...]:
         """The kinds of curves that the runs of a pair have."""

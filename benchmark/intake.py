@@ -17,7 +17,7 @@ from ..genotypes import Genotype
 from .parts import Made, write_part
 from .schema import Pair, Run, RunKey
 from .staging import Staging
-from .verifying import DECIBELS
+from .verifying import summaries_differ
 
 HASHES = ("observation_sha256", "input_sha256")
 """The facts of a run that files beside its own tell, which may come with a later import."""
@@ -133,7 +133,7 @@ class Intake:
             self.duplicates.add(member.name, f"is the run of {key} once more")
             return
         self._digests[key] = digest
-        if _contradicts_itself(run):
+        if summaries_differ(run.best, run.curves):
             self.contradictory.add(member.name, "has another best PSNR than its curve")
         output = run.output.astype(np.float16) if self.keeps_outputs else None
         status = "stopped" if run.stopped else "finished"
@@ -187,15 +187,6 @@ class Intake:
 
     def _leave(self, place: Place, member: Member) -> None:
         """What the store has no place for; it is not even read."""
-
-
-def _contradicts_itself(run: LegacyRun) -> bool:
-    for kind in ("psnr", "psnr_smooth"):
-        curve, best = run.curves[kind], run.best[f"best_{kind}"]
-        reached = curve[int(run.best[f"best_{kind}_iteration"])]
-        if max(abs(best - curve.max()), curve.max() - reached) > DECIBELS:
-            return True
-    return False
 
 
 _TAKERS: dict[str, Callable[[Intake, Place, Member], None]] = {

@@ -43,7 +43,7 @@ def check_joins(folder: Path, plan: "Plan", observations: Mapping[Pair, Observat
             f"{folder} is a compact benchmark, whose curves lack iterations: train into another "
             "folder, or go on with the benchmark that it was made from"
         )
-    planned = {(image, task) for image in plan.images for task in plan.tasks}
+    planned = set(plan.pairs)
     keys = table_keys(read_table(folder, manifest, "runs")) if manifest.is_imported else []
     if any(key.seed is None and (key.image, key.task) in planned for key, _ in keys):
         raise StoreError(
@@ -117,7 +117,7 @@ def _check_parts(
 ) -> None:
     """See that the parts, whose plan may have been lost, are of this one."""
     protocol = plan.protocol.to_record()
-    planned = {(image, task) for image in plan.images for task in plan.tasks}
+    planned = set(plan.pairs)
     committed = cache(lambda: _committed_observations(folder, manifest))
     expected: dict[Pair, str] = {}
     for part in list_parts(folder / PARTS):

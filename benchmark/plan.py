@@ -68,13 +68,17 @@ class Plan:
             if not 0 <= seed <= MOST_SEED:
                 raise DipbenchError(f"seed {seed} is out of range: choose 0 to {MOST_SEED}")
 
+    @property
+    def pairs(self) -> list[Pair]:
+        """Its images with each of its tasks."""
+        return [(image, task) for image in self.images for task in self.tasks]
+
     def run_keys(self) -> list[RunKey]:
         """Every run of the plan, in the order of a file's rows."""
         return sorted(
             (
                 RunKey(model, image, task, seed)
-                for image in self.images
-                for task in self.tasks
+                for image, task in self.pairs
                 for model in self.models
                 for seed in self.seeds
             ),
@@ -208,15 +212,14 @@ def check_plan(
 
 def _planned(plan: Plan, observations: Mapping[Pair, Observation]) -> Mapping[Pair, Observation]:
     """Those of the plan's images and tasks."""
-    pairs = [(image, task) for image in plan.images for task in plan.tasks]
-    missing = [" ".join(pair) for pair in pairs if pair not in observations]
+    missing = [" ".join(pair) for pair in plan.pairs if pair not in observations]
     if missing:
         held = ", ".join(" ".join(pair) for pair in observations) or "none"
         raise StoreError(
             f"there are no observations of {', '.join(missing)}: choose images and tasks with all "
             f"of theirs among {held}"
         )
-    return {pair: observations[pair] for pair in pairs}
+    return {pair: observations[pair] for pair in plan.pairs}
 
 
 def read_plan(folder: Path) -> Plan:

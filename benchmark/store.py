@@ -42,7 +42,7 @@ TOKEN = "[0-9a-f]" * 8
 """What a temporary file's name has before its ending, as a pattern."""
 LEFTOVERS = tuple(
     f"{place}{name}"
-    for place in ("", "parts/", "score-parts/", "builders/", "workers/")
+    for place in ("", f"{PARTS}/", "score-parts/", "builders/", "workers/")
     for name in (f".*.{TOKEN}.tmp", f".probe-{TOKEN}")
 )
 """How temporary files are called, and where they lie."""

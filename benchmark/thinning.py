@@ -134,10 +134,9 @@ def write_thinned_curves(
         raise StoreError(f"a stride of {stride} keeps no iteration of {image}, {task}: give less")
     group = file.create_group(f"{image}/{task}")
     group.create_dataset(LENGTH, data=np.array(lengths, np.int32), fletcher32=True)
+    group.create_dataset(ITERATIONS, data=iterations, fletcher32=longest > 0)
     if not longest:  # all of its runs diverged at once
-        group.create_dataset(ITERATIONS, data=iterations)
         return
-    group.create_dataset(ITERATIONS, data=iterations, fletcher32=True)
     for name in dict.fromkeys(name for own in stored for name in own):
         table = np.full((len(stored), len(iterations)), np.nan, np.float32)
         for row, own, length in zip(table, stored, lengths, strict=True):

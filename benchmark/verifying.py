@@ -1,6 +1,6 @@
 """Verifying a benchmark: every file against its hash, every number against the curves it is of."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import h5py
@@ -196,17 +196,33 @@ def _pair_problems(
             continue
         if any(not np.isfinite(own[kind]).all() for kind in ("psnr", "psnr_smooth") if kind in own):
             broken.append(str(key))
-        elif any(
-            not _agrees(row, name, value, own)
-            for name, value in summarise(own).items()
-            if name in row  # an older store does not have all of them
-        ) or censoring_differs(row):
+        elif summaries_differ(row, own) or censoring_differs(row):
             wrong.append(str(key))
     yield from _listed("usable runs whose PSNR is not finite", broken)
     yield from _listed("runs whose summaries differ from their curves", wrong)
 
 
-def _agrees(row: dict[str, object], name: str, value: object, own: dict[str, np.ndarray]) -> bool:
+def summaries_differ(row: Mapping[str, object], own: Mapping[str, np.ndarray]) -> bool:
+    """Whether what a run's record says of its curves is not what they say.
+
+    Args:
+        row: the record; a summary that it lacks, as an older store's may, counts for nothing.
+        own: the run's curves by kind.
+
+    >>> psnr = np.float32([20.0, 22.0, 21.0])
+    >>> summaries_differ({"best_psnr": 22.0, "best_psnr_iteration": 1}, {"psnr": psnr})
+    False
+    >>> summaries_differ({"best_psnr": 23.0}, {"psnr": psnr})
+    True
+    """
+    return any(
+        not _agrees(row, name, value, own) for name, value in summarise(own).items() if name in row
+    )
+
+
+def _agrees(
+    row: Mapping[str, object], name: str, value: object, own: Mapping[str, np.ndarray]
+) -> bool:
     held = row[name]
     if not isinstance(held, int | float):
         return False

@@ -74,8 +74,7 @@ def _show_answers(bench: Benchmark, figures: list[Path]) -> None:
         taus = [kendall(bench, image, task, name) for image, task in bench.pairs]
         rows.append([name, *(f"{tau.tau_directed:+.2f} (p {tau.p_value:.2f})" for tau in taus)])
     columns = ["score", *(f">{task}" for _, task in bench.pairs)]
-    few = f"{MODELS} models are too few to judge a score by"
-    title = f"Kendall's tau with PSNR, directed; {few}"
+    title = f"Kendall's tau with PSNR, directed; {MODELS} models are too few to judge a score by"
     console.print(table(columns, rows, title))
     say(f"benchmark: {bench.folder}")
     say(f"figures:   {', '.join(map(str, figures))}")

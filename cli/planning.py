@@ -97,7 +97,7 @@ def _pictures(
     bench = load(images_from)
     path = file_of(bench.folder, bench.manifest, "images")
     held = read_images(path)
-    names = list(held) if images is None else images.split(",")
+    names = list(held) if images is None else [name.strip() for name in images.split(",")]
     for name in names:
         if name not in held:
             raise DipbenchError(
@@ -110,7 +110,7 @@ def _pictures(
             f"--images-from takes the images of a benchmark as they are, and {other[0]} is not "
             f"{size}x{size}: choose a protocol of its size, or one without, such as isnas"
         )
-    return [held[name] for name in names], StoredObservations(path)
+    return [held[name] for name in dict.fromkeys(names)], StoredObservations(path)
 
 
 def _seeds(text: str) -> list[int]:

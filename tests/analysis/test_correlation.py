@@ -471,7 +471,7 @@ def test_the_models_that_a_cross_fitted_regret_is_of_are_told(bench):
 
 
 def test_an_order_that_is_all_but_perfect_has_a_p_value(bench):
-    """Above 0.999 all taus are taken for 0.999, the same on every resample."""
+    """Above the tau that one pair less gives all are taken for it, the same on every resample."""
     found = correlate(bench, "camera", scores=[SCORE]).iloc[0].to_dict()
     taus = np.random.default_rng(0).uniform(0.9992, 0.9998, 500)
     [row] = _adjusted([(found | {"tau": 0.9995, "p_value": 1e-6}, taus)])

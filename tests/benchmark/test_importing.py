@@ -274,9 +274,8 @@ def test_a_best_psnr_that_its_curve_does_not_have_is_told(tree: Path, tmp_path: 
     [told] = [line for line in report.warnings if "curve" in line]
     assert told.startswith("1 runs were published with a best PSNR that their curve does not have")
     assert str(path.relative_to(tree)) in told
-    assert verify(tmp_path / "store") == [
-        problem for problem in verify(tmp_path / "store") if "summaries differ" in problem
-    ]
+    [problem] = verify(tmp_path / "store")
+    assert problem.startswith("1 runs whose summaries differ from their curves")
 
 
 def test_a_later_import_with_another_true_picture_is_told(tree: Path, tmp_path: Path) -> None:
