@@ -17,6 +17,7 @@ from ..genotypes.space import is_integer
 from .curves import CurvesReader
 from .names import find_model, find_task, text_of, unknown_score
 from .pictures import stored_noise
+from .plan import PLAN, read_plan
 from .question import DEFAULT_BY, By, Limits, Question, asked
 from .ranking import Ranking, Result, rank, shared_seeds
 from .runs import Pair, Runs
@@ -295,20 +296,29 @@ class Benchmark:
     def coverage(self) -> "pd.DataFrame":
         """What was trained: a row an image and task, counting runs by status, and those missing.
 
-        `missing` counts the (model, seed) combinations without a record.
+        `missing` counts the combinations of a model and a seed without a record: of the models and
+        seeds that the benchmark holds, and of those of its plan while it is being built.
+
+        Raises:
+            StoreError: if the plan is damaged.
         """
         import pandas as pd
 
-        frame = self.to_frame()
-        counts = (
-            frame.groupby(["image", "task", "status"]).size().unstack("status", fill_value=0)
-        ).reindex(columns=["finished", "stopped", "diverged", "failed"], fill_value=0)
-        seeds = frame.groupby(["image", "task"])["seed"].nunique(dropna=False)
-        counts.insert(0, "models", len(self.models))
-        counts.insert(1, "seeds", seeds)
-        held = counts[["finished", "stopped", "diverged", "failed"]].sum(axis=1)
-        counts["missing"] = counts["models"] * counts["seeds"] - held
-        return pd.DataFrame(counts).rename_axis(columns=None).reset_index()
+        plan = read_plan(self.folder) if (self.folder / PLAN).is_file() else None
+        planned = {pair: set(plan.seeds) for pair in plan.pairs} if plan else {}
+        held = {pair: set(self._runs.pair(*pair).seeds) for pair in self.pairs}
+        seeds = {
+            pair: len(held.get(pair, set()) | planned.get(pair, set()))
+            for pair in sorted(held | planned)
+        }
+        pairs = pd.MultiIndex.from_tuples(seeds, names=["image", "task"])
+        statuses = ["finished", "stopped", "diverged", "failed"]
+        runs = self.to_frame().groupby([*pairs.names, "status"]).size().unstack("status")
+        counts = runs.reindex(index=pairs, columns=statuses).fillna(0).astype(int)
+        counts.insert(0, "models", len({*self.models, *(plan.models if plan else ())}))
+        counts.insert(1, "seeds", list(seeds.values()))
+        counts["missing"] = counts["models"] * counts["seeds"] - counts[statuses].sum(axis=1)
+        return counts.rename_axis(columns=None).reset_index()
 
     def to_frame(self) -> "pd.DataFrame":
         """One row a run: keys, status, summaries (dB), seconds, device, parameters and so on."""

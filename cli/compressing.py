@@ -33,7 +33,8 @@ def compress(
 ) -> None:
     """Compress a picture into the weights of a Deep Decoder, beside JPEG and WebP at its size.
 
-    In `--json` a PSNR of null is an infinite one: a codec kept the picture exactly.
+    In `--json` a PSNR of null is an infinite one: a codec kept the picture exactly; a quality of
+    null is that of a lossless file.
 
     Example: `dipbench compress photo.png --out photo.dd`
     """
@@ -78,7 +79,13 @@ def compress(
         )
         raise typer.Exit(status)
     rows = [("deep-decoder", len(made.data), "", f"{made.psnr:.2f}", f"{made.ssim:.3f}")] + [
-        (coded.codec, coded.bytes, coded.quality, f"{coded.psnr:.2f}", f"{coded.ssim:.3f}")
+        (
+            coded.codec,
+            coded.bytes,
+            coded.quality or "lossless",
+            f"{coded.psnr:.2f}",
+            f"{coded.ssim:.3f}",
+        )
         for coded in made.codecs
     ]
     console.print(table(["codec", ">bytes", ">quality", ">PSNR dB", ">SSIM"], rows))

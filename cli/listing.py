@@ -13,9 +13,9 @@ from ..data.tasks import FORMS
 from ..errors import QueryError, StoreError, unknown
 from ..evaluate.protocol import PROTOCOLS
 from ..evaluate.scores import SCORES
-from ..genotypes.reference import REFERENCE
+from ..genotypes.reference import BY_TASK, REFERENCE
 from . import options
-from .output import console, print_json, table
+from .output import console, print_json, table, text_cell
 
 Rows = list[dict[str, Any]]
 
@@ -47,16 +47,17 @@ def list_names(
     if as_json:
         print_json(rows)
         return
-    console.print(table([what, ""], [[_lines(row, True), _lines(row, False)] for row in rows]))
+    cells = [["\n".join(_lines(row, True)), text_cell(_lines(row, False))] for row in rows]
+    console.print(table([what, ""], cells))
 
 
-def _lines(row: dict[str, Any], left: bool) -> str:
+def _lines(row: dict[str, Any], left: bool) -> list[str]:
     """The values of a row that stand on one side, a line each."""
-    return "\n".join(
+    return [
         str(value) if name in SPEAK_FOR_THEMSELVES else f"{name.replace('_', ' ')}: {value}"
         for name, value in row.items()
         if (name in LEFT) == left
-    )
+    ]
 
 
 def _scores() -> Rows:
@@ -73,7 +74,16 @@ def _scores() -> Rows:
 
 
 def _networks() -> Rows:
-    return [
+    families = [
+        {
+            "name": family,
+            "summary": "by the task: "
+            + ", ".join(f"{name} for {kind}" for kind, name in variants.items()),
+            "source": REFERENCE[variants["denoising"]].source,
+        }
+        for family, variants in BY_TASK.items()
+    ]
+    return families + [
         {"name": network.name, "summary": network.summary, "source": network.source}
         for network in REFERENCE.values()
     ]

@@ -82,8 +82,9 @@ class Pieces:
         self._lines = [line for line in lines if line]
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        least = max(cell_len(piece) for line in self._lines for piece in line)
-        return Measurement(least, max(cell_len("".join(line)) for line in self._lines))
+        least = max((cell_len(piece) for line in self._lines for piece in line), default=0)
+        most = max((cell_len("".join(line)) for line in self._lines), default=0)
+        return Measurement(least, most)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for line in self._lines:
@@ -104,6 +105,23 @@ def model_cell(model: str) -> Pieces:
 def score_cell(name: str) -> Pieces:
     """A score's name, broken before the way that it was made in, such as `:table-512`."""
     return Pieces(re.split("(?=:)", name))
+
+
+def text_cell(lines: Iterable[str]) -> Pieces:
+    """Lines broken between words, and within those that have a slash, as genotypes do."""
+    return Pieces(*(_words(line) for line in lines))
+
+
+def _words(line: str) -> list[str]:
+    """Words with the space after them, those with a slash in parts.
+
+    >>> _words("found: nearest-none-3x3/0101 dip-sr-4")
+    ['found: ', 'nearest-', 'none-', '3x3/', '0101 ', 'dip-sr-4']
+    """
+    pieces = []
+    for word in re.findall(r"\S+\s*", line):
+        pieces += re.split("(?<=[/-])", word) if "/" in word else [word]
+    return pieces
 
 
 def _filled(pieces: Iterable[str], width: int) -> list[str]:

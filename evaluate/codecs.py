@@ -4,11 +4,22 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from ..data.imagefiles import pixels
 from .quality import psnr, ssim
+
+SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
+    "JPEG": ({"optimize": True, "subsampling": 0}, {"optimize": True, "subsampling": 2}),
+    "WebP": ({"method": 6}, {"method": 6, "lossless": True}),
+}
+"""Pillow's, by codec, of which the better one counts.
+
+Halving the sides of the chroma, as both codecs do by themselves, caps the PSNR of small colourful
+pictures.
+"""
 
 
 @dataclass(frozen=True)
@@ -17,23 +28,24 @@ class Coded:
 
     Attributes:
         codec: `JPEG` or `WebP`.
-        quality: the codec's own setting.
+        quality: the codec's own setting; None where the file is lossless.
         bytes: of the file.
         psnr: in dB.
         ssim: structural similarity.
     """
 
     codec: str
-    quality: int
+    quality: int | None
     bytes: int
     psnr: float
     ssim: float
 
 
 def standard_codecs(image: np.ndarray, size: int) -> list[Coded]:
-    """Each codec's best quality whose file is no larger than `size` bytes.
+    """What each codec makes best of a picture in a file no larger than `size` bytes.
 
-    A codec that cannot make the file so small is given at its lowest quality, with its own size.
+    That is the highest PSNR of its `SETTINGS`, each at the highest quality that fits. A codec that
+    cannot make the file so small is given at its smallest, with its own size.
 
     Args:
         image: (C, H, W) in [0, 1], 1 or 3 channels.
@@ -47,15 +59,27 @@ def standard_codecs(image: np.ndarray, size: int) -> list[Coded]:
     from PIL import features
 
     codecs = ["JPEG", "WebP"] if features.check("webp") else ["JPEG"]
-    return [_fitted(codec, image, size) for codec in codecs]
+    return [_best(codec, image, size) for codec in codecs]
 
 
-def _fitted(codec: str, image: np.ndarray, size: int) -> Coded:
-    code = partial(_encode, codec, pixels(image))
-    quality = _highest(lambda quality: len(code(quality)) <= size)
+def _best(codec: str, image: np.ndarray, size: int) -> Coded:
+    made = [_fitted(codec, image, size, settings) for settings in SETTINGS[codec]]
+    fitting = [coded for coded in made if coded.bytes <= size]
+    return (
+        max(fitting, key=lambda coded: coded.psnr)
+        if fitting
+        else min(made, key=lambda coded: coded.bytes)
+    )
+
+
+def _fitted(codec: str, image: np.ndarray, size: int, settings: dict[str, Any]) -> Coded:
+    code = partial(_encode, codec, settings, pixels(image))
+    lossless = "lossless" in settings  # there the quality is the effort
+    quality = 100 if lossless else _highest(lambda quality: len(code(quality)) <= size)
     data = code(quality)
     decoded = _decode(data, len(image))
-    return Coded(codec, quality, len(data), psnr(decoded, image), ssim(decoded, image))
+    reached = psnr(decoded, image), ssim(decoded, image)
+    return Coded(codec, None if lossless else quality, len(data), *reached)
 
 
 def _highest(fits: Callable[[int], bool]) -> int:
@@ -67,17 +91,16 @@ def _highest(fits: Callable[[int], bool]) -> int:
     return low
 
 
-def _encode(codec: str, pixels: np.ndarray, quality: int) -> bytes:
+def _encode(codec: str, settings: dict[str, Any], pixels: np.ndarray, quality: int) -> bytes:
     import PIL.Image
     import PIL.ImageFile
 
     buffer = io.BytesIO()
-    extra = {"optimize": True} if codec == "JPEG" else {"method": 6}
     # Pillow's guess at the size of an optimised JPEG is too small for noise at high qualities.
     block = PIL.ImageFile.MAXBLOCK
     PIL.ImageFile.MAXBLOCK = max(block, 4 * pixels.size)
     try:
-        PIL.Image.fromarray(pixels).save(buffer, codec, quality=quality, **extra)
+        PIL.Image.fromarray(pixels).save(buffer, codec, quality=quality, **settings)
     finally:
         PIL.ImageFile.MAXBLOCK = block
     return buffer.getvalue()

@@ -66,7 +66,7 @@ class Compression:
         ssim: likewise.
         psnr_unquantised: of the network before its weights were quantised, in dB.
         tried: the choices of bits.
-        codecs: JPEG and WebP at the same size.
+        codecs: what JPEG and WebP make best in no more bytes.
         iterations: of the training.
         status: of the training, as in `Fit`: of one that did not finish the best until then.
     """

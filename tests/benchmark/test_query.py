@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import asdict
@@ -15,6 +16,7 @@ import pytest
 import dipbench
 from dipbench.benchmark import Benchmark, load
 from dipbench.benchmark.loading import known_names
+from dipbench.benchmark.plan import PLAN, Plan
 from dipbench.benchmark.schema import SUMMARIES, USABLE, Run
 from dipbench.data import Denoising
 from dipbench.errors import QueryError, StoreError
@@ -248,6 +250,33 @@ def test_coverage_counts_every_run(models: list[str], make_run: MakeRun, make_be
         for status in ("finished", "stopped", "diverged", "failed"):
             assert row[status] == sum(run.status == status for run in own)
         assert row["missing"] == len(bench.models) * 3 - len(own)
+
+
+def test_coverage_counts_what_a_plan_still_misses(
+    models: list[str],
+    make_run: MakeRun,
+    make_bench: Make,
+    tmp_path: Path,
+    frozen_plan: Callable[..., Plan],
+) -> None:
+    bench = make_bench([make_run(models[0], image="camera"), make_run(models[0], image="coins")])
+    tasks = ("denoising-25", "sr-2")
+    plan = frozen_plan(tmp_path / "planned", models[:3], tasks, seeds=(0, 1))
+    shutil.copy(tmp_path / "planned" / PLAN, bench.folder)
+    frame = bench.coverage().set_index(["image", "task"])
+    (planned,) = plan.images
+    assert frame["models"].tolist() == [3, 3, 3]
+    assert frame.loc["coins", "denoising-25"][["seeds", "finished", "missing"]].tolist() == [
+        1,
+        1,
+        2,
+    ]
+    assert frame.loc[planned, "denoising-25"][["seeds", "finished"]].tolist() == [2, 1]
+    assert frame.loc[planned, "sr-2"][["finished", "missing"]].tolist() == [0, 6]
+    assert frame.loc[planned, "denoising-25"]["missing"] == 5
+    (bench.folder / PLAN).write_text("{")
+    with pytest.raises(StoreError, match=r"plan.json is damaged"):
+        bench.coverage()
 
 
 def test_to_frame_has_a_row_a_run(models: list[str], make_run: MakeRun, make_bench: Make) -> None:
