@@ -152,7 +152,7 @@ def rank(
         reasons = ", ".join(f"{reason}: {n}" for reason, n in left_out.items() if n)
         raise QueryError(
             f"no usable run on {pair[0]}, {pair[1]} answers that (left out: {reasons}): choose "
-            "other limits"
+            "another limit, iteration or criterion"
         )
     means = np.full(len(values), np.nan)
     means[held] = np.nansum(values[held], axis=1) / counts[held]
@@ -170,6 +170,6 @@ def shared_seeds(pair: PairRuns) -> list[int]:
     shared = recorded[recorded.any(axis=1)].all(axis=0)
     if not shared.any():
         known = [str(seed) for seed in pair.seeds if seed is not None]
-        remedy = f"give seed= one of {listed(known)}" if known else "train the missing runs"
-        raise QueryError(f"the models share no seed: {remedy}")
+        remedy = f", or ask for one seed: {listed(known)}" if known else ""
+        raise QueryError(f"the models share no seed: train the missing runs{remedy}")
     return np.flatnonzero(shared).tolist()

@@ -50,7 +50,12 @@ def sbatch_script(store: Path, allocation: Allocation, train: Sequence[str] = ()
     Args:
         store: the benchmark's folder, seen by all machines.
         allocation: what to ask for.
-        train: further arguments of `dipbench train`; none where the plan is frozen already.
+        train: further arguments of `dipbench train`; none where the plan is frozen already. Files
+            that they name are found from the current folder, in which the job runs.
+
+    Raises:
+        DipbenchError: if the store's path, or with arguments the current folder's, cannot stand in
+            a script.
 
     >>> text = sbatch_script(Path("a-store"), Allocation("array", 8, 4), ["--images", "camera"])
     >>> [line for line in text.splitlines() if "--array" in line]
@@ -58,11 +63,16 @@ def sbatch_script(store: Path, allocation: Allocation, train: Sequence[str] = ()
     """
     template = files(__package__) / "templates" / f"{allocation.form}.sh"
     store = store.resolve()
-    if not re.fullmatch(r"[\w./+=,:@-]+", str(store)):
-        raise DipbenchError(
-            f"{store} cannot stand in a SLURM script: choose a path of letters, digits and ._+=,:@-"
-        )
+    # Arguments may name files from here, wherever the script is submitted.
+    here = [Path.cwd()] if train else []
+    for path in (store, *here):
+        if not re.fullmatch(r"[\w./+=,:@-]+", str(path)):
+            raise DipbenchError(
+                f"{path} cannot stand in a SLURM script: choose a path of letters, digits and "
+                "._+=,:@-"
+            )
     place = [f"--partition={allocation.partition}"] if allocation.partition else []
+    chdir = [f"--chdir={path}" for path in here]
     per = "node" if allocation.form == "ray" else "task"
     gpus = [f"--gpus-per-{per}={allocation.gpus}"] if allocation.gpus else []
     values = {
@@ -74,7 +84,7 @@ def sbatch_script(store: Path, allocation: Allocation, train: Sequence[str] = ()
         "TIME": allocation.time,
         "DEVICE": "cuda" if allocation.gpus else "cpu",
         "MEMORY": "" if allocation.gpus else _KEEP_MEMORY,
-        "MORE": "\n".join(f"#SBATCH {option}" for option in [*place, *gpus]),
+        "MORE": "\n".join(f"#SBATCH {option}" for option in [*chdir, *place, *gpus]),
         "PLACE": " ".join(place),
         "PATH": shlex.quote(str(Path(sys.executable).parent)),
         "STORE": store,

@@ -110,7 +110,9 @@ def test_models_are_compared_on_the_seeds_they_share(
     with pytest.raises(QueryError, match="no usable run"):
         bench.query(models[1], "camera", "denoising", seed=1)
     apart = make_bench([runs[1], runs[2]])
-    with pytest.raises(QueryError, match="share no seed: give seed= one of 0, 1"):
+    with pytest.raises(
+        QueryError, match="no seed: train the missing runs, or ask for one seed: 0, 1"
+    ):
         apart.best("camera", "denoising")
 
 
@@ -362,7 +364,7 @@ def test_an_empty_folder_is_no_benchmark(tmp_path: Path) -> None:
 def test_seeds_to_choose_from_are_those_that_can_be_given(make_bench, make_run, models):
     runs = [make_run(models[0], seed=None), make_run(models[1], seed=0)]
     bench = make_bench(runs)
-    with pytest.raises(QueryError, match="share no seed: give seed= one of 0"):
+    with pytest.raises(QueryError, match="no seed: train the missing runs, or ask for one seed: 0"):
         bench.best("camera", "denoising")
 
 

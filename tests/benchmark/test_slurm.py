@@ -78,6 +78,21 @@ def test_a_script_that_could_not_run_is_refused(tmp_path: Path) -> None:
         sbatch_script(tmp_path / "a b", Allocation("ray", 1, 1))
 
 
+def test_a_job_finds_files_from_where_its_script_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    allocation = Allocation("ray", 1, 1)
+    text = sbatch_script(Path("store"), allocation, ["--images", "pictures/a.png"])
+    assert f"#SBATCH --chdir={tmp_path}\n" in text
+    assert "--chdir" not in sbatch_script(Path("store"), allocation)
+    (tmp_path / "a b").mkdir()
+    monkeypatch.chdir(tmp_path / "a b")
+    sbatch_script(tmp_path / "store", allocation)
+    with pytest.raises(DipbenchError, match="choose a path of letters"):
+        sbatch_script(tmp_path / "store", allocation, ["--images", "a.png"])
+
+
 @pytest.mark.parametrize("queued", [True, False])
 def test_the_first_shard_trains_whether_or_not_the_merge_is_queued(
     queued: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
