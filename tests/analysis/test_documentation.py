@@ -16,7 +16,7 @@ from dipbench.analysis.agreeing import agreement
 from dipbench.analysis.association import kendall_tau
 from dipbench.analysis.early_stops import stopping_losses
 from dipbench.analysis.plots import save, scatter
-from dipbench.analysis.reliability import seed_reliability
+from dipbench.analysis.reliability import score_reliability, seed_reliability
 from dipbench.analysis.specificity import all_score_transfers, truth_specificity
 from dipbench.analysis.transfer import variance_over_images, variance_shares
 from dipbench.evaluate import SCORES
@@ -222,6 +222,19 @@ def test_what_it_says_of_the_other_scores_of_mini(mini_judged: pd.DataFrame) -> 
     ]
     more = [round(tau[corrected] - tau[published], 2) for corrected, published in pairs]
     assert more == [0.0, 0.0, 0.03, 0.03, 0.02]
+
+
+def test_what_it_says_of_how_the_scores_of_mini_repeat(mini: Benchmark) -> None:
+    repeats = score_reliability(mini).set_index("score")
+    told = repeats.loc[["psd_70_per_bw", "degrees_of_freedom"]]
+    assert told["reliability"].abs().max() < 0.005
+    assert told["share_of_mean"].max().round(2) == 0.02
+    others = repeats.loc[list(PUBLISHED)].drop("psd_70_per_bw")
+    assert ends(others["reliability"]) == [0.44, 0.71]
+    assert others["share_of_mean"].min() > 0.98
+    values = mini.scores().query("how != 'table-512'").set_index("score")["value"]
+    assert values["psd_70_per_bw"].max() < 1 / 64  # the lowest frequency of 64 pixels
+    assert values["degrees_of_freedom"].lt(0).mean().round(2) == 0.5
 
 
 def test_what_it_says_of_scores_at_the_published_size(
