@@ -46,9 +46,10 @@ def regret_curves(replayed: pd.DataFrame, *, level: float = 0.95) -> Figure:
         axes.set_ylim(bottom=0)
         axes.legend()
         searches = int(table["searches"].min())
+        interval = f", {level:.0%} interval" if table["low"].notna().any() else ""
         axes.set_title(
-            f"{attrs['label']}\n{summary_words(attrs['by'])}; mean of {searches} searches, "
-            f"{level:.0%} interval",
+            f"{attrs['label']}\n{summary_words(attrs['by'])}; mean of {searches} searches"
+            f"{interval}",
             loc="left",
             wrap=True,
         )

@@ -158,12 +158,12 @@ def search_replay(
         return
     rows = [
         (
-            row.algorithm,
-            f"{row.spent:,.0f}",
-            f"{row.regret:.3f}",
-            "" if row.searches == 1 else f"{row.low:.3f} … {row.high:.3f}",
+            row["algorithm"],
+            f"{row['spent']:,.0f}",
+            f"{row['regret']:.3f}",
+            "" if math.isnan(row["low"]) else f"{row['low']:.3f} … {row['high']:.3f}",
         )
-        for row in ends.itertuples()
+        for row in ends.to_dict("records")
     ]
     columns = ["algorithm", f">{found.attrs['unit']} spent", ">regret dB", ">95 % interval"]
     console.print(table(columns, rows, found.attrs["label"]))

@@ -137,7 +137,7 @@ class Budget:
             raise QueryError(unknown("unit of cost", self.unit, UNITS))
         if not 0 < self.amount < math.inf:
             raise QueryError(
-                f"a budget of {self.amount} {self.unit} cannot be spent: give a number above 0"
+                f"a budget of {self.amount!r} {self.unit} cannot be spent: give a number above 0"
             )
 
 
@@ -169,6 +169,7 @@ class Trace:
         spoken for no more.
         """
         held: dict[str, tuple[float, float]] = {}
+        best: str | None = None
         found: list[str | None] = []
         for step in self.steps:
             trial, signal = step.outcome.trial, step.outcome.signal
@@ -177,10 +178,14 @@ class Trace:
             if signal is None:
                 if before is not None and length > before[0]:
                     del held[trial.model]
+                    if best == trial.model:
+                        best = max(held, key=held.__getitem__, default=None)
             elif before is None or (length, signal) > before:
                 held.pop(trial.model, None)  # so that the order is that of the signals
                 held[trial.model] = length, signal
-            found.append(max(held, key=lambda model: held[model], default=None))
+                if best is None or held[trial.model] > held[best]:
+                    best = trial.model
+            found.append(best)
         return found
 
     @property

@@ -6,6 +6,7 @@ from math import ceil
 import numpy as np
 
 from ...errors import QueryError
+from ...genotypes.space import is_integer
 from .interface import Outcome, Searcher, Trial
 
 
@@ -93,10 +94,11 @@ class SuccessiveHalving(Searcher):
         eta: int = 3,
         rungs: int = 4,
     ) -> None:
-        if eta < 2 or rungs < 1 or iterations < 1:
+        whole = all(map(is_integer, (eta, rungs, iterations)))
+        if not whole or eta < 2 or rungs < 1 or iterations < 1:
             raise QueryError(
-                f"halving needs eta of 2 or more, 1 rung or more and 1 iteration or more, got "
-                f"{eta}, {rungs} and {iterations}"
+                f"halving needs eta of 2 or more, 1 rung or more and 1 iteration or more, in whole "
+                f"numbers, got {eta!r}, {rungs!r} and {iterations!r}"
             )
         self._unseen = [models[index] for index in rng.permutation(len(models))][::-1]
         self._eta, self._size = eta, eta ** (rungs - 1)

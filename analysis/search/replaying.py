@@ -10,6 +10,7 @@ from ...benchmark.question import By
 from ...benchmark.scorefiles import names_by_way
 from ...errors import QueryError, unknown
 from ...genotypes import Genotype
+from ...genotypes.space import is_integer
 from ...seeds import generator
 from .._cells import read_cell
 from ..association import kendall_tau
@@ -91,10 +92,10 @@ def replay(
     signal = signal or default_signal(bench, image, task, run_seed)
     table = TableObjective(bench, image, task, signal, by=by, seed=run_seed)
     searchable(table)
-    for name in algorithms:
+    for name in dict.fromkeys(algorithms):
         if name not in ALGORITHMS:
             raise QueryError(unknown("algorithm", name, ALGORITHMS))
-        for seed in seeds:
+        for seed in dict.fromkeys(seeds):
             objective = table.fresh()
             searcher = ALGORITHMS[name](objective, generator("search", name, seed), score)
             searches.append((name, seed, run_search(searcher, objective, budget)))
@@ -194,9 +195,11 @@ def replay_surrogate(
         the whole space.
     """
     objective = SurrogateObjective(bench, image, task, by=by)
+    if not is_integer(questions) or questions < 1:
+        raise QueryError(f"a surrogate is asked for models: give a whole number, not {questions!r}")
     budget = Budget(questions)
     searches = []
-    for name in algorithms:
+    for name in dict.fromkeys(algorithms):
         if name not in ON_SURROGATE:
             raise QueryError(unknown("algorithm on a surrogate", name, ON_SURROGATE))
         for seed in seeds:
@@ -262,13 +265,15 @@ def regret_by_cost(replayed: pd.DataFrame, *, level: float = 0.95, seed: int = 0
         seed: of the resampling.
 
     Returns:
-        Rows: algorithm, cost (in the unit of the frame), regret, low, high (dB; missing for a
-        single search), searches. In `.attrs["left_out"]` the algorithms of which not every search
-        chose a model within the budget.
+        Rows: algorithm, cost (in the unit of the frame), regret, low, high (dB; missing for fewer
+        than `FEWEST_SEARCHES`), searches. In `.attrs["left_out"]` the algorithms of which not every
+        search chose a model within the budget.
 
     Raises:
-        QueryError: of no algorithm every search has chosen a model.
+        QueryError: of no algorithm every search has chosen a model, or the level is none.
     """
+    if not 0 < level < 1:
+        raise QueryError(f"the level must lie between 0 and 1, got {level}")
     unit, budget = replayed.attrs["unit"], replayed.attrs["budget"]
     last = min(budget, float(replayed[unit].max()))
     rows, left_out = [], []

@@ -13,7 +13,7 @@ function dotPlot({ width, rows, title, lines = [] }) {
   const pad = (high - low) * 0.04 || 0.1;
   const range = [low - pad, high + pad];
   const at = scale(...range, left, width - 12);
-  root.append(axisBelow(at, range, top, bottom, title, Math.max(4, (width - left) / 90)));
+  root.append(axisBelow(at, range, top, bottom, title, Math.max(width - left < 220 ? 2 : 4, (width - left) / 90)));
   for (const line of lines) {
     root.append(
       svg("line", { x1: at(line.value), x2: at(line.value), y1: top - 6, y2: bottom, class: "limit" }),

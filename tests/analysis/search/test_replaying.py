@@ -534,3 +534,25 @@ def test_the_command_replays_runs_that_the_truth_has_cut(cut):
     assert "…" not in done.stdout
     assert "random: 1 of 1 searches had nothing left to try" in done.output
     assert "1,000,000,000" not in done.stdout
+
+
+def test_few_searches_show_no_interval_in_the_table_and_the_figure(listed, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from dipbench.analysis import plots
+    from dipbench.cli import app
+
+    titles = []
+    monkeypatch.setattr(
+        plots, "save", lambda figure, _: titles.append(figure.axes[0].get_title(loc="left"))
+    )
+    shared = ["search-replay", "camera", "denoising", "--store", str(listed.folder)]
+    shared += ["--algorithms", "random,random", "--budget", "900"]
+    for searches, shown in ((3, False), (10, True)):
+        figure = str(tmp_path / "f.png")
+        done = CliRunner().invoke(app, [*shared, "--seeds", str(searches), "--out", figure])
+        assert done.exit_code == 0, done.output
+        assert ("…" in done.stdout, "nan" in done.stdout) == (shown, False)
+        assert ("interval" in titles[-1]) == shown
+    found = replay(listed, "camera", "denoising", ["random", "random"], Budget(900), seeds=[0, 0])
+    assert not found.duplicated(["algorithm", "seed", "step"]).any()
