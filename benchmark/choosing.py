@@ -6,8 +6,12 @@ from ..errors import GenotypeError
 from ..genotypes import ISNAS522, Genotype, sample, stratified
 from ..genotypes.reference import BY_TASK, REFERENCE, parse_genotype
 
+KINDS_OF_CHOICE = "isnas522, stratified:32, random:32:7"
 CHOICES = {"random": sample, "stratified": stratified}
 """What chooses a number of models by a seed: a longer choice begins with the shorter one."""
+
+
+MOST_CHOSEN = 1_000_000
 
 
 def parse_models(text: str) -> tuple[str, ...]:
@@ -29,9 +33,7 @@ def parse_models(text: str) -> tuple[str, ...]:
     for item in filter(None, (part.strip() for part in text.split(","))):
         items += _models_of(item)
     if not items:
-        raise GenotypeError(
-            "no models are given: try isnas522, stratified:32, random:32:7 or 0,9,77"
-        )
+        raise GenotypeError(f"no models are given: try {KINDS_OF_CHOICE} or 0,9,77")
     return tuple(dict.fromkeys(items))
 
 
@@ -41,12 +43,14 @@ def _models_of(item: str) -> list[str]:
         return _expand(item)
     except GenotypeError as error:
         if _is_file(item):
-            return [model for name in _lines(Path(item)) for model in _expand(name)]
+            return _listed(Path(item))
         if not _is_like_a_file(item):
-            raise
+            raise GenotypeError(
+                f"{error}; or {KINDS_OF_CHOICE}, or a file with a model a line"
+            ) from error
         raise GenotypeError(
             f"there is no file {item}, and no model of that name: give a file with a model a line, "
-            "isnas522, indices or genotypes"
+            f"{KINDS_OF_CHOICE}, indices or genotypes"
         ) from error
 
 
@@ -67,14 +71,20 @@ def _is_file(item: str) -> bool:
         return False
 
 
-def _lines(path: Path) -> list[str]:
-    """The lines of a file without blank ones and comments."""
+def _listed(path: Path) -> list[str]:
+    """The models of a file's lines, without blank ones and comments."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise GenotypeError(f"{path} is no readable list of models ({error})") from error
-    stripped = (line.partition("#")[0].strip() for line in lines)
-    return [line for line in stripped if line]
+    models: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        item = line.partition("#")[0].strip()
+        try:
+            models += _expand(item) if item else []
+        except GenotypeError as error:
+            raise GenotypeError(f"{path}, line {number}: {error}") from error
+    return models
 
 
 def _expand(item: str) -> list[str]:
@@ -90,6 +100,8 @@ def _chosen(item: str) -> list[Genotype]:
     kind, count, seed = (*item.split(":", 2), "")[:3]
     if not (count.isdecimal() and (seed.isdecimal() or not seed)):
         raise GenotypeError(f"{item!r} is no {kind} choice of models: write {kind}:<count>:<seed>")
+    if int(count) > MOST_CHOSEN:
+        raise GenotypeError(f"{item} chooses too many models: choose at most {MOST_CHOSEN:,}")
     return CHOICES[kind](int(count), int(seed or 0))
 
 

@@ -35,6 +35,8 @@ def find(name: str | Path) -> Path:
     >>> find("pilot").name
     'pilot'
     """
+    if not str(name).strip():
+        raise StoreError("the name of the benchmark is empty: give a folder, or mini or pilot")
     folder, text = _expanded(Path(name)), str(name)
     if folder.is_dir() and _may_be_one(folder):
         return folder

@@ -11,6 +11,7 @@ from ..data import Image, Observation, parse_task
 from ..errors import DipbenchError, StoreError, TaskError
 from ..evaluate.protocol import Protocol
 from ..files import published
+from ..genotypes.reference import check_fits
 from .choosing import model_text
 from .joining import check_joins, differing_observations, refuse_imported
 from .locking import PATIENCE_SECONDS, builder_lock
@@ -133,6 +134,20 @@ def make_plan(
     )
 
 
+def check_fit(plan: Plan, images: Iterable[Image]) -> None:
+    """See that every task can be had of every image, and that every model makes it.
+
+    Raises:
+        DipbenchError: if a task or a model does not fit an image.
+    """
+    for image in images:
+        for task in plan.tasks:
+            if plan.observation_seed is not None:
+                parse_task(task).observe(image, plan.observation_seed)
+            for model in plan.models:
+                check_fits(model, task, image.shape)
+
+
 def freeze_plan(
     folder: Path,
     plan: Plan,
@@ -148,11 +163,12 @@ def freeze_plan(
         observations: what to train on, by image and task, where the plan has no seed to draw it.
 
     Raises:
-        StoreError: as `check_plan`, or if the folder cannot be written.
+        DipbenchError: as `check_plan` and `check_fit`, or if the folder cannot be written.
     """
     check_plan(folder, plan, observations)
     if (folder / PLAN).is_file():
         return
+    check_fit(plan, images)
     with writing(folder), builder_lock(folder, "plan", PATIENCE_SECONDS):
         # Again: another builder may have frozen one meanwhile.
         check_plan(folder, plan, observations)

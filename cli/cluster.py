@@ -12,6 +12,7 @@ from . import options
 from .misuse import explained, is_misuse
 from .output import notes, print_json, progress_bar, say
 from .planning import plan_anew, planned_before
+from .targets import check_target_folder
 
 OWN = ("shard", "executor", "address", "device")
 """The options of `train` that the script gives itself, beside `--out`."""
@@ -47,11 +48,11 @@ def slurm_script(
     Example: `dipbench slurm-script --out my-store --count 4 --gpus 8 --images camera > job.sh`
     """
     allocation = Allocation(form, count, cpus, gpus, time, partition)
-    _check_further(context, out, form)
+    _check_further(context, out, form, cpus)
     print(sbatch_script(out, allocation, context.args), end="")
 
 
-def _check_further(context: typer.Context, out: Path, form: str) -> None:
+def _check_further(context: typer.Context, out: Path, form: str, cpus: int) -> None:
     """See that `train` would take the further arguments, and that none is the script's own.
 
     Raises:
@@ -80,12 +81,19 @@ def _check_further(context: typer.Context, out: Path, form: str) -> None:
         )
     if form == "array" and train.params["timeout"] is not None:
         raise DipbenchError("--timeout is for Ray: leave it out, or choose --form ray")
+    check_target_folder(out, "--out")
     if train.params["images"] is None and train.params["images_from"] is None:
-        planned_before(train, out)
+        plan = planned_before(train, out).plan
     else:
         asked = train.params["precision"]
         # What the machines compute in by `auto` is not known here, and no plan fails by it.
-        plan_anew(train, out, "float32" if asked == "auto" else asked)
+        plan = plan_anew(train, out, "float32" if asked == "auto" else asked).plan
+    if plan.protocol.threads > cpus:
+        raise DipbenchError(
+            f"a run takes {plan.protocol.threads} threads, more than the {cpus} CPUs of a "
+            f"{'machine' if form == 'ray' else 'shard'}: give --cpus {plan.protocol.threads}, or "
+            "plan with fewer --threads"
+        )
 
 
 def audit(

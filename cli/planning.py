@@ -9,7 +9,7 @@ import typer
 from ..benchmark import load
 from ..benchmark.choosing import parse_models
 from ..benchmark.pictures import Pair, StoredObservations, read_images
-from ..benchmark.plan import Plan, make_plan, read_plan, read_planned_images
+from ..benchmark.plan import Plan, check_fit, check_plan, make_plan, read_plan, read_planned_images
 from ..benchmark.store import file_of
 from ..data import Image, Observation, load_images
 from ..errors import DipbenchError, unknown
@@ -45,6 +45,7 @@ def planned_before(train: typer.Context, out: Path) -> Planned:
             "out to resume it, or train into another folder with --images and bring the two "
             f"together by `dipbench add {out} OTHER`"
         )
+    check_plan(out, plan)
     return Planned(plan, list(read_planned_images(out, plan).values()), {})
 
 
@@ -57,7 +58,8 @@ def plan_anew(train: typer.Context, out: Path, precision: str) -> Planned:
         precision: `float32` or `bf16`.
 
     Raises:
-        DipbenchError: if an option is unusable, or does not go with another.
+        DipbenchError: if an option is unusable, does not go with another, or makes a plan that the
+            folder or the images cannot have.
     """
     given = train.params
     if given["images_from"] is not None and options.given(train, ("observation_seed",)):
@@ -72,12 +74,14 @@ def plan_anew(train: typer.Context, out: Path, precision: str) -> Planned:
         out.resolve().name,
         parse_models(given["models"]),
         pictures,
-        given["tasks"].split(","),
+        _items(given["tasks"]),
         _seeds(given["seeds"]),
         protocol,
         given["observation_seed"] if given["images_from"] is None else None,
         given["outputs"],
     )
+    check_plan(out, plan, observations)
+    check_fit(plan, pictures)
     return Planned(plan, pictures, observations)
 
 
@@ -97,7 +101,7 @@ def _pictures(
     bench = load(images_from)
     path = file_of(bench.folder, bench.manifest, "images")
     held = read_images(path)
-    names = list(held) if images is None else [name.strip() for name in images.split(",")]
+    names = list(held) if images is None else _items(images)
     for name in names:
         if name not in held:
             raise DipbenchError(
@@ -111,6 +115,15 @@ def _pictures(
             f"{size}x{size}: choose a protocol of its size, or one without, such as isnas"
         )
     return [held[name] for name in dict.fromkeys(names)], StoredObservations(path)
+
+
+def _items(text: str) -> list[str]:
+    """What a list with commas names.
+
+    >>> _items("denoising, sr-4,")
+    ['denoising', 'sr-4']
+    """
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def _seeds(text: str) -> list[int]:

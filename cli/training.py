@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
+from ..benchmark import load
 from ..benchmark.building import WHOLE, Progress, Shard, build, read_progress, recorded
 from ..benchmark.building import finish as merge_parts
 from ..benchmark.executors import Executor
 from ..benchmark.executors.local import LocalExecutor, default_workers
 from ..benchmark.logs import told
 from ..benchmark.parts import readable_keys
-from ..benchmark.plan import Plan, check_plan, freeze_plan
+from ..benchmark.plan import Plan, freeze_plan
 from ..benchmark.schema import RunKey
-from ..benchmark.store import check_writable
+from ..benchmark.store import MANIFEST, check_writable
 from ..data import Image
 from ..errors import DipbenchError
 from . import options
@@ -116,7 +117,6 @@ def train(
     )
     trainer = _executor(executor, workers, device, address, timeout)
     share = Shard.parse(shard)
-    check_plan(out, plan, observations)
     if dry_run:
         check_target_folder(out, "--out")
         remaining = _remaining(out, plan, share, retry_failed)
@@ -169,8 +169,20 @@ def run_build(
     notes.print(f"{folder}: {made}")
     failed = counts.get("failed", 0) + left_failed
     if failed:
-        notes.print(f"{failed} failed: `dipbench train --out {folder} --retry-failed` tries again")
+        notes.print(
+            f"{failed} failed: `dipbench train --out {folder} --retry-failed` tries again"
+            f"{_first_reason(folder)}"
+        )
     return counts, left_failed
+
+
+def _first_reason(folder: Path) -> str:
+    """Why the first failed run of a merged benchmark failed; empty where none is merged yet."""
+    if not (folder / MANIFEST).is_file():
+        return ""
+    runs = load(folder).to_frame().query("status == 'failed'").to_dict("records")
+    told = [f"; {row['model']} on {row['image']}, {row['task']}: {row['reason']}" for row in runs]
+    return told[0] if told else ""
 
 
 def finish(folder: options.StoreFolder) -> None:

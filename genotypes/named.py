@@ -74,6 +74,23 @@ class NamedNetwork:
     multiple: int = 32
     smallest: int = 64
 
+    def check_sides(self, image_shape: Shape) -> None:
+        """See that the network can make an image of a shape, padded as a training pads it.
+
+        Raises:
+            ImageError: the image is too small.
+
+        >>> from dipbench.genotypes.reference import REFERENCE
+        >>> REFERENCE["dip-pixel-shuffle"].check_sides((3, 65, 80))
+        """
+        _, height, width = image_shape
+        least = self.smallest - self.multiple + 1  # which padding brings to the smallest
+        if min(height, width) < least:
+            raise ImageError(
+                f"{self.name} cannot make an image {width} pixels wide and {height} high: both "
+                f"sides must have {least} pixels or more; enlarge it or choose another model"
+            )
+
     def input_shape(self, image_shape: Shape) -> Shape:
         """The (C, H, W) of the input z for an image of the given (C, H, W).
 

@@ -164,13 +164,16 @@ def get_reference(name: str) -> NamedNetwork:
     """The named network of that name.
 
     Raises:
-        GenotypeError: there is none.
+        GenotypeError: there is none, or it is a family's.
 
     >>> get_reference("dip-jpeg").published.iterations
     {'denoising': 2400}
     """
+    if name in BY_TASK:
+        variants = ", ".join(BY_TASK[name].values())
+        raise GenotypeError(f"{name} is a family of networks: give one of {variants}")
     if name not in REFERENCE:
-        raise GenotypeError(unknown("named network", name, [*REFERENCE, *BY_TASK], limit=30))
+        raise GenotypeError(unknown("named network", name, REFERENCE, limit=30))
     return REFERENCE[name]
 
 
@@ -190,12 +193,33 @@ def reference_for(name: str, task: str) -> NamedNetwork:
     if name not in BY_TASK:
         return get_reference(name)
     variants = BY_TASK[name]
-    sigma = re.fullmatch(r"denoising-([0-9.]+)", task)
+    sigma = re.fullmatch(r"denoising-(\d+(\.\d+)?)", task)
     asked = "denoising-50" if sigma and float(sigma[1]) >= STRONG else task
     suitable = [begin for begin in variants if f"{asked}-".startswith(f"{begin}-")]
     if not suitable:
         raise GenotypeError(unknown(f"kind of task for {name}", task, variants))
     return REFERENCE[variants[max(suitable, key=len)]]
+
+
+def check_fits(model: str, task: str, image_shape: Shape) -> None:
+    """See that a named network makes images of a shape, padded as a training pads them.
+
+    Genotypes do of all that `load_image` takes.
+
+    Args:
+        model: a genotype, or a name as in `reference_for`.
+        task: its text form.
+        image_shape: channels, height and width of the image to restore.
+
+    Raises:
+        GenotypeError: the family of that name has no variant for the task.
+        ImageError: the network cannot make images of that size.
+
+    >>> check_fits("dip-pixel-shuffle", "denoising-25", (1, 100, 120))
+    """
+    if model not in REFERENCE and model not in BY_TASK:
+        return
+    reference_for(model, task).check_sides(image_shape)
 
 
 def parse_genotype(model: object) -> Genotype:

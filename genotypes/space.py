@@ -130,13 +130,15 @@ def sample(n: int, seed: int) -> list[Genotype]:
     A longer sample of the same seed begins with the shorter one.
 
     Raises:
-        GenotypeError: `n` is no integer, negative or larger than the space.
+        GenotypeError: `n` is no integer, negative or larger than the space, or `seed` none.
 
     >>> sample(2, seed=7) == sample(3, seed=7)[:2]
     True
     """
     if not is_integer(n) or not 0 <= n <= SPACE_SIZE:
         raise GenotypeError(f"cannot sample {n!r:.60} genotypes: give an integer 0..{SPACE_SIZE}")
+    if not is_integer(seed):
+        raise GenotypeError(f"seed {seed!r:.60} is no whole number: give one")
     rng = generator("genotypes.sample", seed)
     drawn: dict[Genotype, None] = {}
     while len(drawn) < n:

@@ -24,7 +24,7 @@ def stratified(n: int, seed: int = 0) -> list[Genotype]:
         seed: decides between models that fall equally short.
 
     Raises:
-        GenotypeError: `n` is no integer, negative or more than there are.
+        GenotypeError: `n` is no integer, negative or more than there are, or `seed` none.
 
     >>> stratified(2) == stratified(3)[:2]
     True
@@ -33,6 +33,8 @@ def stratified(n: int, seed: int = 0) -> list[Genotype]:
         raise GenotypeError(
             f"cannot choose {n!r:.60} of the {len(ISNAS522)}: give an integer 0..{len(ISNAS522)}"
         )
+    if not is_integer(seed):
+        raise GenotypeError(f"seed {seed!r:.60} is no whole number: give one")
     order = generator("genotypes.stratified", seed).permutation(len(ISNAS522))
     kinds = {ISNAS522[place]: kinds_of(ISNAS522[place]) for place in order.tolist()}
     shares = Counter(kind for own in kinds.values() for kind in own)

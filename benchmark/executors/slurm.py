@@ -40,8 +40,10 @@ class Allocation:
             raise DipbenchError(f"{self.form!r} is no form of script: choose ray or array")
         if not re.fullmatch(r"(\d+-)?\d+(:\d+){0,2}", self.time):
             raise DipbenchError(f"time {self.time!r} is not SLURM's: write 24:00:00 or 2-12:00:00")
-        if self.partition is not None and not re.fullmatch(r"[\w.-]+", self.partition):
-            raise DipbenchError(f"partition {self.partition!r} is no name")
+        if self.partition is not None and not re.fullmatch(r"[\w.,-]+", self.partition):
+            raise DipbenchError(
+                f"partition {self.partition!r} is no name: write gpu, or several like gpu,long"
+            )
 
 
 def sbatch_script(store: Path, allocation: Allocation, train: Sequence[str] = ()) -> str:

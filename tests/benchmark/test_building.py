@@ -5,7 +5,7 @@ import pickle
 import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,13 @@ from dipbench.benchmark.schema import Run, RunKey
 from dipbench.benchmark.store import PARTS, check_writable, read_manifest
 from dipbench.benchmark.training import train_run, train_unit
 from dipbench.data import Image, parse_task
-from dipbench.errors import DeviceError, DipbenchError, MissingExtraError, StoreError
+from dipbench.errors import (
+    DeviceError,
+    DipbenchError,
+    ImageError,
+    MissingExtraError,
+    StoreError,
+)
 from dipbench.evaluate import fitting, together
 from dipbench.evaluate.protocol import get_protocol
 from dipbench.seeds import generator
@@ -291,7 +297,11 @@ def test_a_run_that_raises_is_recorded_and_the_others_go_on(
 def test_a_model_that_the_image_is_too_small_for_is_recorded(
     tmp_path: Path, frozen_plan: Freeze
 ) -> None:
-    plan = frozen_plan(tmp_path, ("dip-pixel-shuffle", 49))
+    with pytest.raises(ImageError, match="65 pixels or more"):
+        frozen_plan(tmp_path / "new", ("dip-pixel-shuffle", 49))
+    plan = frozen_plan(tmp_path, ("deep-decoder", 49))
+    # A plan may be older than that refusal.
+    plan = replace(plan, models=("dip-pixel-shuffle", plan.models[1]))
     made = {
         make: {run.key.model: run for run in make(tmp_path, plan, tuple(plan.run_keys()), "cpu")}
         for make in (training._one_by_one, training._together)
@@ -337,7 +347,7 @@ def test_one_of_several_that_fails_or_does_not_fit_is_recorded(
     assert made[0] == ("finished", "")
     assert made[1] == ("failed", "ValueError: bad")
     assert made[2][0] == "failed"
-    assert made[2][1].startswith("too little memory on cpu for one run: choose a smaller size")
+    assert made[2][1].startswith("too little memory on cpu for one run: choose a smaller picture")
 
 
 def test_a_single_run_that_does_not_fit_is_left_to_the_executor(

@@ -49,6 +49,11 @@ def test_a_file_of_models(tmp_path: Path) -> None:
     plain.write_text("12\n")
     with chdir(tmp_path):  # without a suffix or a folder it is a file's name all the same
         assert parse_models("best,5") == (str(ISNAS522[12]), str(ISNAS522[5]))
+    file.write_text("\ufeff12\n", encoding="utf-8")  # with the mark that some editors begin with
+    assert parse_models(str(file)) == (str(ISNAS522[12]),)
+    file.write_text("12\n\nfoo\n")
+    with pytest.raises(GenotypeError, match=r"models\.txt, line 3: unknown model 'foo'"):
+        parse_models(str(file))
     file.write_bytes(b"\xff\xfe\xff")
     with pytest.raises(GenotypeError, match="is no readable list of models"):
         parse_models(str(file))
@@ -57,11 +62,17 @@ def test_a_file_of_models(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", " , ", "522", "-1", "no-model", "random:x", "random:-1:0", "random:1:2:3"]
-    + [f"stratified:{rest}" for rest in ("", "523", "2:x")],
+    + [f"stratified:{rest}" for rest in ("", "523", "2:x")]
+    + ["random:1000001", "isnas"],
 )
 def test_what_names_no_model_is_refused(text: str) -> None:
     with pytest.raises(GenotypeError):
         parse_models(text)
+
+
+def test_a_wrong_choice_is_told_the_right_ones() -> None:
+    with pytest.raises(GenotypeError, match="or isnas522, stratified:32, random:32:7, or a file"):
+        parse_models("ISNAS522")
 
 
 def planned(image: Image, **changes: Any) -> Any:

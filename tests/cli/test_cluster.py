@@ -60,6 +60,9 @@ def test_a_script_for_slurm_goes_on_with_a_plan(dipbench: Call, store: Path) -> 
     other = dipbench("slurm-script", "--out", store, "--tasks", "sr-4")
     assert (other.status, other.out, other.err.count("\n")) == (2, "", 1)
     assert "is planned already, and --tasks would be passed over" in other.err
+    another = dipbench("slurm-script", "--out", store, "--images", "camera", "--models", "dip")
+    assert (another.status, another.out) == (2, "")
+    assert "was planned with other models" in another.err
 
 
 @pytest.mark.parametrize(
@@ -84,6 +87,11 @@ def test_a_script_for_slurm_goes_on_with_a_plan(dipbench: Call, store: Path) -> 
         (["--images", "camera", "--seeds", "one"], "seeds 'one' are no whole numbers"),
         (["--images", "camera", "--protocol", "slow"], "slow"),
         (["--images", "camera", "--precision", "fp8"], "precision"),
+        (["--images", "camera", "--size", 64, "--tasks", "sr-3"], "multiples of 3"),
+        (["--images", "camera", "--size", 64, "--models", "dip-transposed"], "65 pixels or more"),
+        (["--images", "camera", "--threads", 9], "9 threads, more than the 8 CPUs of a machine"),
+        (["--images-from", "mini", "--tasks", "denoising-30"], "no observations of camera"),
+        (["--images", "camera", "--partition", "a b"], "write gpu, or several"),
     ],
 )
 def test_a_script_for_slurm_passes_on_what_train_takes(

@@ -204,3 +204,40 @@ def test_a_dry_run_refuses_a_place_that_cannot_be_trained_into(
         refused(dipbench("train", *PLAN, "--out", place, "--dry-run"), "is a file; name a folder")
     assert dipbench("train", *PLAN, "--out", tmp_path / "a" / "b", "--dry-run").status == 0
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (["--models", "0,dip-transposed"], "dip-transposed cannot make an image 64 pixels wide"),
+        (["--tasks", "denoising-25,sr-3"], "sr-3 needs sides that are multiples of 3"),
+        (["--size", 10**6], "size 1000000 is too large"),
+    ],
+)
+def test_what_cannot_be_had_of_a_picture_is_refused_before_a_folder_is_made(
+    dipbench: Call, tmp_path: Path, wanted: list[Any], said: str, more: list[str]
+) -> None:
+    refused(dipbench("train", *PLAN, *wanted, "--out", tmp_path / "new", *more), said)
+    assert not (tmp_path / "new").exists()
+
+
+def test_blanks_in_a_list_of_tasks_are_none(dipbench: Call, tmp_path: Path) -> None:
+    shared = ["train", *PLAN, "--iterations", 1, "--out", tmp_path / "s", "--dry-run"]
+    answer = dipbench(*shared, "--tasks", "denoising, sr-2,")
+    assert answer.out.startswith("2 runs"), answer.err
+
+
+def test_a_failure_is_told_with_its_reason(dipbench: Call, tmp_path: Path) -> None:
+    store = tmp_path / "s"
+    assert dipbench("train", *PLAN, "--iterations", 1, "--out", store, "--workers", 1).status == 0
+    # As plans were before what cannot be had was refused.
+    plan = (store / "plan.json").read_text()
+    (store / "plan.json").write_text(plan.replace("deep-decoder", "dip-transposed"))
+    answer = dipbench("train", "--out", store, "--workers", 1)
+    assert answer.status == 1
+    said = (
+        "1 failed: `dipbench train --out {} --retry-failed` tries again; dip-transposed on camera"
+    )
+    assert said.format(store) in answer.err
+    assert "65 pixels or more" in answer.err

@@ -12,7 +12,13 @@ from dipbench.errors import DipbenchError, GenotypeError, ImageError
 from dipbench.evaluate.baselines import import_deepinv
 from dipbench.genotypes.initialisation import initialise
 from dipbench.genotypes.network import count_macs, count_parameters, count_used_parameters
-from dipbench.genotypes.reference import BY_TASK, REFERENCE, build_reference, reference_for
+from dipbench.genotypes.reference import (
+    BY_TASK,
+    REFERENCE,
+    build_reference,
+    check_fits,
+    reference_for,
+)
 
 FIGURES = Path(__file__).parents[1] / "reference"
 PUBLISHED = json.loads((FIGURES / "named_networks.json").read_text())
@@ -149,3 +155,23 @@ def test_the_list_is_read_without_torch():
 def test_strong_noise_begins_at_its_bound() -> None:
     assert reference_for("dip", "denoising-37.5").name == "dip-denoising-50"
     assert reference_for("dip", "denoising-37.4").name == "dip-denoising"
+
+
+def test_a_family_is_told_from_a_network():
+    with pytest.raises(
+        GenotypeError, match="nas-dip is a family of networks: give one of nas-dip-"
+    ):
+        build_reference("nas-dip", (1, 64, 64))
+    with pytest.raises(GenotypeError, match="unknown kind of task for dip"):
+        reference_for("dip", "denoise-.")
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_a_network_makes_the_least_picture_that_it_says(name):
+    network = REFERENCE[name]
+    least = network.smallest - network.multiple + 1
+    check_fits(name, "denoising", (1, least, least))
+    padded = -(-least // network.multiple) * network.multiple
+    network.input_shape((1, padded, padded))
+    with pytest.raises(ImageError, match=f"{least} pixels or more"):
+        check_fits(name, "denoising", (1, least - 1, 512))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dipbench.errors import GenotypeError
-from dipbench.genotypes import ISNAS522, Genotype, mutate, neighbours, sample
+from dipbench.genotypes import ISNAS522, Genotype, mutate, neighbours, sample, stratified
 from dipbench.genotypes.space import SPACE_SIZE, VALID_UPSAMPLE_CODES
 
 BITS = "0100111100101000001011010"
@@ -157,3 +157,10 @@ def test_mutation_changes_one_thing(genotype, seed):
 def test_importing_genotypes_loads_no_torch():
     code = "import sys, dipbench.genotypes; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("seed", [None, 1.0, True, "0"])
+@pytest.mark.parametrize("choose", [sample, stratified])
+def test_a_seed_is_a_whole_number(choose, seed):
+    with pytest.raises(GenotypeError, match="is no whole number"):
+        choose(2, seed)
