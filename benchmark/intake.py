@@ -1,7 +1,7 @@
 """Taking in the files of a published tree, one after the other and in any order."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -162,15 +162,18 @@ class Intake:
         read_number(member.read())  # follows from observation and truth, so only its form counts
 
     def _scores(self, place: Place, member: Member) -> None:
-        _keep_first(self.tables, {_key(place, row.model): row for row in self._table(member)})
+        _keep_first(self.tables, [(_key(place, row.model), row) for row in self._table(member)])
 
     def _lowpass(self, place: Place, member: Member) -> None:
-        _keep_first(self.lowpass, {_model(row.model): row for row in self._table(member)})
+        _keep_first(self.lowpass, [(_model(row.model), row) for row in self._table(member)])
 
     def _table(self, member: Member) -> list[LegacyScores]:
         rows = read_scores(member.read())
         if len(rows) + len(self.tables) + len(self.lowpass) > MAX_SCORE_ROWS:
             raise RefusedError(f"brings the tables beyond {MAX_SCORE_ROWS} rows")
+        infinite = sum(row.infinite for row in rows)
+        if infinite:
+            self.refused.add(member.name, f"has {infinite} infinite values, which are left out")
         return rows
 
     def _truth(self, place: Place, member: Member) -> None:
@@ -203,15 +206,15 @@ _TAKERS: dict[str, Callable[[Intake, Place, Member], None]] = {
 }
 
 
-def _keep_first(held: dict[Any, LegacyScores], rows: Mapping[Any, LegacyScores]) -> None:
-    """Take in the rows of a table that has been read whole; those of an earlier one stay."""
+def _keep_first(held: dict[Any, LegacyScores], rows: Iterable[tuple[Any, LegacyScores]]) -> None:
+    """Take in the rows of a table that has been read whole; earlier ones stay."""
     contradicted = 0
-    for key, row in rows.items():
+    for key, row in rows:
         first = held.setdefault(key, row)
         contradicted += not row.scores.items() <= first.scores.items()
     if contradicted:
         raise RefusedError(
-            f"has other scores of {contradicted} models than an earlier table, whose are kept"
+            f"has other scores of {contradicted} models than earlier rows, which are kept"
         )
 
 

@@ -243,7 +243,11 @@ def _walk_tar(path: Path, name: str, kind: str, refuse: Refuse) -> Iterator[Memb
         class Header(_BoundedHeader):
             """This archive's own, for `at_end` is set on the class."""
 
-        with tarfile.open(fileobj=stream, mode="r|", tarinfo=Header) as archive:
+        try:
+            opened = tarfile.open(fileobj=stream, mode="r|", tarinfo=Header)  # noqa: SIM115
+        except tarfile.ReadError as error:
+            raise RefusedError(f"holds no tar archive ({error})") from error
+        with opened as archive:
             while (info := archive.next()) is not None:
                 # tarfile remembers every header; of a stream none is needed again.
                 archive.members.clear()  # type: ignore[attr-defined]

@@ -1,5 +1,6 @@
 """Image files: PNG, JPEG and TIFF, 8 and 16 bits, read into arrays and written by rename."""
 
+import logging
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,8 @@ def save_image(path: Path | str, array: np.ndarray, bits: int = 8) -> None:
         bits: 8 or 16 for each channel.
 
     Raises:
-        ImageError: Another suffix, depth or shape, values that are NaN, or an unwritable path.
+        ImageError: Another suffix, dtype, depth or shape, values that are NaN, or an unwritable
+            path.
         MissingExtraError: it is to be a TIFF, and tifffile is not installed.
 
     >>> import tempfile, numpy as np
@@ -124,16 +126,21 @@ def pixels(array: np.ndarray, bits: int = 8) -> np.ndarray:
         bits: 8 or 16 for each channel.
 
     Raises:
-        ImageError: Another depth or shape, or values that are NaN.
+        ImageError: Another dtype, depth or shape, or values that are NaN.
 
     >>> pixels(np.full((3, 1, 2), 0.5)).tolist()
     [[[128, 128, 128], [128, 128, 128]]]
     """
     if bits not in (8, 16):
         raise ImageError(f"cannot write {bits} bits for each channel: choose 8 or 16")
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "bf":
+        given = getattr(array, "dtype", type(array).__name__)
+        raise ImageError(
+            f"cannot write {given} values; expected floats in [0, 1] (load_image makes them)"
+        )
     if array.ndim == 2:
         array = array[None]
-    if array.ndim != 3 or array.shape[0] not in (1, 3):
+    if array.ndim != 3 or array.shape[0] not in (1, 3) or not array.size:
         raise ImageError(f"cannot write an array of shape {array.shape}; expected (1 or 3, H, W)")
     if not np.isfinite(array).all():
         raise ImageError("cannot write an image with NaN or infinite values")
@@ -155,6 +162,8 @@ def import_tifffile() -> Any:
         import tifffile
     except ImportError as error:
         raise MissingExtraError("train", "reading and writing TIFF files") from error
+    # It logs every oddity of a damaged file, to the terminal where nobody has said otherwise.
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
     return tifffile
 
 

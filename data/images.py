@@ -18,6 +18,7 @@ from .sources import expand, read_source
 Source = str | Path | np.ndarray
 """A packaged name, the path of an image file, or an array."""
 
+LARGEST_SIDE = 8192
 MINIMUM_SIDE = 64
 """The smallest side of an image, in pixels: the networks halve it five times."""
 
@@ -189,6 +190,8 @@ def _square(label: str, array: np.ndarray, size: int) -> np.ndarray:
         raise ImageError(f"size {size!r} is no whole number of pixels: give one") from error
     if size < MINIMUM_SIDE:
         raise ImageError(f"size {size} is too small: the networks need {MINIMUM_SIDE} or more")
+    if size > LARGEST_SIDE:
+        raise ImageError(f"size {size} is too large: give at most {LARGEST_SIDE}")
     height, width = array.shape[1:]
     side = min(height, width)
     if side < size:

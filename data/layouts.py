@@ -43,6 +43,7 @@ def split_alpha(array: np.ndarray, label: str) -> tuple[np.ndarray, np.ndarray |
     >>> colours.shape, alpha.shape
     ((3, 80, 64), (80, 64))
     """
+    array = unmasked(array, label)
     if array.ndim == 2:
         array = array[None]
     elif array.ndim == 3 and array.shape[0] > 4 >= array.shape[2]:
@@ -52,7 +53,7 @@ def split_alpha(array: np.ndarray, label: str) -> tuple[np.ndarray, np.ndarray |
             f"{label} has the shape {array.shape}; expected (H, W), (H, W, C) or (C, H, W) with "
             "1 or 3 channels and possibly alpha"
         )
-    if array.dtype in (np.uint8, np.uint16):
+    if array.dtype.kind == "u" and array.dtype.itemsize <= 2:
         values = array.astype(np.float64) / np.iinfo(array.dtype).max
     elif array.dtype == bool or np.issubdtype(array.dtype, np.floating):
         values = array.astype(np.float64)
@@ -61,6 +62,25 @@ def split_alpha(array: np.ndarray, label: str) -> tuple[np.ndarray, np.ndarray |
             f"{label} holds {array.dtype}; expected uint8, uint16, bool or floats in [0, 1]"
         )
     return (values, None) if len(values) in (1, 3) else (values[:-1], values[-1])
+
+
+def unmasked(array: np.ndarray, label: str) -> np.ndarray:
+    """The array itself, or of a subclass such as `numpy.matrix` its plain values.
+
+    Raises:
+        ImageError: It is a masked array, whose mask would be lost.
+
+    >>> import numpy as np
+    >>> from dipbench.data.layouts import unmasked
+    >>> unmasked(np.ones(2), "white").shape
+    (2,)
+    """
+    if isinstance(array, np.ma.MaskedArray):
+        raise ImageError(
+            f"{label} is a masked array; expected a plain one: give its .filled(), and what is "
+            "missing as mask="
+        )
+    return np.asarray(array)
 
 
 def in_colour(array: np.ndarray, colour: bool | None) -> np.ndarray:
@@ -96,6 +116,7 @@ def check_planes(label: str, array: object, reader: str = "load_image") -> None:
     """
     if not isinstance(array, np.ndarray):
         raise ImageError(f"{label} is a {type(array).__name__}; expected a NumPy array (C, H, W)")
+    array = unmasked(array, label)
     if array.ndim != 3 or array.shape[0] not in (1, 3) or array.size == 0:
         raise ImageError(
             f"{label} has the shape {array.shape}; expected (C, H, W) with 1 or 3 channels "

@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,12 +32,13 @@ MAX_PIXELS = 2 * 2**20
 class LegacyScores:
     """One row of a table: a model's published name, its scores, and the bests beside them.
 
-    Names of scores have underscores.
+    Names of scores have underscores. `infinite` counts the values that are left out as such.
     """
 
     model: str
     scores: Mapping[str, float]
     best: Mapping[str, float]
+    infinite: int = field(default=0, repr=False)
 
 
 def read_number(data: bytes) -> float:
@@ -90,7 +91,7 @@ def read_scores(data: bytes) -> list[LegacyScores]:
     r"""Read a table of scores, similarity or low-pass.
 
     Raises:
-        RefusedError: It is no such table, or a value is no finite number.
+        RefusedError: It is no such table, or a value is no number; an infinite one is left out.
 
     >>> read_scores(b"model name,psd 99_per_bw\n4_01,0.5\n")
     [LegacyScores(model='4_01', scores={'psd_99_per_bw': 0.5}, best={})]
@@ -139,10 +140,13 @@ def _scores_row(line: int, row: Mapping[Any, Any]) -> LegacyScores:
     if not row.get("model name") or None in row or None in row.values():
         raise RefusedError(f"line {line} has no 'model name' or another number of values")
     numbers = {name: _cell(line, row, name) for name in (*SCORE_NAMES, *_BEST_COLUMNS)}
+    infinite = [name for name, value in numbers.items() if value is not None and math.isinf(value)]
+    numbers |= dict.fromkeys(infinite)
     return LegacyScores(
         row["model name"],
         {name.replace(" ", "_"): v for name in SCORE_NAMES if (v := numbers[name]) is not None},
         {best: v for name, best in _BEST_COLUMNS.items() if (v := numbers[name]) is not None},
+        len(infinite),
     )
 
 
@@ -155,6 +159,6 @@ def _cell(line: int, row: Mapping[str, str], name: str) -> float | None:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        raise RefusedError(f"line {line}, {name}: {text!r:.40} is no finite number")
+    if math.isnan(value):
+        raise RefusedError(f"line {line}, {name}: {text!r:.40} is no number")
     return value

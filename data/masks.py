@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .layouts import channels_first, in_colour
+from ..errors import ImageError
+from .layouts import channels_first, check_values, in_colour
 from .sources import read_source
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -69,7 +70,7 @@ def load_mask(source: str | Path | np.ndarray) -> np.ndarray:
         source: An image file, or an array of any layout that `load_image` takes.
 
     Raises:
-        ImageError: The source cannot be read.
+        ImageError: The source cannot be read, or is no picture of black and white.
 
     >>> import numpy as np
     >>> from dipbench.data.masks import load_mask
@@ -77,7 +78,15 @@ def load_mask(source: str | Path | np.ndarray) -> np.ndarray:
     [[False, True]]
     """
     array, name = read_source(source)
-    return np.asarray(in_colour(channels_first(array, name or "the mask"), False)[0] >= 0.5)
+    label = name or "the mask"
+    if array.dtype.kind == "u" and array.size and array.max() == 1:
+        raise ImageError(
+            f"{label} holds 0 and 1 as {array.dtype}; expected black and white, 0 and "
+            f"{np.iinfo(array.dtype).max}, or an array of bool"
+        )
+    planes = channels_first(array, label)
+    check_values(label, planes)
+    return np.asarray(in_colour(planes, False)[0] >= 0.5)
 
 
 def mask_sha256(mask: np.ndarray) -> str:

@@ -29,7 +29,7 @@ class Observation:
         ImageError: `observed` is of another shape or dtype, or a known value is NaN or outside
             [0, 1].
         TaskError: The mask hides everything or nothing, or is of another size; `zoom` is no whole
-            number from 1.
+            number from 1, or both are given.
 
     >>> import numpy as np
     >>> from dipbench.data import Observation
@@ -45,6 +45,8 @@ class Observation:
         label, observed = "the observation", self.observed
         check_planes(label, observed, "load_observation")
         if self.mask is not None:
+            if self.zoom != 1:
+                raise TaskError("an observation has a mask or a zoom: leave one out")
             check_mask(self.mask, observed.shape[1:])
             observed = np.where(self.mask, observed, 0)
             mask = self.mask.copy()

@@ -62,13 +62,18 @@ def lanczos_downsample(array: FloatArray, zoom: int) -> FloatArray:
     Computed in float64 and returned in the dtype of `array`.
 
     Raises:
-        TaskError: A side is no multiple of `zoom`.
+        TaskError: A side is no multiple of `zoom`, or `array` holds no floats.
 
     >>> import numpy as np
     >>> from dipbench.data.resampling import lanczos_downsample
     >>> lanczos_downsample(np.ones((3, 96, 64)), 4).shape
     (3, 24, 16)
     """
+    if array.ndim < 2 or array.dtype.kind != "f":
+        raise TaskError(
+            f"cannot downsample an array of shape {array.shape} of {array.dtype}; expected floats "
+            "of (..., H, W), for the filter leaves the range of integers"
+        )
     rows = lanczos_matrix(array.shape[-2], zoom)
     columns = lanczos_matrix(array.shape[-1], zoom)
     return (rows @ array.astype(np.float64) @ columns.T).astype(array.dtype)

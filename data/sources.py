@@ -42,6 +42,8 @@ def read_source(source: str | Path | np.ndarray) -> tuple[np.ndarray, str | None
         except ImportError as error:
             raise MissingExtraError("train", "loading a packaged image") from error
         return np.asarray(getattr(data, source)()), source
+    if isinstance(source, str) and not source.strip():
+        raise ImageError("the name of the image is empty: give a packaged name or a path")
     try:
         path = Path(source)
     except TypeError as error:
@@ -74,7 +76,11 @@ def expand(spec: str | Path | np.ndarray | Iterable[T]) -> Iterable[T | str | Pa
     """
     sources: Iterable[T | str | Path | np.ndarray]
     if isinstance(spec, str) and not (spec.strip() and _exists(Path(spec))):
-        sources = [part.strip() for part in spec.split(",") if part.strip()]
+        parts = (part.strip() for part in spec.split(",") if part.strip())
+        # No shell expands what stands behind a comma.
+        sources = [
+            str(Path(part).expanduser()) if part.startswith("~/") else part for part in parts
+        ]
     elif isinstance(spec, str | Path | np.ndarray) or not isinstance(spec, Iterable):
         sources = [spec]
     else:

@@ -32,7 +32,7 @@ class Task(ABC):
 
         Raises:
             ImageError: `image` is no `Image`.
-            TaskError: The task does not fit the image.
+            TaskError: The task does not fit the image, or `seed` is no whole number.
 
         >>> from dipbench.data import Denoising, load_image
         >>> camera = load_image("camera", size=64)
@@ -44,6 +44,8 @@ class Task(ABC):
                 f"a task degrades an Image, got {type(image).__name__} {image!r:.60}: load_image "
                 "makes one"
             )
+        if not isinstance(seed, int | np.integer) or isinstance(seed, bool):
+            raise TaskError(f"seed {seed!r:.60} is no whole number: give one")
         return self._degrade(image, generator("observation", seed, image.name, str(self)))
 
     def mean_squared_noise(self, observation: Observation) -> float | None:

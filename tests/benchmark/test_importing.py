@@ -654,10 +654,37 @@ def test_a_table_that_contradicts_an_earlier_one_is_refused(tree: Path, tmp_path
     name, *values = row.split(",")
     table.write_text("\n".join([head, ",".join([name, *["0.125"] * len(values)]), *rest]))
     both = import_published([tree, other], tmp_path / "both")
-    assert "other scores of 1 models than an earlier table" in reason(both, table.name)
+    assert "other scores of 1 models than earlier rows" in reason(both, table.name)
     assert both.scores == first.scores
     held = [committed_scores(tmp_path / name).to_pylist() for name in ("one", "both")]
     assert held[0] == held[1]
+
+
+def test_a_score_that_stands_twice_in_one_table_is_the_first(tree: Path, tmp_path: Path) -> None:
+    first = import_published([tree], tmp_path / "one")
+    other = Path(shutil.copytree(tree, tmp_path / "other"))
+    [table] = other.rglob("denoising/25/camera_64/similarity_metrics_noisy_img.csv")
+    head, row, *rest = table.read_text().splitlines()
+    name, *values = row.split(",")
+    table.write_text("\n".join([head, row, *rest, ",".join([name, *["0.125"] * len(values)])]))
+    twice = import_published([other], tmp_path / "twice")
+    assert "other scores of 1 models than earlier rows" in reason(twice, table.name)
+    assert twice.scores == first.scores
+    held = [committed_scores(tmp_path / name).to_pylist() for name in ("one", "twice")]
+    assert held[0] == held[1]
+
+
+def test_an_infinite_value_is_left_out_alone(tree: Path, tmp_path: Path) -> None:
+    first = import_published([tree], tmp_path / "one")
+    other = Path(shutil.copytree(tree, tmp_path / "other"))
+    [table] = other.rglob("denoising/25/camera_64/similarity_metrics_noisy_img.csv")
+    head, row, *rest = table.read_text().splitlines()
+    cells = row.split(",")
+    cells[head.split(",").index("psd db mse")] = "-inf"
+    table.write_text("\n".join([head, ",".join(cells), *rest]))
+    report = import_published([other], tmp_path / "without")
+    assert "has 1 infinite values, which are left out" in reason(report, table.name)
+    assert report.scores == first.scores - 1
 
 
 def test_of_many_problems_all_are_counted(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from dipbench.data import (
     PACKAGED,
     Image,
+    Observation,
     load_image,
     load_images,
     load_observation,
@@ -485,3 +486,52 @@ def test_a_tiff_of_12_bits_is_as_bright_as_one_of_16(tmp_path):
         + bytes(4)
     )
     np.testing.assert_allclose(load_image(path).array[0], rows / 4095, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "array", [np.full((64, 64), 100, np.uint8), np.empty((0, 64)), [[0.5]], np.ones((64, 64), int)]
+)
+def test_what_would_be_written_as_another_picture_is_refused(tmp_path: Path, array) -> None:
+    with pytest.raises(ImageError, match="cannot write"):
+        save_image(tmp_path / "x.png", array)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_masked_array_is_refused_and_not_filled() -> None:
+    hidden = np.eye(64, dtype=bool)
+    masked = np.ma.masked_array(np.where(hidden, np.nan, 0.5), hidden)
+    for read in (load_image, lambda array: load_observation(array, "denoising-25")):
+        with pytest.raises(ImageError, match="is a masked array"):
+            read(masked)
+    with pytest.raises(ImageError, match="is a masked array"):
+        Observation(np.ma.masked_array(np.full((1, 64, 64), 0.5)))
+
+
+def test_levels_in_the_other_byte_order_are_levels() -> None:
+    levels = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    assert load_image(levels.astype(">u2")) == load_image(levels)
+
+
+def test_a_picture_that_no_memory_holds_is_refused() -> None:
+    with pytest.raises(ImageError, match="size 10000000 is too large: give at most 8192"):
+        load_image("camera", size=10**7)
+
+
+def test_an_empty_name_and_a_home_folder_in_a_list(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    with pytest.raises(ImageError, match="the name of the image is empty"):
+        load_image(" ")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save_image(tmp_path / "own.png", np.full((64, 64), 0.5))
+    assert [image.name for image in load_images("camera,~/own.png")] == ["camera", "own"]
+
+
+def test_a_damaged_tiff_says_nothing_by_itself(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((64, 64, 3), np.float32), photometric="rgb")
+    content = bytearray((tmp_path / "x.tif").read_bytes())
+    start = int.from_bytes(content[4:8], "little")
+    content[start : start + 2] = (500).to_bytes(2, "little")
+    (tmp_path / "x.tif").write_bytes(content)
+    code = "import sys; from dipbench.data import load_image; load_image(sys.argv[1])"
+    command = [sys.executable, "-c", code, str(tmp_path / "x.tif")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stderr.startswith("Traceback") or not done.stderr

@@ -50,3 +50,16 @@ def test_masks_are_read_from_files_and_arrays(tmp_path: Path) -> None:
         np.testing.assert_array_equal(load_mask(source), mask)
     with pytest.raises(ImageError, match="no such image file"):
         load_mask(tmp_path / "none.png")
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        (np.eye(64, dtype=np.uint8), "holds 0 and 1 as uint8"),
+        (np.full((64, 64), 100.0), "100"),
+        (np.full((64, 64), np.nan), "NaN"),
+    ],
+)
+def test_what_is_neither_black_nor_white_is_no_mask(mask: np.ndarray, said: str) -> None:
+    with pytest.raises(ImageError, match=said):
+        load_mask(mask)

@@ -80,3 +80,9 @@ def test_padding_reflects_without_repeating_the_edge() -> None:
     padded, _ = pad_to_multiple(np.arange(4.0).reshape(1, 4), 8)
     assert padded[3].tolist() == [2, 1, 0, 1, 2, 3, 2, 1]
     assert padded.shape == (8, 8)
+
+
+@pytest.mark.parametrize("array", [np.zeros((64, 64), np.uint8), np.zeros(64)])
+def test_what_the_filter_would_wrap_around_is_refused(array: np.ndarray) -> None:
+    with pytest.raises(TaskError, match="cannot downsample an array of shape"):
+        lanczos_downsample(array, 4)

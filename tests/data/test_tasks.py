@@ -1,6 +1,7 @@
 """Tasks: text forms, what they do to an image, and from what their draws come."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -329,3 +330,14 @@ def test_degraded_images_that_are_refused(
 def test_a_share_where_percent_are_meant_is_refused(text: str) -> None:
     with pytest.raises(TaskError, match="its text form is in percent, as in inpainting-50"):
         parse_task(text)
+
+
+def test_a_mask_and_a_zoom_do_not_go_together() -> None:
+    with pytest.raises(TaskError, match="a mask or a zoom"):
+        Observation(np.full((1, 16, 16), 0.5), mask=np.eye(16, dtype=bool), zoom=4)
+
+
+@pytest.mark.parametrize("seed", [None, 1.0, True, "0"])
+def test_a_seed_is_a_whole_number(seed: Any) -> None:
+    with pytest.raises(TaskError, match="is no whole number"):
+        Denoising(25).observe(load_image("camera", size=64), seed)
