@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..data import PACKAGED, Image, Observation, load_image, parse_task
-from ..errors import StoreError
-from ..evaluate.devices import thread_count
+from ..errors import ScoreError, StoreError
+from ..evaluate.devices import resolve_device, thread_count
 from ..evaluate.registry import get_score
 from ..evaluate.scoring import How, check_way, initialisations_of, score_models
 from ..seeds import generator
@@ -95,6 +95,9 @@ def score_store(
     """
     check_way(how)
     names = [get_score(name).name for name in names]
+    if not names:
+        raise ScoreError("no scores are given: name some, such as psd_db_strip_mse, or published")
+    resolve_device(device)
     bench = Benchmark(folder)
     pictures = file_of(folder, bench.manifest, "images")
     images: Mapping[str, Image] = read_images(pictures)

@@ -119,6 +119,8 @@ def compare(
         left = f"; not run: {', '.join(names[len(rows) :])}" * (len(rows) < len(names))
         notes.print(f"interrupted in {rows[-1].model}{left}")
         raise typer.Exit(130)
+    if all(row.image is None for row in rows):
+        raise typer.Exit(1)
 
 
 def _print_rows(rows: "list[Row]", title: str) -> None:

@@ -43,13 +43,14 @@ def compress(
     from ..data import load_image
     from ..evaluate.compression import compress as run
 
-    picture = load_image(image)
+    picture = load_image(image, name="picture")
     with degraded.told_if_interrupted("nothing is written"), progress_bar() as bar:
         line = bar.add_task("compressing", total=iterations)
 
         def show(done: int, training: Any) -> None:
-            loss = training.tracker.curves()["loss"][-1]
-            bar.update(line, completed=done, description=f"loss {loss:.6f}")
+            losses = training.tracker.curves()["loss"]
+            told = f"loss {losses[-1]:.6f}" if len(losses) else "compressing"
+            bar.update(line, completed=done, description=told)
 
         made = run(
             picture,

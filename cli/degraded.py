@@ -53,7 +53,7 @@ def read_truth(path: Path | None) -> "Image | None":
     """The ground truth, where there is one."""
     from ..data import load_image
 
-    return None if path is None else load_image(path)
+    return None if path is None else load_image(path, name="truth")
 
 
 def tell_missing_lpips(quality: Mapping[str, float]) -> None:

@@ -9,7 +9,7 @@ from . import degraded, options
 from .comparing import compare
 from .compressing import compress, decompress
 from .output import console, facts_table, model_cell, notes, print_json, progress_bar, table
-from .targets import FIGURES, PICTURES, check_apart, check_target
+from .targets import FIGURES, PICTURES, check_apart, check_target, check_target_folder
 
 if TYPE_CHECKING:
     from ..analysis.search.isnas import SearchResult
@@ -187,6 +187,9 @@ def search(
     """
     check_target(out, PICTURES, "--out")
     course = None if trace is None else trace / "search.png"
+    check_target_folder(trace, "--trace")
+    if trace is not None and trace.is_dir():
+        check_target(course, FIGURES, "--trace")
     check_apart(
         {"--out": out, "the course of --trace": course},
         {"the degraded picture": image, "--mask": mask, "--truth": truth},
@@ -271,6 +274,11 @@ def _print_found(found: "SearchResult", out: Path) -> None:
     columns = ["trained", ">score", ">lowest loss", f">{rule}"]
     title = f"best {len(rows)} of {len(found.scores)} by {found.score}"
     console.print(table(columns, rows, title))
+    if found.selection == "discrepancy_variance" and all(row[-1] == "never" for row in rows):
+        notes.print(
+            "no candidate came as near to the picture as its noise: selected by discrepancy, "
+            "whose candidates are the nearest; more --iterations may bring them there"
+        )
     facts = {**_course(found), **_facts(found.restoration, out)}
     if found.effective_sigma is not None:
         facts["candidates' sigma"] = round(found.effective_sigma, 2)

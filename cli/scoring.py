@@ -71,7 +71,7 @@ def score(
         _tell_held(folder, added)
     scored = run_scoring(
         folder,
-        [*options.read_scores(word.strip() for word in names.split(",")), *added],
+        [*options.read_scores(filter(None, map(str.strip, names.split(",")))), *added],
         how=how,
         initialisations=initialisations,
         seed=seed,

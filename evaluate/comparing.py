@@ -140,7 +140,8 @@ def compare(
         except KeyboardInterrupt:
             if not rows:
                 raise
-            row = _without_result(model, "", "interrupted", "interrupted")
+            name = model if model in BASELINES else model_name(model, str(task))
+            row = _without_result(name, keep, "interrupted", "interrupted")
         rows.append(row)
         if row.status == "interrupted":
             break
@@ -192,12 +193,11 @@ def _reporter(
 def _check_model(model: str, task: Task, observation: Observation) -> None:
     """See that a model is one, and makes pictures of the observation's size."""
     found = parse_model(model, str(task))
-    channels, *sides = observation.restored_shape
-    height, width = pad_to_multiple(np.zeros(sides), side_multiple(model, str(task)))[0].shape
     if isinstance(found, NamedNetwork):
-        found.input_shape((channels, height, width))
+        found.check_sides(observation.restored_shape)
     else:
-        check_size(height, width)
+        sides = observation.restored_shape[1:]
+        check_size(*pad_to_multiple(np.zeros(sides), side_multiple(model, str(task)))[0].shape)
 
 
 def _baseline(
@@ -221,7 +221,7 @@ def _baseline(
 
     chosen = {} if iterations is None else {"iterations": iterations}
     try:
-        with memory_told(device):
+        with memory_told(resolve_device(device)):
             made = BASELINES[name](
                 observation, task, seconds=seconds, seed=seed, device=device, look=look, **chosen
             )

@@ -36,7 +36,7 @@ from .quality import import_ssim, psnr, ssim
 MODELS = ("deep-decoder",)
 CHOICE_OF_BITS = (6, 7, 8, 10, 12)
 LOSS_ALLOWED_DB = 0.1
-"""The coarsest weights are taken that cost no more than this against the finest of the choice."""
+"""The coarsest weights are taken that cost no more than this against the best of the choice."""
 
 _SEED_PARTS = ("compress", "deep-decoder")
 _TOO_LARGE = "this picture", "choose a smaller one or another device"
@@ -205,15 +205,7 @@ def _train(
     progress: Progress | None,
 ) -> tuple[nn.Module, int, str]:
     protocol = _protocol(threads).with_iterations(iterations)
-    training = Training(
-        "deep-decoder",
-        Observation(image.array),
-        None,
-        protocol,
-        iterations,
-        resolve_device(device),
-        (seed, *_SEED_PARTS),
-    )
+    where = resolve_device(device)
     best: list[tuple[float, dict[str, Tensor]]] = []
     _, (rows, columns) = pad_to_multiple(np.zeros(image.shape[1:]), MULTIPLE)
 
@@ -228,7 +220,16 @@ def _train(
         if progress is not None:
             progress(done, state)
 
-    with cpu_threads(thread_count(threads)), memory_told(device, *_TOO_LARGE):
+    with cpu_threads(thread_count(threads)), memory_told(where, *_TOO_LARGE):
+        training = Training(
+            "deep-decoder",
+            Observation(image.array),
+            None,
+            protocol,
+            iterations,
+            where,
+            (seed, *_SEED_PARTS),
+        )
         result = training.run(keep)
     if not best and result.status == "interrupted":
         raise KeyboardInterrupt

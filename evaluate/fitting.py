@@ -12,6 +12,7 @@ from ..data import Image, Observation, Task, load_image, pad_to_multiple, parse_
 from ..errors import DipbenchError
 from ..genotypes.network import count_macs, count_parameters, count_used_parameters
 from ..genotypes.network_fast import accelerate
+from ..genotypes.reference import check_fits
 from ..seeds import stable_seed
 from .devices import cpu_threads, described, resolve_device, torch_type
 from .graphs import WARM_UP, capture, new_stream, own_stream
@@ -72,7 +73,7 @@ def fit(
     >>> result.status, result.length, result.output.shape
     ('finished', 2, (1, 64, 64))
     """
-    with memory_told(device):
+    with memory_told(resolve_device(device)):
         training = prepare(
             model, image, task, iterations, seed, protocol, device, observation, observation_seed
         )
@@ -152,6 +153,8 @@ class Training:
         own = isinstance(model, nn.Module)
         self._may_capture = self._stream is not None and not own
         self._checkpoint: tuple[float, dict[str, Tensor]] | None = None
+        if isinstance(model, str):
+            check_fits(model, str(seed_parts[-1]), observation.restored_shape)
         channels, height, width = observation.restored_shape
         padded, self._area = pad_to_multiple(
             np.zeros((height, width)), side_multiple(model, str(seed_parts[-1]))

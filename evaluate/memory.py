@@ -40,12 +40,12 @@ def may_be_out_of_memory(error: object) -> bool:
 def too_little_memory(
     device: object,
     what: str = "one run",
-    remedy: str = "choose a smaller size, bf16 or another device",
+    remedy: str = "choose a smaller picture, bf16 or another device",
 ) -> TooLittleMemoryError:
     """The error for what does not fit even alone.
 
     >>> print(too_little_memory("cuda:0"))
-    too little memory on cuda:0 for one run: choose a smaller size, bf16 or another device
+    too little memory on cuda:0 for one run: choose a smaller picture, bf16 or another device
     """
     return TooLittleMemoryError(f"too little memory on {device} for {what}: {remedy}")
 

@@ -72,6 +72,10 @@ class Deadline:
         return max(0.0, self.seconds - (time.perf_counter() - self._start))
 
 
+HOPELESS = 32
+"""After so many models of which none has the score, the picture is what lacks something."""
+
+
 def score_all(
     work: Work, score: Score, count: int, journal: Journal, budget: Deadline, tell: Progress
 ) -> dict[str, float]:
@@ -95,6 +99,7 @@ def score_all(
         threads=work.threads,
     )
     tell("scoring", len(known), count)
+    hopeful = any(record["score"] is not None for record in journal.records("scores"))
     share = None if budget.seconds is None else SCORING_SHARE * budget.seconds
     while share is None or not known or spent(journal, "scores") < share:
         batch = next(batches, None)
@@ -104,6 +109,9 @@ def score_all(
             journal.add("scores", record)
             known.add(record["model"])
         tell("scoring", len(known), count)
+        hopeful |= any(record["score"] is not None for record in batch)
+        if not hopeful and len(known) >= HOPELESS:
+            break
     records = journal.records("scores")
     scores = {record["model"]: record["score"] for record in records if record["score"] is not None}
     if not scores:

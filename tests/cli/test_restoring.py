@@ -489,3 +489,39 @@ def test_a_marked_picture_is_inpainted_by_its_own_mask(dipbench, files):
     facts = json.loads(answer.out)
     assert facts["missing"] == 0.25
     assert facts["task"] == str(parse_task("inpainting-mask", mask))
+
+
+def test_what_is_in_the_way_of_a_trace_is_told_before_the_search(dipbench, files, monkeypatch):
+    monkeypatch.setattr(
+        "dipbench.analysis.search.isnas.search", lambda *_, **__: pytest.fail("searched")
+    )
+    (files / "steps" / "search.png").mkdir(parents=True)
+    shared = ("search", files / "noisy.png", "--task", "denoising-25", "--out", files / "f.png")
+    for trace, said in (
+        ("steps", "search.png is a folder: name a file"),
+        ("noisy.png", "is a file; name a folder"),
+    ):
+        answer = dipbench(*shared, "--trace", files / trace)
+        assert (answer.status, answer.err.count("\n")) == (2, 1), answer.err
+        assert said in answer.err
+
+
+def test_a_search_says_where_another_rule_selects(dipbench, files):
+    answer = dipbench(
+        "search", files / "noisy.png", "--task", "denoising-25", "--models", 2, "--keep", 2,
+        "--iterations", 1, "--out", files / "f.png", "--threads", 1,
+        "--select", "discrepancy_variance",
+    )  # fmt: skip
+    assert "no candidate came as near to the picture as its noise: selected by" in answer.err
+
+
+def test_a_comparison_that_gives_nothing_is_no_success(dipbench, files, diverge):
+    diverge("dip-jpeg", 0)
+    shared = ("compare", files / "truth.png", "--iterations", 2, "--threads", 1, "--models")
+    assert dipbench(*shared, "dip-jpeg").status == 1
+    assert dipbench(*shared, "dip-jpeg,deep-decoder").status == 0
+
+
+def test_names_of_pictures_may_have_commas_where_they_name_nothing(dipbench, files):
+    save_image(files / "a,b.png", CAMERA.array)
+    assert restore(dipbench, files, "--truth", files / "a,b.png").status == 0

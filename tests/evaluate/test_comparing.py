@@ -224,3 +224,16 @@ def test_the_code_of_the_page_on_deepinv_runs():
     names = {}
     exec(code.replace("iterations=300", "iterations=1"), names)
     assert names["restored"].shape == (1, 1, 64, 64)
+
+
+def test_a_model_that_is_interrupted_early_has_its_full_name(monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    rows = compare(NOISY, TASK, ["deep-decoder"], iterations=2, keep="last", threads=1)
+    made = iter([rows[0]])
+    monkeypatch.setattr(
+        "dipbench.evaluate.comparing._trained", lambda *_, **__: next(made, None) or interrupted()
+    )
+    rows = compare(NOISY, TASK, ["deep-decoder", "0"], iterations=2, keep="last", threads=1)
+    assert [(row.model[:7], row.kept) for row in rows] == [("deep-de", "last"), ("nearest", "last")]

@@ -195,7 +195,7 @@ def test_out_of_memory_halves_the_number_and_loses_no_run(limited: Any) -> None:
 
 
 def test_one_run_that_does_not_fit_says_what_to_choose_instead(limited: Any) -> None:
-    expected = "too little memory on cuda for one run: choose a smaller size, bf16 or another"
+    expected = "too little memory on cuda for one run: choose a smaller picture, bf16 or another"
     limited(1e6)
     with pytest.raises(TooLittleMemoryError, match=expected):
         train(273)

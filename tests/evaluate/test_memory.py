@@ -28,7 +28,8 @@ class Greedy(nn.Module):
 @pytest.mark.parametrize("allocator", [torch, np])
 def test_a_run_that_does_not_fit_says_what_to_choose_instead(allocator: Any) -> None:
     greedy = Greedy(lambda: allocator.empty(2**55))
-    expected = "too little memory on cpu for one run: choose a smaller size, bf16 or another device"
+    expected = "too little memory on cpu for one run: choose a smaller picture, bf16 or another "
+    expected += "device"
     with pytest.raises(TooLittleMemoryError) as raised:
         fit(greedy, "camera", "denoising", 2, protocol="quick", device="cpu")
     assert str(raised.value) == expected

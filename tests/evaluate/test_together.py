@@ -183,7 +183,7 @@ def test_one_that_does_not_fit_alone_is_told_and_the_others_go_on(
     monkeypatch.setattr(together_module, "PAUSE_SECONDS", 0.0)
     found = together([partial(start, 0), partial(start, 1, greedy(0)), partial(start, 2)])
     assert isinstance(found[1], TooLittleMemoryError)
-    assert "too little memory on cpu for one run: choose a smaller size" in str(found[1])
+    assert "too little memory on cpu for one run: choose a smaller picture" in str(found[1])
     assert same(found[0], start(0).run())
     assert same(found[2], start(2).run())
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from dipbench.analysis.search.isnas import search
+from dipbench.analysis.search.isnas_stages import HOPELESS
 from dipbench.analysis.search.journal import Journal
 from dipbench.analysis.search.listed import ScoreGuided
-from dipbench.data import load_image, parse_task
+from dipbench.data import Observation, load_image, parse_task
 from dipbench.errors import (
     DeviceError,
     DivergenceError,
@@ -164,6 +165,14 @@ def test_what_has_no_score_is_known_to_have_none(tmp_path, monkeypatch):
             with pytest.raises(QueryError, match="no finite value"):
                 search(NOISY, TASK, folder=tmp_path, **OPTIONS)
     assert len(Journal(tmp_path, {}).records("scores")) == OPTIONS["models"]
+
+
+def test_a_picture_that_no_model_has_the_score_of_ends_the_scoring(tmp_path):
+    tiny = TASK.observe(load_image("camera", size=64), 0)
+    tiny = Observation(tiny.observed[:, :8, :8], zoom=8)
+    with pytest.raises(QueryError, match="no model has a psd_db_strip_mse here"):
+        search(tiny, "sr-8", models=5000, keep=1, iterations=1, threads=1, folder=tmp_path)
+    assert HOPELESS <= len(Journal(tmp_path, {}).records("scores")) < 2 * HOPELESS
 
 
 @pytest.mark.parametrize(
