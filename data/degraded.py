@@ -16,7 +16,7 @@ from .tasks import SuperResolution, parse_task
 
 
 def load_observation(
-    source: Source | Image,
+    source: Source | Image | Observation,
     task: Task | str,
     mask: str | Path | np.ndarray | None = None,
     colour: bool | None = None,
@@ -28,7 +28,7 @@ def load_observation(
     Args:
         source: An image file, a packaged name, an array or an image, as `load_image` takes them.
             For denoising the noisy image, for inpainting the image with missing pixels, for
-            super-resolution the small image.
+            super-resolution the small image. An observation stays as it is.
         task: What was done to it.
         mask: Inpainting: what `load_mask` reads. Beside it, and without it, pixels are missing
             where alpha is 0 or a channel is NaN.
@@ -38,7 +38,7 @@ def load_observation(
         ImageError: The source is unknown, unreadable, outside [0, 1], NaN (but for inpainting),
             or so small that its restoration has a side under 64.
         TaskError: No pixel, or every pixel, is marked missing; the mask is of another size, not
-            that of `task`, or given to another task than inpainting.
+            that of `task`, or given to another task than inpainting, or to an observation.
 
     >>> import numpy as np
     >>> from dipbench.data import load_observation
@@ -48,6 +48,10 @@ def load_observation(
     >>> int((~observation.mask).sum())
     640
     """
+    if isinstance(source, Observation):
+        if mask is not None:
+            raise TaskError("an observation has its own mask: leave out mask=")
+        return source
     task = _task_of(task, mask)
     array, name = read_array(source)
     label = name or "the array"

@@ -60,7 +60,7 @@ def read_source(source: str | Path | np.ndarray) -> tuple[np.ndarray, str | None
             else f"{unknown('image', source, PACKAGED)}; or give the path of an image file"
         )
     if path.is_dir():
-        raise ImageError(f"{path} is a folder: give one of its files, or use load_images")
+        raise ImageError(f"{path} is a folder: give one of its files")
     return read_file(path), path.stem
 
 

@@ -93,7 +93,8 @@ class SuperResolution(Task):
 
     def __post_init__(self) -> None:
         if self.zoom not in ZOOMS:
-            raise TaskError(unknown("super-resolution factor", self.zoom, ZOOMS))
+            given = str(self.zoom).removesuffix(".0")
+            raise TaskError(unknown("super-resolution factor", given, ZOOMS))
         object.__setattr__(self, "zoom", int(self.zoom))
 
     def __str__(self) -> str:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data import Image, Observation, Task
+from ..data import Image, Observation, Task, load_image, load_observation
+from ..data.images import Source
 from ..data.resampling import pad_to_multiple
 from ..errors import DivergenceError, GenotypeError, named
 from ..genotypes.named import NamedNetwork
@@ -59,11 +60,11 @@ class Row:
 
 
 def compare(
-    observation: Observation,
+    observation: Observation | Image | Source,
     task: Task | str,
     models: Sequence[str],
     *,
-    truth: Image | None = None,
+    truth: Image | Source | None = None,
     keep: str | None = None,
     iterations: int | None = None,
     seconds: float | None = None,
@@ -76,7 +77,7 @@ def compare(
     """Restore one observation with several models, each with its published settings.
 
     Args:
-        observation: what is known of the picture.
+        observation: what is known of the picture, as `restore` takes it.
         task: what was done to it.
         models: genotypes, named networks, and names of `BASELINES`.
         truth: for judging alone.
@@ -106,6 +107,8 @@ def compare(
     >>> rows[0].model, rows[0].kept, rows[0].iterations
     ('deep-decoder', 'last', 2)
     """
+    observation = load_observation(observation, task)
+    truth = None if truth is None else load_image(truth, name="truth")
     task = task_of(observation, task)
     keep = keep or best_kept(observation, task)
     check_wishes(observation, task, keep, truth)

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data import Image, Observation, pad_to_multiple
+from ..data import Image, Observation, load_image, pad_to_multiple
+from ..data.images import Source
 from ..errors import DipbenchError, GenotypeError, unknown
 from ..genotypes.decoders import DeepDecoder
 from .codecs import Coded, standard_codecs
@@ -101,7 +102,7 @@ def parameter_ratio(channels: int, height: int, width: int) -> float:
 
 
 def compress(
-    image: Image,
+    image: Image | Source,
     model: str = "deep-decoder",
     *,
     iterations: int = 4000,
@@ -114,7 +115,7 @@ def compress(
     """Fit a Deep Decoder to a picture and pack its weights.
 
     Args:
-        image: 1 or 3 channels.
+        image: of 1 or 3 channels, as `load_image` takes it.
         model: `deep-decoder`, the one network that is smaller than a picture.
         iterations: of the training; the weights of the lowest loss, looked at every few
             iterations, are kept, on a divergence or a `KeyboardInterrupt` the best so far.
@@ -136,6 +137,7 @@ def compress(
     """
     if model not in MODELS:
         raise GenotypeError(unknown("model to compress with", model, MODELS))
+    image = load_image(image)
     channels, height, width = image.shape
     depths = CHOICE_OF_BITS if bits is None else (bits,)
     for depth in depths:

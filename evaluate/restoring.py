@@ -7,7 +7,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..data import Image, MaskInpainting, Observation, SuperResolution, Task, parse_task
+from ..data import (
+    Image,
+    MaskInpainting,
+    Observation,
+    SuperResolution,
+    Task,
+    load_image,
+    load_observation,
+    parse_task,
+)
+from ..data.images import Source
 from ..errors import (
     DivergenceError,
     ImageError,
@@ -69,11 +79,11 @@ class Restoration:
 
 
 def restore(
-    observation: Observation,
+    observation: Observation | Image | Source,
     task: Task | str,
     model: Model = "dip",
     *,
-    truth: Image | None = None,
+    truth: Image | Source | None = None,
     keep: str | None = None,
     iterations: int | None = None,
     protocol: str | Protocol | None = None,
@@ -94,11 +104,12 @@ def restore(
     and the picture is the moving average of the outputs there, of weight 0.9.
 
     Args:
-        observation: what is known, such as from `load_observation` or `task.observe`.
+        observation: what is known, such as `task.observe` makes it, or as `load_observation`
+            takes it.
         task: what was done to the picture; a bare `inpainting` is that of the pixels that the
             observation lacks.
         model: genotype, named network (`dip` is the variant for the task) or module.
-        truth: the ground truth, of the restored picture's shape.
+        truth: the ground truth, as `load_image` takes it, of the restored picture's shape.
         keep: a key of `KEEP`; without one `discrepancy` where the noise is known, else `stopped`.
         iterations: instead of the protocol's.
         protocol: instead of the settings that the model was published with.
@@ -131,6 +142,8 @@ def restore(
     >>> restored.image.shape, restored.iteration, restored.quality
     ((1, 64, 64), 4, {})
     """
+    observation = load_observation(observation, task)
+    truth = None if truth is None else load_image(truth, name="truth")
     task = task_of(observation, task)
     keep = keep or best_kept(observation, task)
     check_wishes(observation, task, keep, truth)

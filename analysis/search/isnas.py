@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from ...data import Denoising, Image, Observation, Task, load_observation
+from ...data import Denoising, Image, Observation, Task, load_image, load_observation
+from ...data.images import Source
 from ...errors import MissingExtraError, QueryError, StoreError, unknown
 from ...evaluate.protocol import Iterations, Protocol, get_protocol
 from ...evaluate.reducing import reduce_observation
@@ -96,7 +97,7 @@ def search(
     small_side: int | None = None,
     budget: float | None = None,
     folder: Path | str | None = None,
-    truth: Image | None = None,
+    truth: Image | Source | None = None,
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
@@ -152,7 +153,8 @@ def search(
     except ModuleNotFoundError as error:
         raise MissingExtraError("train", "searching with real trainings") from error
     chosen = _scorable(score)
-    observation = image if isinstance(image, Observation) else load_observation(image, task)
+    observation = load_observation(image, task)
+    truth = None if truth is None else load_image(truth, name="truth")
     task = task_of(observation, task)
     check_wishes(observation, task, output, truth)
     if not 1 <= keep <= models:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from dipbench.data import MaskInpainting, load_image, load_observation, parse_task
+from dipbench.data import MaskInpainting, load_image, load_observation, parse_task, save_image
 from dipbench.errors import (
     DeviceError,
     DipbenchError,
@@ -325,3 +325,18 @@ def test_what_judges_is_missed_before_the_training(monkeypatch):
     with pytest.raises(MissingExtraError, match=r"SSIM needs .*dipbench\[train\]"):
         restored(network, truth=CAMERA)
     assert network.count == 0
+
+
+def test_pictures_are_taken_in_any_form(tmp_path):
+    save_image(tmp_path / "noisy.png", NOISY.observed)
+    save_image(tmp_path / "truth.png", CAMERA.array)
+    settings = {"iterations": 2, "keep": "last", "threads": 1}
+    noisy = load_observation(tmp_path / "noisy.png", "denoising-25")
+    made = restore(noisy, "denoising-25", "deep-decoder", truth=CAMERA, **settings)
+    for given, truth in ((noisy.observed, CAMERA.array), (tmp_path / "noisy.png", None)):
+        truth = tmp_path / "truth.png" if truth is None else truth
+        again = restore(given, "denoising-25", "deep-decoder", truth=truth, **settings)
+        assert np.array_equal(again.image, made.image)
+        assert again.quality["psnr"] == pytest.approx(made.quality["psnr"], abs=0.01)
+    with pytest.raises(TaskError, match="has its own mask"):
+        load_observation(noisy, "inpainting", mask=np.eye(64, dtype=bool))
