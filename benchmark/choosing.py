@@ -6,12 +6,14 @@ from ..errors import GenotypeError
 from ..genotypes import ISNAS522, Genotype, sample, stratified
 from ..genotypes.reference import BY_TASK, REFERENCE, parse_genotype
 
-KINDS_OF_CHOICE = "isnas522, stratified:32, random:32:7"
 CHOICES = {"random": sample, "stratified": stratified}
 """What chooses a number of models by a seed: a longer choice begins with the shorter one."""
 
+KINDS_OF_CHOICE = "isnas522, stratified:32, random:32:7"
+"""The choices as messages tell them."""
 
 MOST_CHOSEN = 1_000_000
+"""More models than any benchmark holds, and drawn within seconds."""
 
 
 def parse_models(text: str) -> tuple[str, ...]:

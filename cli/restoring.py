@@ -251,6 +251,7 @@ def _course(found: "SearchResult") -> dict[str, Any]:
 def _search_record(found: "SearchResult", out: Path) -> dict[str, Any]:
     return {
         **_course(found),
+        "selected_by": found.selected_by,
         **_record(found.restoration, out),
         "effective_sigma": found.effective_sigma,
         "stage_seconds": dict(zip(_STAGES, found.seconds, strict=True)),
@@ -274,10 +275,10 @@ def _print_found(found: "SearchResult", out: Path) -> None:
     columns = ["trained", ">score", ">lowest loss", f">{rule}"]
     title = f"best {len(rows)} of {len(found.scores)} by {found.score}"
     console.print(table(columns, rows, title))
-    if found.selection == "discrepancy_variance" and all(row[-1] == "never" for row in rows):
+    if found.selected_by != found.selection:
         notes.print(
-            "no candidate came as near to the picture as its noise: selected by discrepancy, "
-            "whose candidates are the nearest; more --iterations may bring them there"
+            "no candidate came as near to the picture as its noise: the nearest is selected, as by "
+            f"--select {found.selected_by}; more --iterations may bring them there"
         )
     facts = {**_course(found), **_facts(found.restoration, out)}
     if found.effective_sigma is not None:

@@ -180,9 +180,11 @@ def _first_reason(folder: Path) -> str:
     """Why the first failed run of a merged benchmark failed; empty where none is merged yet."""
     if not (folder / MANIFEST).is_file():
         return ""
-    runs = load(folder).to_frame().query("status == 'failed'").to_dict("records")
-    told = [f"; {row['model']} on {row['image']}, {row['task']}: {row['reason']}" for row in runs]
-    return told[0] if told else ""
+    failed = load(folder).to_frame().query("status == 'failed'").to_dict("records")
+    if not failed:
+        return ""
+    first = failed[0]
+    return f"; {first['model']} on {first['image']}, {first['task']}: {first['reason']}"
 
 
 def finish(folder: options.StoreFolder) -> None:

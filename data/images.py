@@ -19,6 +19,8 @@ Source = str | Path | np.ndarray
 """A packaged name, the path of an image file, or an array."""
 
 LARGEST_SIDE = 8192
+"""The largest side that an image is resized to, in pixels."""
+
 MINIMUM_SIDE = 64
 """The smallest side of an image, in pixels: the networks halve it five times."""
 

@@ -83,6 +83,14 @@ class SearchResult:
     seconds: tuple[float, float, float]
     effective_sigma: float | None = None
 
+    @property
+    def selected_by(self) -> Selection:
+        """The selection, or `discrepancy` where no candidate came near enough for its variance."""
+        fell_back = self.selection == "discrepancy_variance" and all(
+            one.distance is None for one in self.candidates
+        )
+        return "discrepancy" if fell_back else self.selection
+
 
 def search(
     image: Observation | str | Path | np.ndarray,

@@ -507,12 +507,15 @@ def test_what_is_in_the_way_of_a_trace_is_told_before_the_search(dipbench, files
 
 
 def test_a_search_says_where_another_rule_selects(dipbench, files):
-    answer = dipbench(
+    command = [
         "search", files / "noisy.png", "--task", "denoising-25", "--models", 2, "--keep", 2,
         "--iterations", 1, "--out", files / "f.png", "--threads", 1,
-        "--select", "discrepancy_variance",
-    )  # fmt: skip
-    assert "no candidate came as near to the picture as its noise: selected by" in answer.err
+    ]  # fmt: skip
+    answer = dipbench(*command, "--select", "discrepancy_variance")
+    assert "no candidate came as near to the picture as its noise: the nearest is" in answer.err
+    for select, by in (("discrepancy_variance", "discrepancy"), ("average", "average")):
+        record = json.loads(dipbench(*command, "--select", select, "--json").out)
+        assert record["selected_by"] == by
 
 
 def test_a_comparison_that_gives_nothing_is_no_success(dipbench, files, diverge):

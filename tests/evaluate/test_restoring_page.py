@@ -13,7 +13,7 @@ def test_the_code_of_the_page_runs(monkeypatch):
     code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S))
     assert code.count("iterations=300") == 2
     code = code.replace("iterations=300", "iterations=1").replace(
-        "models=8, keep=2", "models=1, keep=1"
+        "models=8, keep=3", "models=1, keep=1"
     )
     names = {}
     exec(compile(code, PAGE.name, "exec"), names)
