@@ -95,7 +95,7 @@ def _import(
         written = {key for keys in by_part.values() for key, _ in keys}
         intake = Intake(folder / PARTS, staging, outputs, committed, written, stored.keys())
         for source in sources:
-            for member in walk(source, intake.refused.add):
+            for member in walk(source, intake.refused.add, but=folder):
                 on_file(member.name)
                 intake.take(member)
         intake.flush()

@@ -78,12 +78,13 @@ class Member:
         return data
 
 
-def walk(source: Path | str, refuse: Refuse) -> Iterator[Member]:
+def walk(source: Path | str, refuse: Refuse, but: Path | None = None) -> Iterator[Member]:
     """Yield the files of a folder, of the archives in it, or of one archive.
 
     Args:
         source: A folder, a zip, a tar (plain, gzip, bzip2, xz) whatever its name, or a lone file.
         refuse: Called for each file, or rest of an archive, that cannot be given safely.
+        but: A folder in it that is passed over.
 
     Raises:
         RefusedError: `source` itself is missing.
@@ -97,7 +98,7 @@ def walk(source: Path | str, refuse: Refuse) -> Iterator[Member]:
     """
     source = Path(source)
     if source.is_dir():
-        yield from _walk_folder(source, refuse)
+        yield from _walk_folder(source, refuse, but and but.resolve())
     elif source.is_file():
         yield from _walk_file(source, source.name, refuse)
     else:
@@ -121,9 +122,12 @@ def unsafe_name(name: str) -> str | None:
     return None
 
 
-def _walk_folder(folder: Path, refuse: Refuse) -> Iterator[Member]:
+def _walk_folder(folder: Path, refuse: Refuse, but: Path | None) -> Iterator[Member]:
+    root = folder.resolve()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
+        if but is not None and (root / name).is_relative_to(but):
+            continue
         if path.is_symlink():
             refuse(name, "is a link; links are not followed")
         elif path.is_file():

@@ -687,6 +687,18 @@ def test_an_infinite_value_is_left_out_alone(tree: Path, tmp_path: Path) -> None
     assert report.scores == first.scores - 1
 
 
+def test_a_benchmark_may_lie_in_the_folder_that_it_is_imported_from(
+    tree: Path, tmp_path: Path
+) -> None:
+    whole = Path(shutil.copytree(tree, tmp_path / "whole"))
+    first = import_published([tree], tmp_path / "apart")
+    for _ in range(2):
+        within = import_published([whole], whole / "bench")
+        assert within.refused == first.refused
+        assert within.not_understood == first.not_understood
+        assert within.runs == first.runs
+
+
 def test_of_many_problems_all_are_counted(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
