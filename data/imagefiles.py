@@ -56,7 +56,8 @@ def read_file(path: Path) -> np.ndarray:
             if is_png16_colour(path):
                 array = _with_transparency(read_png16(path), picture)
             elif isinstance(picture, TiffImageFile) and _has_16_bits(picture):
-                array = _interleaved(_grey_or_rgb(import_tifffile().imread(path), picture, path))
+                stored_as = picture.tag_v2.get(_PHOTOMETRIC, 1)
+                array = _grey_or_rgb(import_tifffile().imread(path), stored_as, path)
             else:
                 if isinstance(picture, TiffImageFile):
                     orientation = 1  # Pillow turns it itself,
@@ -67,8 +68,8 @@ def read_file(path: Path) -> np.ndarray:
     except PIL.UnidentifiedImageError as error:
         if not _is_tiff(path):
             raise ImageError(_unreadable(path, error)) from error
-        # Pillow knows floats of one channel alone.
-        array, orientation = _float_tiff(path, error)
+        # Pillow knows floats of one channel alone, and no 16 bits of grey with alpha.
+        array, orientation = _unknown_tiff(path, error)
     except Exception as error:  # what a damaged file makes of a parser is not foreseen
         raise ImageError(_unreadable(path, error)) from error
     return _upright(array, orientation)
@@ -188,20 +189,28 @@ def _of_samples(picture: "TiffImageFile", tag: int) -> set[int]:
     return set(told if isinstance(told, tuple) else (told,))
 
 
-def _grey_or_rgb(array: np.ndarray, picture: "TiffImageFile", path: Path) -> np.ndarray:
-    """The samples of a TIFF, black at 0, which tifffile gives as they are stored.
+def _grey_or_rgb(array: np.ndarray, stored_as: int, path: Path) -> np.ndarray:
+    """(H, W) or (H, W, C) of a TIFF's samples, black at 0, which tifffile gives as they are stored.
 
     Raises:
         ImageError: They are of other colours than grey or RGB.
     """
-    stored_as = picture.tag_v2.get(_PHOTOMETRIC, 1)
     if stored_as not in (0, 1, 2):
         raise ImageError(f"{path} is neither grey nor RGB: save it as RGB first")
-    return np.iinfo(array.dtype).max - array if stored_as == 0 else array
+    array = _interleaved(array)
+    return _from_white(array) if stored_as == 0 else array
 
 
-def _float_tiff(path: Path, unknown: Exception) -> tuple[np.ndarray, int]:
-    """(H, W, C) of a TIFF of floats in several channels, and its orientation.
+def _from_white(array: np.ndarray) -> np.ndarray:
+    """Grey values stored from white, black at 0; alpha beside them stays as it is."""
+    white = 1 if array.dtype.kind == "f" else np.iinfo(array.dtype).max
+    if array.ndim == 2:
+        return white - array
+    return np.dstack([white - array[:, :, 0], array[:, :, 1:]])
+
+
+def _unknown_tiff(path: Path, unknown: Exception) -> tuple[np.ndarray, int]:
+    """(H, W, C) of a TIFF of floats, or of 16 bits, that Pillow does not know; its orientation.
 
     Raises:
         ImageError: It is none, is damaged or too large, or holds several pages.
@@ -213,14 +222,14 @@ def _float_tiff(path: Path, unknown: Exception) -> tuple[np.ndarray, int]:
     try:
         with tifffile.TiffFile(path) as file:
             page = file.pages.first
-            if page.dtype is None or page.dtype.kind != "f":
+            if page.dtype is None or not (page.dtype.kind == "f" or page.dtype == np.uint16):
                 raise unknown
             if len(file.pages) > 1:
                 raise ImageError(f"{path} holds several pages: save the one you mean by itself")
             if page.imagewidth * page.imagelength > limit:
                 raise ImageError(f"{path} has more than {limit:,} pixels: cut it into smaller ones")
             orientation = page.tags.valueof(_ORIENTATION, 1)
-            return _interleaved(page.asarray()), orientation
+            return _grey_or_rgb(page.asarray(), int(page.photometric), path), orientation
     except ImageError:
         raise
     except Exception as error:  # what a damaged file makes of a parser is not foreseen
@@ -246,6 +255,9 @@ def _decode(picture: "PillowImage") -> np.ndarray:
     elif picture.mode in ("PA", "RGBa", "La"):
         picture = picture.convert("LA" if picture.mode == "La" else "RGBA")
     array = np.asarray(picture)
+    if picture.format == "TIFF" and picture.mode == "F":
+        from_white = picture.tag_v2.get(_PHOTOMETRIC, 1) == 0  # type: ignore[attr-defined]
+        return _from_white(array) if from_white else array
     if picture.format == "PNG" and picture.mode in ("I", "I;16"):  # I: in Pillow before 11
         return _with_transparency(array.astype(np.uint16), picture)
     if picture.format == "TIFF" and picture.mode == "I;16":  # of fewer bits: see `_has_16_bits`

@@ -4,6 +4,7 @@ import socket
 import struct
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -535,3 +536,23 @@ def test_a_damaged_tiff_says_nothing_by_itself(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, str(tmp_path / "x.tif")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stderr.startswith("Traceback") or not done.stderr
+
+
+@pytest.mark.parametrize("white", [False, True])
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_grey_tiffs_with_alpha_and_from_white(tmp_path: Path, dtype, alpha, white) -> None:
+    grey = np.random.default_rng(0).integers(0, 65536, (64, 70)) / 65535
+    top = 1 if dtype is np.float32 else 65535
+    stored = ((1 - grey if white else grey) * top).round(0 if top > 1 else 6).astype(dtype)
+    opaque = np.full((64, 70), top, dtype)
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(
+        path,
+        np.dstack([stored, opaque]) if alpha else stored,
+        photometric="miniswhite" if white else "minisblack",
+        **({"planarconfig": 1, "extrasamples": ["unassalpha"]} if alpha else {}),
+    )
+    with pytest.warns(UserWarning, match="alpha") if alpha else nullcontext():
+        image = load_image(path)
+    np.testing.assert_allclose(image.array[0], grey, atol=1e-5)
