@@ -202,7 +202,7 @@ def replay_surrogate(
     for name in dict.fromkeys(algorithms):
         if name not in ON_SURROGATE:
             raise QueryError(unknown("algorithm on a surrogate", name, ON_SURROGATE))
-        for seed in seeds:
+        for seed in dict.fromkeys(seeds):
             searcher = ON_SURROGATE[name](generator("search", name, seed))
             searches.append((name, seed, run_search(searcher, objective, budget)))
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -646,15 +647,31 @@ def test_memory_does_not_grow_with_the_archive(outputs: bool, tmp_path: Path) ->
     assert peaks[1] - peaks[0] < 100e6
 
 
-def test_a_table_that_contradicts_an_earlier_one_is_refused(tree: Path, tmp_path: Path) -> None:
-    other = Path(shutil.copytree(tree, tmp_path / "other"))
-    [table] = other.rglob("denoising/25/camera_64/similarity_metrics_noisy_img.csv")
-    first = import_published([tree], tmp_path / "one")
+TABLE = "similarity_metrics_noisy_img.csv"
+
+
+def with_rows(tree: Path, target: Path, change: Callable[..., list[str]]) -> Path:
+    """A copy of a tree, in a table of which `change` makes the rows of head, first and rest."""
+    other = Path(shutil.copytree(tree, target))
+    [table] = other.rglob(f"denoising/25/camera_64/{TABLE}")
     head, row, *rest = table.read_text().splitlines()
+    table.write_text("\n".join([head, *change(head, row, *rest)]))
+    return other
+
+
+def contradicting(row: str) -> str:
+    """A row of the same model with other values."""
     name, *values = row.split(",")
-    table.write_text("\n".join([head, ",".join([name, *["0.125"] * len(values)]), *rest]))
+    return ",".join([name, *["0.125"] * len(values)])
+
+
+def test_a_table_that_contradicts_an_earlier_one_is_refused(tree: Path, tmp_path: Path) -> None:
+    first = import_published([tree], tmp_path / "one")
+    other = with_rows(
+        tree, tmp_path / "other", lambda head, row, *rest: [contradicting(row), *rest]
+    )
     both = import_published([tree, other], tmp_path / "both")
-    assert "other scores of 1 models than earlier rows" in reason(both, table.name)
+    assert "other scores of 1 models than earlier rows" in reason(both, TABLE)
     assert both.scores == first.scores
     held = [committed_scores(tmp_path / name).to_pylist() for name in ("one", "both")]
     assert held[0] == held[1]
@@ -662,28 +679,25 @@ def test_a_table_that_contradicts_an_earlier_one_is_refused(tree: Path, tmp_path
 
 def test_a_score_that_stands_twice_in_one_table_is_the_first(tree: Path, tmp_path: Path) -> None:
     first = import_published([tree], tmp_path / "one")
-    other = Path(shutil.copytree(tree, tmp_path / "other"))
-    [table] = other.rglob("denoising/25/camera_64/similarity_metrics_noisy_img.csv")
-    head, row, *rest = table.read_text().splitlines()
-    name, *values = row.split(",")
-    table.write_text("\n".join([head, row, *rest, ",".join([name, *["0.125"] * len(values)])]))
+    other = with_rows(
+        tree, tmp_path / "other", lambda head, row, *rest: [row, *rest, contradicting(row)]
+    )
     twice = import_published([other], tmp_path / "twice")
-    assert "other scores of 1 models than earlier rows" in reason(twice, table.name)
+    assert "other scores of 1 models than earlier rows" in reason(twice, TABLE)
     assert twice.scores == first.scores
     held = [committed_scores(tmp_path / name).to_pylist() for name in ("one", "twice")]
     assert held[0] == held[1]
 
 
 def test_an_infinite_value_is_left_out_alone(tree: Path, tmp_path: Path) -> None:
+    def infinite(head: str, row: str, *rest: str) -> list[str]:
+        cells = row.split(",")
+        cells[head.split(",").index("psd db mse")] = "-inf"
+        return [",".join(cells), *rest]
+
     first = import_published([tree], tmp_path / "one")
-    other = Path(shutil.copytree(tree, tmp_path / "other"))
-    [table] = other.rglob("denoising/25/camera_64/similarity_metrics_noisy_img.csv")
-    head, row, *rest = table.read_text().splitlines()
-    cells = row.split(",")
-    cells[head.split(",").index("psd db mse")] = "-inf"
-    table.write_text("\n".join([head, ",".join(cells), *rest]))
-    report = import_published([other], tmp_path / "without")
-    assert "has 1 infinite values, which are left out" in reason(report, table.name)
+    report = import_published([with_rows(tree, tmp_path / "other", infinite)], tmp_path / "without")
+    assert "has 1 infinite values, which are left out" in reason(report, TABLE)
     assert report.scores == first.scores - 1
 
 
