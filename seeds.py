@@ -8,6 +8,9 @@ import hashlib
 
 import numpy as np
 
+from .errors import DipbenchError
+from .integers import is_integer
+
 _SEPARATOR = "\x1f"
 
 
@@ -30,3 +33,17 @@ def generator(*parts: object) -> np.random.Generator:
     True
     """
     return np.random.Generator(np.random.Philox(stable_seed(*parts)))
+
+
+def checked_seed(seed: object, refused: type[DipbenchError]) -> int:
+    """A seed that a caller gave, as Python's int: by their texts 1.0 and True are not 1.
+
+    Raises:
+        DipbenchError: if it is no whole number, as `refused`.
+
+    >>> checked_seed(7, DipbenchError)
+    7
+    """
+    if not is_integer(seed):
+        raise refused(f"seed {seed!r:.60} is no whole number: give one")
+    return int(seed)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..benchmark.schema import SUMMARIES, USABLE, is_summary
 from ..errors import QueryError, unknown
 from ..evaluate.stopping import STOPPING
-from ..genotypes.space import is_integer
+from ..integers import is_integer
 
 UNKNOWN_SEED = -1
 STOP = "stop:"

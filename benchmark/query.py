@@ -13,7 +13,7 @@ from ..errors import ProtocolError, QueryError, StoreError, unknown
 from ..evaluate.protocol import Protocol
 from ..evaluate.registry import canonical
 from ..genotypes import Genotype
-from ..genotypes.space import is_integer
+from ..integers import is_integer
 from .curves import CurvesReader
 from .names import find_model, find_task, text_of, unknown_score
 from .pictures import stored_noise

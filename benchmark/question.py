@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import QueryError, unknown
 from ..evaluate.stopping import STOPPING
-from ..genotypes.space import is_integer
+from ..integers import is_integer
 from .schema import SUMMARIES, is_summary
 
 if TYPE_CHECKING:

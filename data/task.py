@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import ImageError, TaskError
-from ..seeds import generator
+from ..seeds import checked_seed, generator
 from .images import Image
 from .observation import Observation
 
@@ -44,9 +44,8 @@ class Task(ABC):
                 f"a task degrades an Image, got {type(image).__name__} {image!r:.60}: load_image "
                 "makes one"
             )
-        if not isinstance(seed, int | np.integer) or isinstance(seed, bool):
-            raise TaskError(f"seed {seed!r:.60} is no whole number: give one")
-        return self._degrade(image, generator("observation", seed, image.name, str(self)))
+        checked = checked_seed(seed, TaskError)
+        return self._degrade(image, generator("observation", checked, image.name, str(self)))
 
     def mean_squared_noise(self, observation: Observation) -> float | None:
         """The mean squared noise in an observation, values in [0, 1]; None where it is not known.

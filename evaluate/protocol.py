@@ -6,7 +6,7 @@ from math import inf
 from typing import Any, Literal
 
 from ..errors import ProtocolError, unknown
-from ..genotypes.space import is_integer
+from ..integers import is_integer
 
 InputKind = Literal["uniform", "normal", "meshgrid", "drifting"]
 Precision = Literal["float32", "bf16"]

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import GenotypeError
-from ..seeds import generator
+from ..integers import is_integer
+from ..seeds import checked_seed, generator
 from .parsing import SKIP_BITS, check, read_text
 from .upsample import VALID_UPSAMPLE_CODES, Block, code_neighbours, decode
 
@@ -137,9 +138,7 @@ def sample(n: int, seed: int) -> list[Genotype]:
     """
     if not is_integer(n) or not 0 <= n <= SPACE_SIZE:
         raise GenotypeError(f"cannot sample {n!r:.60} genotypes: give an integer 0..{SPACE_SIZE}")
-    if not is_integer(seed):
-        raise GenotypeError(f"seed {seed!r:.60} is no whole number: give one")
-    rng = generator("genotypes.sample", seed)
+    rng = generator("genotypes.sample", checked_seed(seed, GenotypeError))
     drawn: dict[Genotype, None] = {}
     while len(drawn) < n:
         for number in rng.integers(SPACE_SIZE, size=n - len(drawn)).tolist():
@@ -176,15 +175,6 @@ def neighbours(genotype: Genotype) -> list[Genotype]:
         for k in range(SKIP_BITS)
     ]
     return codes + flipped
-
-
-def is_integer(value: object) -> bool:
-    """Whether a value is a whole number of Python's or NumPy's, and no bool.
-
-    >>> is_integer(2), is_integer(2.0), is_integer(True)
-    (True, False, False)
-    """
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def _is_text(value: object) -> bool:

@@ -3,9 +3,10 @@
 from collections import Counter
 
 from ..errors import GenotypeError
-from ..seeds import generator
+from ..integers import is_integer
+from ..seeds import checked_seed, generator
 from .isnas522 import ISNAS522
-from .space import Genotype, is_integer
+from .space import Genotype
 
 DENSITIES = (12, 14)
 """Skip connections from which a matrix counts as middling, and as dense: terciles of the 522."""
@@ -33,9 +34,8 @@ def stratified(n: int, seed: int = 0) -> list[Genotype]:
         raise GenotypeError(
             f"cannot choose {n!r:.60} of the {len(ISNAS522)}: give an integer 0..{len(ISNAS522)}"
         )
-    if not is_integer(seed):
-        raise GenotypeError(f"seed {seed!r:.60} is no whole number: give one")
-    order = generator("genotypes.stratified", seed).permutation(len(ISNAS522))
+    rng = generator("genotypes.stratified", checked_seed(seed, GenotypeError))
+    order = rng.permutation(len(ISNAS522))
     kinds = {ISNAS522[place]: kinds_of(ISNAS522[place]) for place in order.tolist()}
     shares = Counter(kind for own in kinds.values() for kind in own)
     taken: Counter[tuple[str, object]] = Counter()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ...errors import QueryError, unknown
-from ...genotypes.space import is_integer
+from ...integers import is_integer
 
 Unit = Literal["iterations", "macs", "seconds"]
 UNITS: tuple[str, ...] = get_args(Unit)

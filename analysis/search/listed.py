@@ -6,7 +6,7 @@ from math import ceil
 import numpy as np
 
 from ...errors import QueryError
-from ...genotypes.space import is_integer
+from ...integers import is_integer
 from .interface import Outcome, Searcher, Trial
 
 

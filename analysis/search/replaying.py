@@ -10,7 +10,7 @@ from ...benchmark.question import By
 from ...benchmark.scorefiles import names_by_way
 from ...errors import QueryError, unknown
 from ...genotypes import Genotype
-from ...genotypes.space import is_integer
+from ...integers import is_integer
 from ...seeds import generator
 from .._cells import read_cell
 from ..association import kendall_tau

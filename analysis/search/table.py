@@ -13,7 +13,7 @@ from ...benchmark.schema import USABLE
 from ...errors import QueryError
 from ...evaluate.protocol import DiscrepancyStop
 from ...evaluate.registry import canonical
-from ...genotypes.space import is_integer
+from ...integers import is_integer
 from .._cells import read_cell
 from .._directions import declared_sign
 from .._truth import on_shared_seeds

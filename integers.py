@@ -1,0 +1,14 @@
+"""What counts as a whole number, where Python and NumPy have several kinds."""
+
+from typing import TypeGuard
+
+import numpy as np
+
+
+def is_integer(value: object) -> TypeGuard[int]:
+    """Whether a value is a whole number of Python's or NumPy's, and no bool.
+
+    >>> is_integer(2), is_integer(2.0), is_integer(True)
+    (True, False, False)
+    """
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
