@@ -115,7 +115,9 @@ def image_variance(psnr: ArrayLike) -> ImageVariance:
 def variance_over_images(
     bench: Any, task: object, by: str | int = "best_psnr_smooth"
 ) -> ImageVariance:
-    """`image_variance` of a task's images with two seeds or more, over as many as all of them have.
+    """How far PSNR varies with the model, with the model on one image, and with the seed.
+
+    `image_variance` of a task's images with two seeds or more, over as many as all of them have.
 
     Raises:
         QueryError: Fewer than two such images, or 5 models with all of those runs.
