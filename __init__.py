@@ -13,6 +13,7 @@ from .data import Denoising, Inpainting, SuperResolution, parse_task
 from .errors import (
     DeviceError,
     DipbenchError,
+    DivergenceError,
     DownloadError,
     GenotypeError,
     ImageError,
@@ -34,6 +35,7 @@ __all__ = [
     "Denoising",
     "DeviceError",
     "DipbenchError",
+    "DivergenceError",
     "DownloadError",
     "Genotype",
     "GenotypeError",

@@ -49,7 +49,15 @@ def published(path: Path | str, refused: type[DipbenchError] | None = None) -> I
 def data_home() -> Path:
     """Where downloaded benchmarks lie: `DIPBENCH_HOME`, or the platform's cache folder."""
     asked = os.environ.get("DIPBENCH_HOME")
-    return Path(asked).expanduser() if asked else user_cache_path("dipbench")
+    return expanded(Path(asked)) if asked else user_cache_path("dipbench")
+
+
+def expanded(path: Path) -> Path:
+    """With the home folder in place of `~`; as it is where there is none."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def file_sha256(path: Path | str) -> str:

@@ -12,3 +12,12 @@ def is_integer(value: object) -> TypeGuard[int]:
     (True, False, False)
     """
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether a value is a whole number from 1.
+
+    >>> is_count(1), is_count(0), is_count(1.0)
+    (True, False, False)
+    """
+    return is_integer(value) and value >= 1

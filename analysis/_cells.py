@@ -1,4 +1,4 @@
-"""From a benchmark's frames to arrays: the only place of `analysis` that reads their columns."""
+"""From a benchmark's frames to arrays: the scores and PSNRs of the models of an image and task."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -71,10 +71,10 @@ def summary_name(by: str | int) -> str:
     return summary_words(by).removesuffix(" (dB)")
 
 
-def asked(by: str | int) -> dict[str, Any]:
+def query_arguments(by: str | int) -> dict[str, Any]:
     """A summary as an argument of the benchmark's queries.
 
-    >>> asked("best_psnr"), asked("stop:variance")
+    >>> query_arguments("best_psnr"), query_arguments("stop:variance")
     ({'by': 'best_psnr'}, {'stopping': 'variance'})
     """
     if isinstance(by, str) and by.startswith(STOP):
@@ -131,7 +131,9 @@ def _replayed(
     bench: Any, image: str, task: str, seed: int | None, by: str | int, models: list[str]
 ) -> Floats:
     """(models,) dB of the runs of one seed, from their curves; NaN where there is no value."""
-    found = bench.query_many(None, image, task, seed=seed, **asked(by)).set_index("model")["psnr"]
+    found = bench.query_many(None, image, task, seed=seed, **query_arguments(by)).set_index(
+        "model"
+    )["psnr"]
     return np.asarray(found.reindex(models).to_numpy(np.float64))
 
 

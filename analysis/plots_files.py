@@ -4,10 +4,9 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from ..benchmark.names import unknown_score
 from ..benchmark.question import DEFAULT_BY
-from ..errors import DipbenchError, QueryError
-from ..evaluate.registry import canonical
+from ..errors import DipbenchError
+from ._cells import score_names
 from ._truth import check_summary
 from .baselines import judged_cells
 from .plots import IMAGE_FIGURES, TASK_FIGURES, save
@@ -42,9 +41,7 @@ def write_figures(
     """
     check_summary(by)
     if score is not None:
-        held = dict.fromkeys(name for cell in judged_cells(bench, by=by) for name in cell.scores)
-        if canonical(score) not in held:
-            raise QueryError(unknown_score(score, held))
+        score_names(list(judged_cells(bench, by=by)), [score])  # refuses what is not there
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [(name, draw, pair) for name, draw in IMAGE_FIGURES.items() for pair in bench.pairs]

@@ -3,7 +3,7 @@
 from importlib import metadata
 from typing import Any
 
-from ..benchmark.card import CARD_SECTIONS
+from ..benchmark.card import CARD_SECTIONS, LICENCE
 from ..benchmark.store import Manifest
 from ._truth import summary_words
 from .report_tables import ask
@@ -29,7 +29,7 @@ def facts(bench: Any, by: str | int) -> dict[str, Any]:
     return {
         "name": manifest.name,
         "folder": bench.folder.resolve().name,
-        "by": by,
+        "by": by if isinstance(by, str) else int(by),
         "by_words": summary_words(by),
         "oracle": isinstance(by, str) and by.startswith("best"),
         "counts": {name: int(ask(bench, query)) for name, query in COUNTS.items()},
@@ -55,7 +55,7 @@ def facts(bench: Any, by: str | int) -> dict[str, Any]:
                 str(entry["name"]): str(entry["sha256"]) for entry in manifest.files.values()
             },
             "Licence": {
-                "of the data": str(manifest.further.get("licence", UNSTATED)),
+                "of the data": str(manifest.further.get(LICENCE, UNSTATED)),
                 "of dipbench": "Apache-2.0",
                 "this page was made by": f"dipbench {metadata.version('dipbench')}",
             },

@@ -48,7 +48,6 @@ def report(
     by: str | int = "best_psnr_smooth",
     *,
     score: str | None = None,
-    title: str | None = None,
     resamples: int = 1000,
     progress: Progress = lambda name, done, total: None,
 ) -> Path:
@@ -61,7 +60,6 @@ def report(
         path: The file to write; it appears whole, by rename.
         by: What a run is worth: a summary, an iteration, or `stop:criterion`.
         score: That the page begins with; where None, the best one of the first image and task.
-        title: Of the page; the benchmark's name where None.
         resamples: Bootstrap resamples of the intervals.
         progress: Told the table that is under way, how many are done, and of how many.
 
@@ -79,7 +77,7 @@ def report(
     """
     check_summary(by)
     shown = payload(bench, by, resamples, score, progress)
-    text = page(shown, title or f"{bench.manifest.name} benchmark")
+    text = page(shown, f"{bench.manifest.name} benchmark")
     content = text.encode("utf-8")
     if len(content) > MOST_BYTES:
         raise QueryError(

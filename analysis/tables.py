@@ -14,7 +14,7 @@ from . import association
 from ._cells import FEW_CODES, read_cell, read_cells, runs_of
 from ._columns import describe
 from ._directions import sees_the_image
-from ._truth import asked, check_summary
+from ._truth import check_summary, query_arguments
 from .attributes import attribute_effects
 from .averaging import correlate_over_images
 from .correlation import correlate, picks_of
@@ -46,7 +46,16 @@ def tau_per_image(
     """Raw Kendall's tau-b of every score on every image: a row a (task, score), a column an image.
 
     Column `mean` is the mean over the images on which the score has a tau.
+
+    Raises:
+        QueryError: an image has the name of another column.
     """
+    for name in ("task", "score", "direction", "mean"):
+        if name in bench.images:
+            raise QueryError(
+                f"an image is called {name}, as a column of this table is: `correlate` has the "
+                "same taus, a row an image and score"
+            )
     long = correlate(bench, None, task, None, by, resamples=0)
     wide = long.pivot(index=["task", "score", "direction"], columns="image", values="tau")
     images = [str(name) for name in bench.images if str(name) in wide]
@@ -70,18 +79,16 @@ def picks(
     return describe(found, by=by, directions=frame.attrs["directions"])
 
 
-def score_correlations(
-    bench: Any, image: str, task: object, scores: list[str] | None = None
-) -> pd.DataFrame:
+def score_correlations(bench: Any, image: str, task: object) -> pd.DataFrame:
     """Kendall's tau-b between every two scores over the models of one (image, task).
 
     Returns:
-        A square frame, scores on both axes in the order given, without one those that rank alike
-        (in either direction) next to each other; NaN where two scores share fewer than 5 models
-        or one is constant. `.attrs["n"]` is the square table of how many models each is over.
+        A square frame, scores on both axes, those that rank alike (in either direction) next to
+        each other; NaN where two scores share fewer than 5 models or one is constant.
+        `.attrs["n"]` is the square table of how many models each is over.
     """
     cell = read_cell(bench, image, task, judged=False)
-    names = list(cell.scores) if scores is None else scores
+    names = list(cell.scores)
     values = [cell.score(name) for name in names]
     taus = np.full((len(names), len(names)), np.nan)
     counts = np.zeros(taus.shape, dtype=np.int64)
@@ -92,7 +99,7 @@ def score_correlations(
                 taus[i, j] = taus[j, i] = association.kendall_tau(first, second).value
             except QueryError:
                 continue
-    order = _alike_together(taus) if scores is None else np.arange(len(names))
+    order = _alike_together(taus)
     shown = [names[place] for place in order]
     square = np.ix_(order, order)
     frame = pd.DataFrame(taus[square], index=shown, columns=shown)
@@ -208,7 +215,7 @@ def best_models(bench: Any, by: str | int = "best_psnr_smooth") -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     for image, task in bench.pairs:
         try:
-            rows.append(vars(bench.best(image, task, **asked(by))))
+            rows.append(vars(bench.best(image, task, **query_arguments(by))))
         except QueryError as error:
             rows.append({"image": image, "task": task, "reason": str(error)})
     columns = ["image", "task", "model", "psnr", "psnr_std", "n", "iteration", "reason"]
@@ -270,9 +277,15 @@ def score_over_images(
 
 
 def variance(bench: Any, task: object, by: str | int = "best_psnr_smooth") -> pd.DataFrame:
-    """Whose variance PSNR is: of models, of models on one image, of seeds; in dB^2 and shares."""
+    """Whose variance PSNR is: of models, of models on one image, of seeds; in dB^2 and shares.
+
+    Raises:
+        QueryError: As `variance_over_images`; also where PSNR does not vary.
+    """
     parts = variance_over_images(bench, task, by)
     values = [parts.model, parts.model_image, parts.seed]
+    if not any(values):
+        raise QueryError(f"the PSNRs of {task} do not vary: nothing has a share of that")
     ends = variance_shares(bench, task, by)
     frame = pd.DataFrame(
         {

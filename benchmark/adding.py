@@ -22,9 +22,7 @@ from .store import (
     read_manifest,
     writing,
 )
-from .verifying import verify
-
-SHOWN = 5
+from .verifying import listed, refuse_unsound
 
 
 @dataclass(frozen=True)
@@ -63,12 +61,7 @@ def add(folder: Path, other: Path) -> Added:
     """
     read_manifest(folder)
     check_writable(folder)
-    problems = verify(other)
-    if problems:
-        raise StoreError(
-            f"{other} cannot be added: {problems[0]} (problem 1 of {len(problems)}: "
-            f"`dipbench verify {other}` lists them)"
-        )
+    refuse_unsound(other, "added")
     for each in (folder, other):
         refuse_unmerged(each)
     with writing(folder, "give the same command again"), builder_lock(folder, COMMITTING):
@@ -182,9 +175,5 @@ def _key(row: dict[str, object]) -> tuple[object, ...]:
 
 
 def _refuse(what: str, names: Iterable[str]) -> None:
-    listed = list(names)
-    if listed:
-        more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
-        raise StoreError(
-            f"{len(listed)} {what}: {'; '.join(listed[:SHOWN])}{more}; nothing was written"
-        )
+    for problem in listed(what, list(names)):
+        raise StoreError(f"{problem}; nothing was written")

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import DeviceError, StoreError
 from ..evaluate.protocol import Protocol
+from ..integers import is_count
 from ..seeds import generator
 from .merging import Generation
 from .pictures import read_images, read_observation
@@ -75,9 +76,11 @@ def audit_runs(
             many where runs may differ and the benchmark has one seed, for a second is needed.
 
     Raises:
-        StoreError: if it holds no run that could be compared.
+        StoreError: if it holds no run that could be compared, or `sample` is no count.
         DeviceError: if the device is not there, or has too little memory for one of them.
     """
+    if not is_count(sample):
+        raise StoreError(f"a sample of {sample!r} runs audits nothing: give a whole number from 1")
     generation = Generation(folder)
     keys = [key for key, status in generation.entries if status in USABLE]
     if not keys:

@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 
 from ..errors import StoreError, one_line
 from ..files import published
-from .schema import CENSORED, STOP_COLUMN
+from .schema import CENSORED, STATUSES, STOP_COLUMN
 
 if TYPE_CHECKING:
     from .store import Manifest
 
 CARD = "README.md"
-CARD_SECTIONS = "card"
+CARD_SECTIONS, LICENCE = "card", "licence"
 """What the manifest calls further sections of the card, text by heading."""
 
 MARK = "# written by dipbench, and again at every change; remove this line to keep your own text"
@@ -108,7 +108,7 @@ def card_text(manifest: "Manifest", runs: pa.Table) -> str:
     ]
     columns = [(f"`{name}`", _what(name)) for name in runs.column_names if _what(name)]
     scores = [(f"`{name}`", what) for name, what in SCORE_COLUMNS.items()]
-    licence = manifest.further.get("licence")
+    licence = manifest.further.get(LICENCE)
     parts = [
         "---\n" + "\n".join(_header(manifest, runs.num_rows)) + "\n---",
         f"# {manifest.name}",
@@ -151,7 +151,7 @@ def _header(manifest: "Manifest", rows: int) -> list[str]:
             *(["  default: true"] if role == "runs" else []),
         )
     ]
-    licence = manifest.further.get("licence")
+    licence = manifest.further.get(LICENCE)
     return [
         MARK,
         f"pretty_name: {_quoted(manifest.name)}",
@@ -170,7 +170,7 @@ TRAINED = (
 )
 IMPORTED = "These runs, or some of them, were not trained by dipbench but imported into its form."
 
-_COUNTED = ("finished", "stopped", "diverged", "failed", CENSORED, "hours", "devices")
+_COUNTED = (*STATUSES, CENSORED, "hours", "devices")
 
 
 def _counts(runs: pa.Table) -> list[tuple[str, ...]]:

@@ -24,7 +24,9 @@ from ..data import Image, Observation, parse_task
 from ..errors import StoreError
 from ..evaluate.protocol import Protocol
 from ..evaluate.stopping import STOPPING
+from ..integers import is_count
 from .adding import check_alike, origins
+from .card import CARD_SECTIONS, LICENCE
 from .hdf5 import published_hdf5
 from .merging import Generation, Source, choose_sources, content_sha256, refuse_unmerged
 from .parts import in_common
@@ -45,7 +47,7 @@ from .store import (
 )
 from .thinning import thinned_curves, thinned_iterations, write_thinned_curves
 from .values import stop_of
-from .verifying import verify
+from .verifying import refuse_unsound, verify
 from .verifying_thinned import thinned_sha256
 
 SCORE_BITS = 16
@@ -105,8 +107,8 @@ def compact(
     try:
         with writing(out.parent, "give the same command again"):
             temporary.mkdir()
-            further: dict[str, Any] = {"licence": licence} if licence else {}
-            further |= {"card": dict(card)} if card else {}
+            further: dict[str, Any] = {LICENCE: licence} if licence else {}
+            further |= {CARD_SECTIONS: dict(card)} if card else {}
             done = _write(sources, temporary, out.name, stride, further, initialisations)
             problems = verify(temporary)
             if problems:
@@ -140,19 +142,16 @@ def complete_parts(
 
 def _open(folders: Sequence[Path], out: Path, stride: int) -> list[Generation]:
     """The benchmarks, checked."""
-    if stride < 1:
-        raise StoreError(f"a stride of {stride} keeps nothing: give 1 or more")
+    if not is_count(stride):
+        raise StoreError(f"a stride of {stride!r} keeps nothing: give a whole number from 1")
+    if not folders:
+        raise StoreError("no benchmark is given that a compact copy could be made of: name one")
     if out.exists():
         raise StoreError(f"{out} is there already: remove it, or choose another --out")
     sources: list[Generation] = []
     for folder in folders:
         refuse_unmerged(folder)
-        problems = verify(folder)
-        if problems:
-            raise StoreError(
-                f"{folder} cannot be copied: {problems[0]} (problem 1 of {len(problems)}: "
-                f"`dipbench verify {folder}` lists them)"
-            )
+        refuse_unsound(folder, "copied")
         source = Generation(folder)
         held = source.manifest.stride
         if held is not None and stride % held:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from ..data import Observation
 from ..errors import ProtocolError, StoreError
 from ..evaluate.protocol import Protocol
-from .parts import finished_keys, list_parts, part_observations, read_made, table_keys
+from .parts import list_parts, part_observations, read_made, readable_keys, table_keys
 from .pictures import Pair, StoredObservations
 from .schema import RunKey
 from .store import MANIFEST, PARTS, Manifest, file_of, orphaned, read_manifest, read_table
@@ -82,7 +82,7 @@ def refuse_orphans(folder: Path) -> None:
     orphan = orphaned(folder)
     if orphan is None:
         return
-    by_part, _ = finished_keys(list_parts(folder / PARTS))
+    by_part, _ = readable_keys(list_parts(folder / PARTS))
     held = {key for keys in by_part.values() for key, _ in keys}
     lost = any(key not in held for key, _ in table_keys(pq.read_table(orphan.absolute())))
     if lost and orphaned(folder):  # else another process has committed it meanwhile

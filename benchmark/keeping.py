@@ -71,7 +71,7 @@ def keep(folder: Path, kept: Path) -> int:
         by_place: defaultdict[Path, list[RunKey]] = defaultdict(list)
         for key in sorted(sources, key=row_order):
             if there.get(key) not in USABLE:
-                by_place[kept / key.image / key.task / f"seed-{key.seed}"].append(key)
+                by_place[runs_of(kept, key.image, key.task, key.seed)].append(key)
         write_record(kept, record)
         protocol = plan.protocol
         return sum(_add(place, keys, sources, there, protocol) for place, keys in by_place.items())
@@ -108,6 +108,11 @@ def restore(kept: Path, folder: Path) -> int:
     wanted = [key for key in plan.run_keys() if key in sources and there.get(key) not in USABLE]
     with writing(folder):
         return _add(folder / PARTS, wanted, sources, there, plan.protocol, ends)
+
+
+def runs_of(kept: Path, image: str, task: str, seed: int | None) -> Path:
+    """Where the runs of an image, task and seed are kept."""
+    return kept / image / task / f"seed-{seed}"
 
 
 def _add(

@@ -66,10 +66,7 @@ def restore_scores(kept: Path, folder: Path) -> int:
         held = scores_so_far(folder)
         kept_rows = pa.concat_tables([_read(kept, pair) for pair in bench.pairs])
         mine = kept_rows.filter(pc.is_in(kept_rows["model"], models))
-        valued = pc.field("value").is_valid()
-        # A kept value stands in for a failure here, a kept failure for nothing.
-        values = _lacking(mine.filter(valued), held.filter(valued))
-        new = pa.concat_tables([values, _lacking(mine.filter(~valued), held)])
+        new = _lacking(mine, held)
         count: int = new.num_rows
         if count:
             write_score_part(folder / SCORE_PARTS, new)
@@ -100,9 +97,15 @@ def _matching_record(kept: Path, bench: Benchmark) -> dict[str, Any]:
 
 
 def _lacking(rows: pa.Table, held: pa.Table) -> pa.Table:
-    """Those of the rows of which there is none yet."""
-    new = rows.join(held.select(SCORE_KEYS), SCORE_KEYS, join_type="left anti")
-    return new.select(SCORES_SCHEMA.names)
+    """Those of the rows that are not held; a value counts for more than a failure that is."""
+    valued = pc.field("value").is_valid()
+    values = _without(rows.filter(valued), held.filter(valued))
+    return pa.concat_tables([values, _without(rows.filter(~valued), held)])
+
+
+def _without(rows: pa.Table, held: pa.Table) -> pa.Table:
+    others = rows.join(held.select(SCORE_KEYS), SCORE_KEYS, join_type="left anti")
+    return others.select(SCORES_SCHEMA.names)
 
 
 def scores_of(kept: Path, pair: Pair) -> Path:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..data.catalogue import known_datasets
 from ..errors import StoreError, unknown
-from ..files import data_home
+from ..files import data_home, expanded
 from .plan import PLAN
 from .query import Benchmark
 from .store import MANIFEST, PARTS
@@ -37,13 +37,14 @@ def find(name: str | Path) -> Path:
     """
     if not str(name).strip():
         raise StoreError("the name of the benchmark is empty: give a folder, or mini or pilot")
-    folder, text = _expanded(Path(name)), str(name)
-    if folder.is_dir() and _may_be_one(folder):
+    folder, text = expanded(Path(name)), str(name)
+    there = _is_folder(folder)
+    if there and _may_be_one(folder):
         return folder
     known = known_names()
     if text in known:  # a folder that happens to be called so is not meant
         return known[text]
-    if folder.is_dir():
+    if there:
         return folder
     if text in known_datasets():
         raise StoreError(f"{text} is not here yet: run `dipbench download {text}`")
@@ -60,12 +61,11 @@ def shipped_folder() -> Path:
     return Path(__file__).parent / "shipped"
 
 
-def _expanded(path: Path) -> Path:
-    """With the home folder in place of `~`, where there is one."""
+def _is_folder(path: Path) -> bool:
     try:
-        return path.expanduser()
-    except RuntimeError:
-        return path
+        return path.is_dir()
+    except OSError:  # too long for a name
+        return False
 
 
 def _may_be_one(folder: Path) -> bool:

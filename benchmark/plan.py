@@ -12,6 +12,7 @@ from ..errors import DipbenchError, StoreError, TaskError
 from ..evaluate.protocol import Protocol
 from ..files import published
 from ..genotypes.reference import check_fits
+from ..seeds import checked_seed
 from .choosing import model_text
 from .joining import check_joins, differing_observations, refuse_imported
 from .locking import PATIENCE_SECONDS, builder_lock
@@ -113,7 +114,7 @@ def make_plan(
     """A plan from what a user names; models and tasks are brought to their text forms.
 
     Raises:
-        DipbenchError: if a model, task or seed is none.
+        DipbenchError: if a model, task or seed is none, or if there is none of something.
     """
     named = [str(task).strip() for task in tasks]
     masked = [task for task in named if task.startswith("inpainting-mask")]
@@ -122,16 +123,20 @@ def make_plan(
             f"{masked[0]} is of one picture, whose mask a benchmark has no place for: "
             "give a task that any picture can have, such as inpainting-50 or inpainting-hole-25"
         )
-    return Plan(
+    plan = Plan(
         name=name,
         models=tuple(dict.fromkeys(model_text(model) for model in models)),
         images={image.name: image.sha256 for image in images},
         tasks=tuple(dict.fromkeys(str(parse_task(task)) for task in named)),
-        seeds=tuple(dict.fromkeys(seeds)),
+        seeds=tuple(dict.fromkeys(checked_seed(seed, DipbenchError) for seed in seeds)),
         protocol=protocol,
         observation_seed=observation_seed,
         outputs=outputs,
     )
+    for kind in ("models", "images", "tasks", "seeds"):
+        if not getattr(plan, kind):
+            raise DipbenchError(f"no {kind} given, so that there is nothing to train: name some")
+    return plan
 
 
 def check_fit(plan: Plan, images: Iterable[Image]) -> None:

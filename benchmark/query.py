@@ -13,7 +13,7 @@ from ..errors import ProtocolError, QueryError, StoreError, unknown
 from ..evaluate.protocol import Protocol
 from ..evaluate.registry import canonical
 from ..genotypes import Genotype
-from ..integers import is_integer
+from ..integers import is_count
 from .curves import CurvesReader
 from .names import find_model, find_task, text_of, unknown_score
 from .pictures import stored_noise
@@ -21,7 +21,7 @@ from .plan import PLAN, read_plan
 from .question import DEFAULT_BY, By, Limits, Question, asked
 from .ranking import Ranking, Result, rank, shared_seeds
 from .runs import Pair, Runs
-from .schema import RUNS_SCHEMA
+from .schema import RUNS_SCHEMA, STATUSES
 from .scorefiles import names_by_way
 from .store import file_of, read_manifest, read_table
 
@@ -129,7 +129,7 @@ class Benchmark:
         Raises:
             QueryError: as `best`, or `k` is less than 1.
         """
-        if not is_integer(k) or k < 1:
+        if not is_count(k):
             raise QueryError(
                 f"k is how many of the best models are wanted: give 1 or more, not {k!r}"
             )
@@ -312,12 +312,11 @@ class Benchmark:
             for pair in sorted(held | planned)
         }
         pairs = pd.MultiIndex.from_tuples(seeds, names=["image", "task"])
-        statuses = ["finished", "stopped", "diverged", "failed"]
         runs = self.to_frame().groupby([*pairs.names, "status"]).size().unstack("status")
-        counts = runs.reindex(index=pairs, columns=statuses).fillna(0).astype(int)
+        counts = runs.reindex(index=pairs, columns=list(STATUSES)).fillna(0).astype(int)
         counts.insert(0, "models", len({*self.models, *(plan.models if plan else ())}))
         counts.insert(1, "seeds", list(seeds.values()))
-        counts["missing"] = counts["models"] * counts["seeds"] - counts[statuses].sum(axis=1)
+        counts["missing"] = counts["models"] * counts["seeds"] - counts[list(STATUSES)].sum(axis=1)
         return counts.rename_axis(columns=None).reset_index()
 
     def to_frame(self) -> "pd.DataFrame":
@@ -331,6 +330,7 @@ class Benchmark:
     ) -> tuple[Pair, list[int]]:
         """The pair, and where the curves of the model's usable runs stand in its group."""
         pair = self._names(image, task)
+        Question(seed=seed).check()
         runs = self._runs.pair(*pair)
         index = find_model(model, self._runs.model_index)
         columns = shared_seeds(runs) if seed is None else [runs.seed_index(seed)]
@@ -358,15 +358,20 @@ class Benchmark:
         return index
 
     def _ranking(self, image: str, task: str | Task, question: Question) -> Ranking:
-        key = *self._names(image, task), question
+        pair = self._names(image, task)
         question.check()  # before the look-up, to which 7.0 and False are 7 and 0
-        found = self._rankings.get(key)
+        if callable(question.where):  # which may answer otherwise next time
+            return self._ranked_anew(pair, question)
+        found = self._rankings.get((*pair, question))
         if found is None:
-            found = rank(self._runs, self._curves, key[:2], question, self._noise, self.protocol)
+            found = self._ranked_anew(pair, question)
             if len(self._rankings) >= KEPT_RANKINGS:
                 del self._rankings[next(iter(self._rankings))]
-            self._rankings[key] = found
+            self._rankings[*pair, question] = found
         return found
+
+    def _ranked_anew(self, pair: Pair, question: Question) -> Ranking:
+        return rank(self._runs, self._curves, pair, question, self._noise, self.protocol)
 
     def _noise(self, pair: Pair) -> float | None:
         return stored_noise(file_of(self.folder, self.manifest, "images"), pair)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import QueryError, unknown
 from ..evaluate.stopping import STOPPING
-from ..integers import is_integer
+from ..integers import is_count, is_integer
 from .schema import SUMMARIES, is_summary
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ By = str | int
 """A summary's name, or an iteration: the smoothed PSNR there."""
 
 DEFAULT_BY = "best_psnr_smooth"
-NUMBERS = (int, float, np.number)
+NUMBERS = (int, float, np.integer, np.floating)
 
 
 class Limits(TypedDict, total=False):
@@ -91,9 +91,10 @@ class Question:
                 f"got {self.where!r}"
             )
         iterations, seconds = self.budget_iterations, self.budget_seconds
-        if iterations is not None and not (is_integer(iterations) and iterations > 0):
+        if iterations is not None and not is_count(iterations):
             raise QueryError(f"a budget of {iterations!r} iterations is none: give a whole number")
-        if seconds is not None and not (isinstance(seconds, NUMBERS) and seconds > 0):
+        is_number = isinstance(seconds, NUMBERS) and not isinstance(seconds, bool)
+        if seconds is not None and not (is_number and seconds > 0):
             raise QueryError(f"a budget of {seconds!r} seconds is none: give a number above 0")
         if self.stopping is not None:
             if not isinstance(self.stopping, str) or self.stopping not in STOPPING:

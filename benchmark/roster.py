@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import published
+from .store import LEFTOVER_SECONDS
 
 ROSTERS = "workers"
 SECONDS_BETWEEN_WRITES = 1.0
@@ -103,10 +104,13 @@ class Roster:
         self._changed.set()
 
     def _keep(self) -> None:
+        written = time.monotonic()
         while not self._ended.wait(SECONDS_BETWEEN_WRITES):
-            if self._changed.is_set():
+            # Now and then in any case: what is old is taken for a dead builder's and removed.
+            if self._changed.is_set() or time.monotonic() - written > LEFTOVER_SECONDS / 4:
                 self._changed.clear()
                 self._write()
+                written = time.monotonic()
 
     def _write(self) -> None:
         workers = tuple(self._workers.values())

@@ -21,6 +21,7 @@ from ..errors import ScoreError, StoreError
 from ..evaluate.devices import resolve_device, thread_count
 from ..evaluate.registry import get_score
 from ..evaluate.scoring import How, check_way, initialisations_of, score_models
+from ..integers import is_count
 from ..seeds import generator
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .parts import list_parts, remove_parts, set_aside
@@ -90,13 +91,15 @@ def score_store(
     Raises:
         StoreError: if there is no benchmark, it lacks pictures, another process scores it, the
             disk is full, or another size is asked for of a picture that is no packaged one.
-        ScoreError: if a score or a way is unknown.
+        ScoreError: if a score or a way is unknown, or `sample` is no count.
         DipbenchError: if memory, the device or a package is lacking; what is scored stays.
     """
     check_way(how)
     names = [get_score(name).name for name in names]
     if not names:
         raise ScoreError("no scores are given: name some, such as psd_db_strip_mse, or published")
+    if not (sample is None or is_count(sample)):
+        raise ScoreError(f"a sample of {sample!r} models is none: give a whole number from 1")
     resolve_device(device)
     bench = Benchmark(folder)
     pictures = file_of(folder, bench.manifest, "images")

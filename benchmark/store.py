@@ -40,12 +40,16 @@ BEACON = ".beacon-"
 
 TOKEN = "[0-9a-f]" * 8
 """What a temporary file's name has before its ending, as a pattern."""
-LEFTOVERS = tuple(
-    f"{place}{name}"
-    for place in ("", f"{PARTS}/", "score-parts/", "builders/", "workers/")
-    for name in (f".*.{TOKEN}.tmp", f".probe-{TOKEN}")
+LEFTOVERS = (
+    "builders/*.json",
+    "workers/*.json",
+    *(
+        f"{place}{name}"
+        for place in ("", f"{PARTS}/", "score-parts/", "builders/", "workers/")
+        for name in (f".*.{TOKEN}.tmp", f".probe-{TOKEN}")
+    ),
 )
-"""How temporary files are called, and where they lie."""
+"""What writers that died may leave, as patterns; the living write theirs again and again."""
 
 
 @dataclass(frozen=True)
@@ -330,7 +334,7 @@ def writing(folder: Path, then: str | None = None) -> Iterator[None]:
 
 
 def remove_leftovers(folder: Path, patterns: Iterable[str] = LEFTOVERS) -> None:
-    """Remove the temporary files of writers that died, once they are an hour old."""
+    """Remove what writers that died have left, once it is an hour old."""
     for path in chain(*(folder.glob(pattern) for pattern in patterns)):
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:

@@ -15,9 +15,10 @@ from ..evaluate.protocol import Protocol
 from ..files import file_sha256
 from .curves import CurvesReader
 from .merging import content_sha256, run_sha256
+from .parts import table_keys
 from .pictures import StoredObservations, read_images, read_outputs
 from .runs import Runs
-from .schema import RUNS_SCHEMA, STATUSES, USABLE, Pair, Run, RunKey, model_order, summarise
+from .schema import RUNS_SCHEMA, STATUSES, USABLE, Pair, Run, RunKey, row_order, summarise
 from .scorefiles import SCORE_KEYS, SCORES_SCHEMA
 from .store import (
     SELF_SHA256,
@@ -94,6 +95,20 @@ def _manifest_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
             yield f"benchmark.json names no {role} file"
 
 
+def refuse_unsound(folder: Path, done: str) -> None:
+    """See that a benchmark can be trusted, before it is `done`: added, copied.
+
+    Raises:
+        StoreError: if something is wrong with it.
+    """
+    problems = verify(folder)
+    if problems:
+        raise StoreError(
+            f"{folder} cannot be {done}: {problems[0]} (problem 1 of {len(problems)}: "
+            f"`dipbench verify {folder}` lists them)"
+        )
+
+
 def _file_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
     for role, entry in manifest.files.items():
         try:
@@ -116,25 +131,24 @@ def _run_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
             return
     keys = table.group_by(list(RunKey._fields)).aggregate([([], "count_all")])
     repeated = keys.filter(pc.field("count_all") > 1).to_pylist()
-    yield from _listed("runs recorded twice", [_name(row) for row in repeated])
+    yield from listed("runs recorded twice", [_name(row) for row in repeated])
     statuses = set(pc.unique(table["status"]).to_pylist())
     if not statuses <= set(STATUSES):
         yield f"unknown statuses: {', '.join(map(str, statuses - set(STATUSES)))}"
+    orders = [row_order(key) for key, _ in table_keys(table)]
+    if orders != sorted(orders):
+        yield "the runs are not sorted by image, task, model and seed"
     runs = Runs(table)
     if sum(part.stop - part.start for part in runs.parts.values()) != table.num_rows:
-        yield "the runs are not sorted by image and task"
-        return
-    if list(runs.models) != sorted(runs.models, key=model_order):
-        yield "the runs are not sorted by model"
-        return
+        return  # of some images and tasks there are rows that would not be looked at
     if not manifest.is_imported:
-        yield from _listed(
+        yield from listed(
             "finished runs of another length than the protocol's", _odd(manifest, table)
         )
         # Published runs may have come without their pictures.
         bare = _strange(table["image"], manifest.images)
-        yield from _listed("runs of images without a hash", bare)
-    yield from _listed("runs of tasks that are not named", _strange(table["task"], manifest.tasks))
+        yield from listed("runs of images without a hash", bare)
+    yield from listed("runs of tasks that are not named", _strange(table["task"], manifest.tasks))
     curves = CurvesReader(file_of(folder, manifest, "curves"))
     digests: list[str] = []
     try:
@@ -145,7 +159,7 @@ def _run_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
         curves.close()
     with h5py.File(file_of(folder, manifest, "curves"), "r") as file:
         held = {(image, task) for image, tasks in file.items() for task in tasks}
-    yield from _listed("curves without rows", [" ".join(pair) for pair in held - runs.parts.keys()])
+    yield from listed("curves without rows", [" ".join(pair) for pair in held - runs.parts.keys()])
     if content_sha256(digests) != manifest.content_sha256:
         yield "the content hash is another than that of the runs and curves"
 
@@ -179,7 +193,7 @@ def _pair_problems(
     if stride is not None:
         hashes, wrong = check_thinned(pair, rows.to_pylist(), curves)
         digests += hashes
-        yield from _listed("runs whose summaries differ from their curves", wrong)
+        yield from listed("runs whose summaries differ from their curves", wrong)
         return
     kinds = {kind: curves.curves(*pair, kind) for kind in curves.kinds(*pair)}
     for kind, curve in kinds.items():
@@ -198,8 +212,8 @@ def _pair_problems(
             broken.append(str(key))
         elif summaries_differ(row, own) or censoring_differs(row):
             wrong.append(str(key))
-    yield from _listed("usable runs whose PSNR is not finite", broken)
-    yield from _listed("runs whose summaries differ from their curves", wrong)
+    yield from listed("usable runs whose PSNR is not finite", broken)
+    yield from listed("runs whose summaries differ from their curves", wrong)
 
 
 def summaries_differ(row: Mapping[str, object], own: Mapping[str, np.ndarray]) -> bool:
@@ -242,7 +256,7 @@ def _picture_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
     path = file_of(folder, manifest, "images")
     images = read_images(path)
     lost = [name for name in manifest.images if name not in images]
-    yield from _listed("images that are not in the images file", lost)
+    yield from listed("images that are not in the images file", lost)
     for name, image in images.items():
         if manifest.images.get(name) != image.sha256:
             yield f"image {name} differs from the SHA-256 in benchmark.json"
@@ -262,7 +276,7 @@ def _picture_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
             yield f"{' '.join(pair)}: runs were trained on {len(known)} observations, not on one"
     if not manifest.is_imported:
         lost = [" ".join(pair) for pair in recorded if pair not in stored]
-        yield from _listed("observations that are not in the images file", lost)
+        yield from listed("observations that are not in the images file", lost)
 
 
 def _score_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
@@ -275,8 +289,8 @@ def _score_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
         return
     if not manifest.is_imported:
         unknown = _strange(table["image"], manifest.images)
-        yield from _listed("scores of unknown images", unknown)
-        yield from _listed("scores of unknown tasks", _strange(table["task"], manifest.tasks))
+        yield from listed("scores of unknown images", unknown)
+        yield from listed("scores of unknown tasks", _strange(table["task"], manifest.tasks))
     twice = table.num_rows - table.group_by(SCORE_KEYS).aggregate([]).num_rows
     if twice:
         yield f"{twice} scores are recorded twice"
@@ -300,7 +314,8 @@ def _name(row: dict[str, object]) -> str:
     return str(RunKey(*(row[name] for name in RunKey._fields)))  # type: ignore[arg-type]
 
 
-def _listed(what: str, names: list[str]) -> Iterator[str]:
+def listed(what: str, names: list[str]) -> Iterator[str]:
+    """How many there are, if any, and which the first are."""
     if names:
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         yield f"{len(names)} {what}: {'; '.join(names[:SHOWN])}{more}"

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn, TextIO
 import typer
 
 from ..errors import DipbenchError, MissingExtraError, one_line
+from ..files import expanded
 from . import (
     analysing,
     cluster,
@@ -141,7 +142,7 @@ def _home_told(argument: str) -> str:
     """
     option, _, value = argument.partition("=")
     told = option.startswith("--") and value.startswith("~/")
-    return f"{option}={Path(value).expanduser()}" if told else argument
+    return f"{option}={expanded(Path(value))}" if told else argument
 
 
 def _note(

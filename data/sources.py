@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from ..errors import ImageError, MissingExtraError, unknown
+from ..files import expanded
 from .imagefiles import SUFFIXES, read_file
 
 T = TypeVar("T")
@@ -78,9 +79,7 @@ def expand(spec: str | Path | np.ndarray | Iterable[T]) -> Iterable[T | str | Pa
     if isinstance(spec, str) and not (spec.strip() and _exists(Path(spec))):
         parts = (part.strip() for part in spec.split(",") if part.strip())
         # No shell expands what stands behind a comma.
-        sources = [
-            str(Path(part).expanduser()) if part.startswith("~/") else part for part in parts
-        ]
+        sources = [str(expanded(Path(part))) if part.startswith("~/") else part for part in parts]
     elif isinstance(spec, str | Path | np.ndarray) or not isinstance(spec, Iterable):
         sources = [spec]
     else:

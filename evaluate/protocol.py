@@ -6,7 +6,7 @@ from math import inf
 from typing import Any, Literal
 
 from ..errors import ProtocolError, unknown
-from ..integers import is_integer
+from ..integers import is_count, is_integer
 
 InputKind = Literal["uniform", "normal", "meshgrid", "drifting"]
 Precision = Literal["float32", "bf16"]
@@ -43,7 +43,7 @@ class Iterations:
 
     def __post_init__(self) -> None:
         for kind, count in asdict(self).items():
-            if not (is_integer(count) and count >= 1):
+            if not is_count(count):
                 raise ProtocolError(f"{kind} iterations are {count!r}: give a whole number from 1")
             object.__setattr__(self, kind, int(count))
 
@@ -214,7 +214,7 @@ class Protocol:
             "above 0, or None",
         )
         _require(0 < self.variance_alpha < 1, "variance_alpha", self.variance_alpha, "in (0, 1)")
-        whole = is_integer(self.threads) and self.threads >= 1
+        whole = is_count(self.threads)
         _require(whole, "threads", self.threads, "a whole number of at least 1")
         object.__setattr__(self, "threads", int(self.threads))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dipbench.errors import StoreError
-from dipbench.files import published
+from dipbench.files import data_home, published
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
@@ -41,3 +41,8 @@ def test_a_read_only_mount_is_told_by_the_name_asked_for(
         published(tmp_path / "a.txt", StoreError) as temporary,
     ):
         temporary.write_text("whole")
+
+
+def test_a_home_that_is_nobodys_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIPBENCH_HOME", "~nosuchuser/x")
+    assert data_home() == Path("~nosuchuser/x")

@@ -5,12 +5,11 @@ The signal is all that a searcher sees. What a search is judged by is another ma
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ...errors import QueryError, unknown
-from ...integers import is_integer
+from ...integers import is_count
 
 Unit = Literal["iterations", "macs", "seconds"]
 UNITS: tuple[str, ...] = get_args(Unit)
@@ -38,7 +37,7 @@ class Trial:
     iterations: int | None = None
 
     def __post_init__(self) -> None:
-        trained = self.iterations is None or (is_integer(self.iterations) and self.iterations > 0)
+        trained = self.iterations is None or is_count(self.iterations)
         if not trained:
             raise QueryError(
                 f"a trial of {self.iterations!r} iterations trains nothing: give a whole number "
@@ -201,12 +200,7 @@ class Trace:
         return model
 
 
-def run_search(
-    searcher: Searcher,
-    objective: Objective,
-    budget: Budget,
-    on_step: Callable[[Step], None] = lambda step: None,
-) -> Trace:
+def run_search(searcher: Searcher, objective: Objective, budget: Budget) -> Trace:
     """Let a searcher spend a budget on an objective.
 
     Args:
@@ -214,7 +208,6 @@ def run_search(
         objective: answers.
         budget: the search ends with the trial that reaches it, or when there is nothing left, or
             after `FREE_TRIALS` in a row that cost nothing.
-        on_step: told of each step, for progress or to save it.
     """
     steps: list[Step] = []
     spent = Cost()
@@ -228,5 +221,4 @@ def run_search(
         free = 0 if outcome.cost.spent(budget.unit) > 0 else free + 1
         spent = spent + outcome.cost
         steps.append(Step(outcome, spent))
-        on_step(steps[-1])
     return Trace(tuple(steps), objective.label)

@@ -10,7 +10,7 @@ from ...benchmark.question import By
 from ...benchmark.scorefiles import names_by_way
 from ...errors import QueryError, unknown
 from ...genotypes import Genotype
-from ...integers import is_integer
+from ...integers import is_count
 from ...seeds import generator
 from .._cells import read_cell
 from ..association import kendall_tau
@@ -195,7 +195,7 @@ def replay_surrogate(
         the whole space.
     """
     objective = SurrogateObjective(bench, image, task, by=by)
-    if not is_integer(questions) or questions < 1:
+    if not is_count(questions):
         raise QueryError(f"a surrogate is asked for models: give a whole number, not {questions!r}")
     budget = Budget(questions)
     searches = []

@@ -74,7 +74,7 @@ class SurrogateObjective(Objective):
         self.label = (
             f"SURROGATE of {bench.manifest.name}, {results[0].image}, {results[0].task}: ridge "
             f"regression, cross-validated r {self.fidelity.correlation:.2f}, error "
-            f"{self.fidelity.error:.2f} dB"
+            f"{self.fidelity.error:.2f} dB, of a constant {self.fidelity.deviation:.2f}"
         )
 
     def predict(self, genotypes: list[Genotype]) -> Floats:

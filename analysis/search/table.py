@@ -18,9 +18,14 @@ from .._cells import read_cell
 from .._directions import declared_sign
 from .._truth import on_shared_seeds
 from .interface import Cost, Objective, Outcome, Trial
-from .signals import DEFAULT_SIGNAL, UNTIL_NOISE, check_signal, decibels, signal_of_curves
-
-BLIND_CURVES = {"observed_loss": "loss", "variance": "variance"}
+from .signals import (
+    DEFAULT_SIGNAL,
+    UNTIL_NOISE,
+    check_signal,
+    curve_of_signal,
+    decibels,
+    signal_of_curves,
+)
 
 Facts = Mapping[str, float | None]
 """Mean length (iterations), MACs of one forward pass and seconds of a model's runs; the length of
@@ -89,13 +94,22 @@ class TableObjective(Objective):
 
     @cached_property
     def models(self) -> tuple[str, ...]:
-        """Those with a usable run on this image and on all that the signal reads, in order."""
+        """Those with a usable run on this image and on all that the signal reads, in order.
+
+        Left out are those whose runs there ended before the iteration that they are judged by.
+        """
         here = self._facts[self.image]
+        judged = [self._judged(image) for image in {self.image, *self._read}]
         return tuple(
             model
             for model in self._bench.models
             if model in here and self._rows_of(model) is not None
+            if all(model in own for own in judged)
         )
+
+    def _judged(self, image: str) -> set[str]:
+        answers = self._bench.query_many(None, image, self.task, self._by, self._seed)
+        return set(answers["model"][answers["n"] > 0])
 
     @property
     def genotypes(self) -> tuple[str, ...]:
@@ -207,9 +221,9 @@ class TableObjective(Objective):
         return {model: at for model, at in stops.items() if at != here[model]["whole"]}
 
     def _signal_of(self, trial: Trial, image: str) -> float | None:
-        if self._signal not in BLIND_CURVES:
+        if self._signal in ("truth", "other_images"):
             return self._psnr(trial, image)
-        kind = BLIND_CURVES[self._signal]
+        kind = curve_of_signal(self._signal)
         at = self._bench.curve_iterations(trial.model, image, self.task, seed=self._seed)
         if kind == "variance" and len(at) and at[-1] >= len(at):
             raise QueryError(

@@ -35,7 +35,7 @@ class Unit:
 
     @property
     def name(self) -> str:
-        """Ten digits that its runs alone determine; its log bears them."""
+        """Ten hexadecimal digits that its runs alone determine; its log bears them."""
         return hashlib.sha256("\n".join(map(str, self.keys)).encode()).hexdigest()[:10]
 
 

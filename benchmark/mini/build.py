@@ -31,7 +31,7 @@ from dipbench.benchmark.choosing import parse_models
 from dipbench.benchmark.compacting import Part, compact
 from dipbench.benchmark.executors import Executor
 from dipbench.benchmark.executors.local import LocalExecutor
-from dipbench.benchmark.keeping import RECORD, keep, restore
+from dipbench.benchmark.keeping import RECORD, keep, restore, runs_of
 from dipbench.benchmark.keeping_scores import drop_scores, keep_scores, restore_scores
 from dipbench.benchmark.loading import shipped_folder
 from dipbench.benchmark.locking import COMMITTING, PATIENCE_SECONDS, builder_lock
@@ -262,7 +262,7 @@ def ship(work: Path, kept: Path, shipped: Path, card: Path) -> None:
         take_up(folder, kept)
     publish(work, shipped, card)
     for part in shipped_parts(shipped):
-        shutil.rmtree(kept_of(kept, part), ignore_errors=True)
+        shutil.rmtree(runs_of(kept, *part), ignore_errors=True)
     drop_shipped_scores(kept, shipped)
 
 
@@ -352,12 +352,6 @@ def is_complete(folder: Path) -> bool:
     return progress.remaining == progress.failed == 0
 
 
-def kept_of(kept: Path, part: Part) -> Path:
-    """Where the runs of a part are kept."""
-    image, task, seed = part
-    return kept / image / task / f"seed-{seed}"
-
-
 def status(work: Path, kept: Path, shipped: Path) -> None:
     """Print how far each part is."""
     there = shipped_parts(shipped)
@@ -368,7 +362,7 @@ def status(work: Path, kept: Path, shipped: Path) -> None:
             if part not in there and (folder / PLAN).is_file():
                 progress = read_progress(folder)
                 state = f"{progress.done} of {models} trained, {progress.failed} failed"
-        size = sum(path.stat().st_size for path in kept_of(kept, part).glob("*"))
+        size = sum(path.stat().st_size for path in runs_of(kept, *part).glob("*"))
         print(f"{' '.join(map(str, part))}: {state}; {size:,} bytes kept")
 
 

@@ -162,3 +162,16 @@ def test_attributes_of_too_few_models_on_both_sides_say_so(make_bench):
     assert "train more models" in frame.loc["coins", "reason"]
     with pytest.raises(QueryError, match="train more models"):
         TABLES["attributes"](make_bench(models=6))
+
+
+@pytest.mark.parametrize("name", ["task", "score", "direction", "mean"])
+def test_an_image_called_as_a_column_is_refused(bench, name):
+    bench.images = (name, "coins")
+    with pytest.raises(QueryError, match=f"an image is called {name}"):
+        tau_per_image(bench)
+
+
+def test_psnrs_that_do_not_vary_have_no_shares(bench):
+    bench.runs[["best_psnr", "best_psnr_smooth"]] = 25.0
+    with pytest.raises(QueryError, match="do not vary"):
+        variance(bench, "denoising")

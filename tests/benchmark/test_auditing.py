@@ -171,3 +171,9 @@ def test_a_failure_is_told_in_one_line(
     monkeypatch.setattr(fitting, "fit", fails)
     [found] = audit_runs(tmp_path / "store", 1, device="cpu")
     assert "RuntimeError: one two" in found.reason
+
+
+@pytest.mark.parametrize("sample", [0, -1, 1.5, True])
+def test_a_sample_that_is_no_count_is_refused(tmp_path: Path, sample: Any) -> None:
+    with pytest.raises(StoreError, match="audits nothing"):
+        audit_runs(tmp_path, sample)

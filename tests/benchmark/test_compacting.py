@@ -370,7 +370,7 @@ def test_what_cannot_be_copied_is_refused_and_leaves_nothing(
     full: Path, copy: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    refused(lambda: compact(full, out, 0), "stride of 0", "1 or more")
+    refused(lambda: compact(full, out, 0), "stride of 0", "from 1")
     refused(lambda: compact(full, copy), "is there already")
     refused(lambda: compact(copy, tmp_path / "a" / "b", 6), "keeps one in 4 iterations, so not")
     refused(lambda: compact(tmp_path / "none", out), "no such folder")
@@ -558,3 +558,11 @@ def test_what_a_killed_copying_left_is_removed_in_time(full: Path, tmp_path: Pat
         os.utime(place, (0, fresh.stat().st_mtime - LEFTOVER_SECONDS - 60))
     compact(full, tmp_path / "copy", STRIDE)
     assert [place.exists() for place in (old, fresh, other)] == [False, True, True]
+
+
+def test_what_keeps_nothing_is_refused(full: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no benchmark is given"):
+        compact([], tmp_path / "out", 4)
+    for stride in (0, 2.5, True):
+        with pytest.raises(StoreError, match="keeps nothing"):
+            compact(full, tmp_path / "out", stride)  # type: ignore[arg-type]

@@ -283,6 +283,7 @@ def test_a_foreign_hdf5_file_is_one_line(store: Path) -> None:
         (lambda rows: rows.slice(1), "not numbered|disagree"),
         (lambda rows: pa.concat_tables([rows, rows.slice(0, 1)]), "recorded twice"),
         (lambda rows: rows.take(pa.array([0, 3, 1, 4, 2, 5])), "not sorted"),
+        (lambda rows: rows.take(pa.array([0, 1, 2, 4, 3, 5])), "not sorted"),
         (lambda rows: replaced(rows, "best_psnr", [1.0] * 6), "summaries differ"),
         (lambda rows: replaced(rows, "best_psnr_smooth", [None] * 6), "summaries differ"),
         (lambda rows: replaced(rows, "length", [19] * 6), "lengths"),

@@ -12,9 +12,9 @@ from dipbench.benchmark.building import Shard, build, finish
 from dipbench.benchmark.importing import import_published
 from dipbench.benchmark.keeping import keep, restore
 from dipbench.benchmark.locking import builder_lock
-from dipbench.benchmark.parts import list_parts, read_made, write_part
+from dipbench.benchmark.parts import list_parts, part_keys, read_made, write_part
 from dipbench.benchmark.pictures import read_observation
-from dipbench.benchmark.plan import PLAN, PLAN_PICTURES, Plan
+from dipbench.benchmark.plan import PLAN, PLAN_PICTURES, Plan, check_plan
 from dipbench.benchmark.schema import Run
 from dipbench.benchmark.store import BEACON, MANIFEST, PARTS, read_manifest
 from dipbench.benchmark.training import environment, made_by, train_unit
@@ -240,3 +240,25 @@ def test_shards_that_share_runs_are_not_built_at_once(tmp_path: Path, frozen_pla
     build(tmp_path, Nothing(), shard=Shard.parse("3/4"))
     with pytest.raises(StoreError):
         read_manifest(tmp_path)
+
+
+def test_a_look_at_the_folder_sets_no_damaged_part_aside(
+    tmp_path: Path, frozen_plan: Freeze, write: Callable[..., None]
+) -> None:
+    plan = frozen_plan(tmp_path)
+    write(tmp_path, plan, 0, **made_by(plan.protocol))
+    build(tmp_path, Nothing())
+    orphan = read_manifest(tmp_path).files["runs"]["name"]
+    (tmp_path / MANIFEST).unlink()
+    write(tmp_path, plan, 0, **made_by(plan.protocol))
+    write(tmp_path, plan, 1, **made_by(plan.protocol))
+    damaged = next(
+        part for part in list_parts(tmp_path / PARTS) if part_keys(part)[0][0] != plan.run_keys()[0]
+    )
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    assert (tmp_path / str(orphan)).is_file()
+    check_plan(tmp_path, plan)
+    assert damaged.is_file()
+    told: list[Any] = []
+    build(tmp_path, Nothing(), on_start=lambda progress: told.extend(progress.damaged))
+    assert [path.name for path in told] == [f"{damaged.name}.corrupt"]

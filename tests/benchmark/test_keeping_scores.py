@@ -11,7 +11,7 @@ import pytest
 from dipbench.benchmark import load
 from dipbench.benchmark.building import build
 from dipbench.benchmark.keeping import keep, restore
-from dipbench.benchmark.keeping_scores import keep_scores, restore_scores, scores_of
+from dipbench.benchmark.keeping_scores import drop_scores, keep_scores, restore_scores, scores_of
 from dipbench.benchmark.plan import Plan
 from dipbench.benchmark.scorefiles import SCORES_SCHEMA, commit_scores, committed_scores
 from dipbench.benchmark.scoring import score_store
@@ -108,3 +108,16 @@ def test_a_kept_value_stands_in_for_a_failure(built, tmp_path):
     commit_scores(folder, pa.Table.from_pylist([failed], schema=SCORES_SCHEMA))
     assert restore_scores(kept, folder) == 1
     assert rows(folder) == made
+
+
+def test_a_kept_value_outlives_a_failure_that_is_shipped(built, tmp_path):
+    kept, folder = tmp_path / "kept", built("store", (49, 273))
+    score_store(folder, ("macs",))
+    keep_scores(folder, kept)
+    made = committed_scores(folder)
+    failed = [{**row, "value": None, "reason": "failed"} for row in made.to_pylist()]
+    commit_scores(folder, pa.Table.from_pylist(failed, schema=SCORES_SCHEMA))
+    drop_scores(kept, folder, CAMERA)
+    assert restore_scores(kept, folder) == 2
+    drop_scores(kept, folder, CAMERA)
+    assert not scores_of(kept, CAMERA).exists()

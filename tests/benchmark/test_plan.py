@@ -241,3 +241,30 @@ def test_damaged_pictures_are_an_error_or_as_they_were(
 def test_a_mask_of_one_picture_is_no_task_of_a_benchmark(task: Any, camera: Image) -> None:
     with pytest.raises(TaskError, match="a task that any picture can have"):
         make_plan("x", ["0"], [camera], [task], [0], QUICK)
+
+
+@pytest.mark.parametrize("kind", ["models", "images", "tasks", "seeds"])
+def test_a_plan_of_nothing_is_refused(kind: str) -> None:
+    camera = Image("camera", np.full((1, 64, 64), 0.5, np.float32))
+    given: dict[str, Any] = {
+        "models": ["dip"],
+        "images": [camera],
+        "tasks": ["denoising-25"],
+        "seeds": [0],
+    }
+    with pytest.raises(DipbenchError, match=f"no {kind} given"):
+        make_plan("none", **{**given, kind: []}, protocol=QUICK)
+
+
+@pytest.mark.parametrize("seed", [True, 0.5, "0", None])
+def test_a_seed_that_is_no_whole_number_is_refused(seed: Any) -> None:
+    camera = Image("camera", np.full((1, 64, 64), 0.5, np.float32))
+    with pytest.raises(DipbenchError, match="no whole number"):
+        make_plan("odd", ["dip"], [camera], ["denoising-25"], [seed], QUICK)
+
+
+def test_seeds_of_numpy_are_pythons(tmp_path: Path) -> None:
+    camera = Image("camera", np.full((1, 64, 64), 0.5, np.float32))
+    plan = make_plan("two", ["dip"], [camera], ["denoising-25"], np.arange(2), QUICK)
+    freeze_plan(tmp_path, plan, [camera])
+    assert read_plan(tmp_path) == plan

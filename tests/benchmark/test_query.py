@@ -397,3 +397,29 @@ def test_a_named_network_without_runs_is_no_misspelt_genotype() -> None:
     for name in ("dip", "nas-dip", "dip-jpeg"):
         with pytest.raises(QueryError, match="has no run here"):
             load("pilot").query(name, "camera", "denoising")
+
+
+def test_a_function_that_answers_otherwise_is_asked_again() -> None:
+    bench, most = load("pilot"), [1e9]
+
+    def small(frame: pd.DataFrame) -> pd.Series:
+        return frame["parameters"] < most[0]
+
+    asked = {"image": "camera", "task": "denoising", "where": small}
+    everything = bench.query_many(None, **asked)["n"].gt(0).sum()
+    most[0] = bench.to_frame()["parameters"].median()
+    assert bench.query_many(None, **asked)["n"].gt(0).sum() < everything
+    assert pickle.loads(pickle.dumps(bench)).models == bench.models
+
+
+@pytest.mark.parametrize("seed", [True, 0.0])
+def test_curves_of_a_seed_that_is_none_are_refused(seed: Any) -> None:
+    bench = load("pilot")
+    for ask in (bench.curve, bench.curve_iterations):
+        with pytest.raises(QueryError, match="a seed is a whole number"):
+            ask(bench.models[0], "camera", "denoising", seed=seed)
+
+
+def test_a_name_too_long_for_a_file_is_of_no_benchmark() -> None:
+    with pytest.raises(StoreError, match="unknown benchmark"):
+        load("a" * 300)

@@ -13,7 +13,7 @@ from dipbench.benchmark.parts import write_part
 from dipbench.benchmark.schema import Run, RunKey
 from dipbench.benchmark.store import PARTS, Manifest, commit, file_of, read_manifest, write_table
 from dipbench.data import load_image, parse_task
-from dipbench.evaluate.protocol import PeakStop, get_protocol
+from dipbench.evaluate.protocol import DiscrepancyStop, PeakStop, get_protocol
 from dipbench.genotypes import ISNAS522, Genotype
 
 ITERATIONS = 90
@@ -40,9 +40,17 @@ class Ability:
 
 
 def write_store(
-    folder, models, images=("camera", "coins"), seeds=(0,), scored=True, stop=None, noise=0.0
+    folder,
+    models,
+    images=("camera", "coins"),
+    seeds=(0,),
+    scored=True,
+    stop=None,
+    noise=0.0,
+    short=0,
 ):
-    """A store; with a stop rule it has ended every run, a third of the way."""
+    """A store; with a stop rule it has ended every run, a third of the way, the `short` first ones
+    after 30 iterations."""
     protocol = get_protocol("quick").with_iterations(3 * ITERATIONS if stop else ITERATIONS)
     status = "stopped" if stop else "finished"
     folder.mkdir()
@@ -56,6 +64,8 @@ def write_store(
         for image in images:
             for seed in seeds:
                 curves = Ability(base + rng.normal(0, 0.1), noise).curves(rng)
+                if model in models[:short]:
+                    curves = {kind: curve[:30] for kind, curve in curves.items()}
                 facts = {"seconds": 9.0, "macs": 1000 + genotype.upsample, "parameters": 10**6}
                 key = RunKey(str(genotype), image, TASK, seed)
                 runs.append(Run(key, status, "", curves, facts))
@@ -149,3 +159,10 @@ def whole(tmp_path_factory):
     return Benchmark(
         write_store(folder, ISNAS522[:12], images=("camera",), scored=False, noise=11.0)
     )
+
+
+@pytest.fixture(scope="session")
+def ended(tmp_path_factory):
+    """Runs that the noise has ended, three of the twelve models' after 30 iterations."""
+    folder = tmp_path_factory.mktemp("ended") / "s"
+    return Benchmark(write_store(folder, ISNAS522[:12], stop=DiscrepancyStop(), short=3))

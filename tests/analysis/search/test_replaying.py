@@ -22,7 +22,7 @@ from dipbench.analysis.search.table import TableObjective, default_signal
 from dipbench.benchmark import Benchmark, load
 from dipbench.errors import QueryError
 from dipbench.evaluate.protocol import DiscrepancyStop, PeakStop, VarianceStop
-from dipbench.genotypes import Genotype
+from dipbench.genotypes import ISNAS522, Genotype
 from dipbench.genotypes.space import VALID_UPSAMPLE_CODES
 
 FULL = 90
@@ -556,3 +556,11 @@ def test_few_searches_show_no_interval_in_the_table_and_the_figure(listed, tmp_p
         assert ("interval" in titles[-1]) == shown
     found = replay(listed, "camera", "denoising", ["random", "random"], Budget(900), seeds=[0, 0])
     assert not found.duplicated(["algorithm", "seed", "step"]).any()
+
+
+def test_models_that_ended_before_the_iteration_are_not_searched(ended):
+    for signal in ("truth", "other_images"):
+        asked = {"signal": signal, "by": 50, "seeds": [0]}
+        found = replay(ended, "camera", "denoising", ["random"], Budget(5000), **asked)
+        assert set(found["model"]) == set(ended.models) - set(map(str, ISNAS522[:3]))
+    assert len(TableObjective(ended, "camera", "denoising", "truth").models) == 12
