@@ -60,9 +60,11 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    """Import what brings pandas along only when it is asked for."""
+    """Import what brings pandas along, or takes its time, only when it is asked for."""
     if name == "search":
         return import_module(".analysis.search.isnas", __name__).search
     if name == "analysis":
         return import_module(".analysis", __name__)
+    if name == "__version__":
+        return import_module("importlib.metadata").version("dipbench")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,41 @@ from ..errors import QueryError, unknown
 from ..evaluate.registry import canonical
 from ..genotypes import Genotype
 from ..seeds import generator, stable_seed
-from ._truth import UNKNOWN_SEED, check_summary, psnr_by_seed, wide
+from ._truth import UNKNOWN_SEED, check_summary, psnr_by_seed, summary_name, wide
 from .resampling import MINIMUM_GROUPS, group_weights
 
 SCORE_COLUMNS = ("model", "image", "task", "score", "initialisation", "value", "how")
 
 Floats = NDArray[np.float64]
+
+
+class Withheld(NamedTuple):
+    """The PSNRs of a cell some of whose runs a rule that knows the truth has ended too early.
+
+    Attributes:
+        seeds: as a cell's.
+        psnr: as a cell's.
+        untold: (models, seeds) whether the run ended before it had such a PSNR.
+    """
+
+    seeds: tuple[int | None, ...]
+    psnr: Floats
+    untold: NDArray[np.bool_]
+
+    def of(self, kept: NDArray[np.bool_]) -> "Withheld":
+        """Those of some of the models, (models,)."""
+        return Withheld(self.seeds, self.psnr[kept], self.untold[kept])
+
+    def reason(self, by: str | int) -> str:
+        """Why they are withheld; empty where all runs have one."""
+        if not self.untold.any():
+            return ""
+        runs = (np.isfinite(self.psnr) | self.untold).sum()
+        return (
+            f"{self.untold.sum()} of the {runs} runs were stopped by a rule that knows the "
+            f"truth, before a {summary_name(by)} was known, and the others are no fair "
+            "sample: judge by a best PSNR, such as best_psnr_smooth"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +69,7 @@ class Cell:
         scores: Score name to (models, initialisations) values; `name:table` and `name:search`
             where the benchmark holds a score of outputs made in both ways.
         reason: Why nothing is known of the PSNR; empty where something is.
+        withheld: What would be known of it, where the reason is that some runs ended too early.
     """
 
     image: str
@@ -52,6 +82,7 @@ class Cell:
     psnr: Floats
     scores: dict[str, Floats]
     reason: str = ""
+    withheld: Withheld | None = None
 
     @property
     def truth(self) -> Floats:
@@ -139,34 +170,27 @@ def read_cell(
     raise QueryError(f"nothing is known of {image} under {task}: no run, no score; train it first")
 
 
-def fulfilling(bench: Any, cell: Cell, where: Any) -> Cell:
-    """The models of a cell all of whose runs fulfil a condition, as in `bench.best(where=…)`.
+def fulfilling(bench: Any, cells: Sequence[Cell], where: Any) -> list[Cell]:
+    """Of each cell the models all of whose runs fulfil a condition, as in `bench.best(where=…)`.
+
+    A cell without such models is left without models, and says why.
 
     Raises:
-        QueryError: The condition cannot be read, or no model fulfils it.
+        QueryError: The condition cannot be read, or no model of any cell fulfils it.
     """
     if where is None:
-        return cell
-    found = bench.query_many(list(cell.models), cell.image, cell.task, where=where)
-    kept = found["n"].to_numpy() > 0
-    return _chosen(cell, kept)
-
-
-def fulfilling_of(bench: Any, cells: Sequence[Cell], where: Any) -> list[Cell]:
-    """As `fulfilling`; a cell without such models is left without models, and says why.
-
-    Raises:
-        QueryError: As `fulfilling`, of every cell.
-    """
+        return list(cells)
     found: list[Cell] = []
     refused: list[QueryError] = []
     for cell in cells:
+        kept = np.zeros(len(cell.models), np.bool_)
         try:
-            found.append(fulfilling(bench, cell, where))
+            answers = bench.query_many(list(cell.models), cell.image, cell.task, where=where)
         except QueryError as error:
             refused.append(error)
-            none = np.zeros(len(cell.models), np.bool_)
-            found.append(replace(_chosen(cell, none), reason=str(error)))
+            found.append(replace(_chosen(cell, kept), reason=str(error)))
+        else:
+            found.append(_chosen(cell, answers["n"].to_numpy() > 0))
     if refused and len(refused) == len(cells):
         raise refused[0]
     return found
@@ -174,7 +198,7 @@ def fulfilling_of(bench: Any, cells: Sequence[Cell], where: Any) -> list[Cell]:
 
 def _chosen(cell: Cell, kept: NDArray[np.bool_]) -> Cell:
     """A cell of those of its models alone."""
-    return replace(
+    part = replace(
         cell,
         models=tuple(compress(cell.models, kept)),
         groups=cell.groups[kept],
@@ -182,6 +206,13 @@ def _chosen(cell: Cell, kept: NDArray[np.bool_]) -> Cell:
         psnr=cell.psnr[kept],
         scores={name: values[kept] for name, values in cell.scores.items()},
     )
+    if cell.withheld is None:
+        return part
+    own = cell.withheld.of(kept)
+    reason = own.reason(cell.by)
+    if reason:
+        return replace(part, withheld=own, reason=reason)
+    return replace(part, withheld=None, reason="", seeds=own.seeds, psnr=own.psnr)
 
 
 def shared_weights(cells: Sequence[Cell], resamples: int, seed: int) -> list[Floats]:
@@ -287,11 +318,15 @@ def _cell(
     named = sorted(present - genotypes.keys())
     known = [genotypes[model] for model in models]
     models += named
+    nothing, withheld = np.full((len(models), 0), np.nan), None
     try:
-        seeds, psnr = psnr_by_seed(bench, image, task, by, runs, models)
+        seeds, psnr, untold = psnr_by_seed(bench, image, task, by, runs, models)
         reason = "" if seeds else NO_SHARED_SEED if len(runs) else NO_RUN
+        if untold.any():
+            withheld = Withheld(seeds, psnr, untold)
+            seeds, psnr, reason = (), nothing, withheld.reason(by)
     except QueryError as error:
-        seeds, psnr, reason = (), np.full((len(models), 0), np.nan), str(error)
+        seeds, psnr, reason = (), nothing, str(error)
     return Cell(
         image=image,
         task=task,
@@ -308,6 +343,7 @@ def _cell(
             for name, rows in scores.groupby("score", sort=False)
         },
         reason=reason,
+        withheld=withheld,
     )
 
 

@@ -84,12 +84,15 @@ def query_arguments(by: str | int) -> dict[str, Any]:
 
 def psnr_by_seed(
     bench: Any, image: str, task: str, by: str | int, runs: pd.DataFrame, models: list[str]
-) -> tuple[tuple[int | None, ...], Floats]:
+) -> tuple[tuple[int | None, ...], Floats, NDArray[np.bool_]]:
     """The shared seeds, and (models, seeds) dB: NaN where a run is missing or unusable.
 
+    Returns:
+        Both, and (models, seeds) which runs a rule that knows the truth has stopped before they had
+        such a value: without them the others are no fair sample.
+
     Raises:
-        QueryError: Runs were stopped before they had such a value, no run of a seed has one, or
-            seeds cannot be told apart.
+        QueryError: No run of a seed has a value, or seeds cannot be told apart.
     """
     runs = on_shared_seeds(runs)
     seeds = sorted(int(seed) for seed in runs["seed"].unique())
@@ -105,16 +108,11 @@ def psnr_by_seed(
             mine = runs[runs["seed"] == seeds[column]]
             if len(mine) and (isinstance(by, str) or by < mine["length"].max()):
                 psnr[:, column] = _replayed(bench, image, task, seed, by, models)
+    untold = np.zeros(psnr.shape, np.bool_)
     if bench.protocol.stops_by_truth and not str(by).startswith("best"):
         cut = wide(runs.assign(cut=runs["status"] == "stopped"), models, "seed", "cut", seeds) == 1
         untold = cut if str(by).startswith("final") else cut & np.isnan(psnr)
-        if untold.any():
-            raise QueryError(
-                f"{untold.sum()} of the {len(runs)} runs were stopped by a rule that knows the "
-                f"truth, before a {summary_name(by)} was known, and the others are no fair "
-                "sample: judge by a best PSNR, such as best_psnr_smooth"
-            )
-    return known, psnr
+    return known, psnr, untold
 
 
 def on_shared_seeds(runs: pd.DataFrame) -> pd.DataFrame:

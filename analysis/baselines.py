@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import QueryError
 from ..evaluate.registry import Direction, canonical
-from ._cells import Cell, finite_mean, read_cells
+from ._cells import Cell, finite_mean, fulfilling, read_cells
 from ._columns import describe
 from .transfer import aligned, task_cells, union
 
@@ -75,6 +75,7 @@ def judged_cells(
     task: object | None = None,
     names: Sequence[str] | None = None,
     by: str | int = "best_psnr_smooth",
+    where: Any = None,
 ) -> list[Cell]:
     """As `read_cells`, with the baseline among the scores of a task of two or more images.
 
@@ -84,16 +85,20 @@ def judged_cells(
         task: One task; all where None.
         names: The scores to be judged; all where None.
         by: The summary of a run.
+        where: Only models all of whose runs fulfil this, see `fulfilling`.
 
     Raises:
-        QueryError: As `read_cells`; or the baseline is asked for and there is no other image.
+        QueryError: As `read_cells` and `fulfilling`; or the baseline is asked for and there is
+            no other image.
     """
     if isinstance(names, str):
         raise QueryError(f"give a list of scores: [{names!r}]")
     asked = None if names is None else {canonical(name) for name in names}
-    cells = list(read_cells(bench, image, task, by, scored=asked != {ELSEWHERE}))
+    scored = asked != {ELSEWHERE}
+    # Of some of the models more may be known than of all.
+    cells = list(read_cells(bench, image, task, by, scored=scored, judged=where is None))
     if asked is not None and ELSEWHERE not in asked:
-        return cells
+        return fulfilling(bench, cells, where)
     # The other images are needed whatever image is asked for.
     every = cells
     if image is not None:
@@ -110,7 +115,7 @@ def judged_cells(
             continue
         column = table[cell.image].reindex(list(cell.models)).to_numpy(np.float64)[:, None]
         made.append(replace(cell, scores=cell.scores | {ELSEWHERE: column}))
-    return made
+    return fulfilling(bench, made, where)
 
 
 def judged_cell(
@@ -119,13 +124,14 @@ def judged_cell(
     task: object,
     names: Sequence[str] | None = None,
     by: str | int = "best_psnr_smooth",
+    where: Any = None,
 ) -> Cell:
     """The one of `judged_cells` for an image and a task.
 
     Raises:
         QueryError: As `judged_cells`, or nothing was trained or scored there.
     """
-    for cell in judged_cells(bench, image, task, names, by):
+    for cell in judged_cells(bench, image, task, names, by, where):
         return cell
     raise QueryError(f"nothing is known of {image} under {task}: no run, no score; train it first")
 

@@ -1,5 +1,6 @@
 """Two scores side by side: which ranks the models better, beyond chance."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,17 @@ import pandas as pd
 from ..errors import QueryError
 from ..evaluate.registry import canonical
 from . import association, resampling
-from ._cells import FEW_CODES, Cell, has_enough_codes, score_names, shared_weights, weights_of
+from ._cells import (
+    FEW_CODES,
+    Cell,
+    Floats,
+    has_enough_codes,
+    score_names,
+    shared_weights,
+    weights_of,
+)
 from ._columns import describe
-from ._directions import declared_sign
+from ._directions import declared_sign, direction
 from .baselines import judged_cells, why_unknown
 from .resampling import resampled_tau_a
 
@@ -23,12 +32,13 @@ COLUMNS = (
 
 def compare_scores(
     bench: Any,
-    first: str,
+    first: str | Sequence[str] | None,
     second: str,
     image: str | None = None,
     task: object | None = None,
     by: str | int = "best_psnr_smooth",
     *,
+    where: Any = None,
     resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
@@ -41,36 +51,47 @@ def compare_scores(
 
     Args:
         bench: A benchmark.
-        first: A score with a declared direction.
+        first: A score with a declared direction, or several; where None all but the second.
         second: Another, such as the baseline `mean_rank_elsewhere`.
         image: One image; all where None.
         task: One task; all where None.
         by: The summary of a run, or an iteration of the smoothed curve.
+        where: Only models all of whose runs fulfil this, as in `bench.best`: "kernel == 3".
         resamples: Bootstrap resamples.
         level: Of the interval of the difference.
         seed: Of the resampling.
 
     Returns:
-        One row per (image, task) with the difference, its interval and its bootstrap p-value;
-        `reason` says why a number is missing.
+        One row per (image, task, first) with the difference, its interval and its bootstrap
+        p-value, which is of this one difference, not adjusted for several; `reason` says why a
+        number is missing.
 
     Raises:
         QueryError: An unknown name, or a score without direction.
     """
-    names = [canonical(first), canonical(second)]
-    signs = [declared_sign(name) for name in names]
-    cells = judged_cells(bench, image, task, names, by)
-    score_names(cells, names)
-    rows = [_compared(cell, names, signs, resamples, level, seed) for cell in cells]
+    asked = [first] if isinstance(first, str) else first
+    other = canonical(second)
+    wanted = None if asked is None else [*asked, second]
+    cells = judged_cells(bench, image, task, wanted, by, where)
+    score_names(cells, [second])
+    declared_sign(other)
+    if asked is None:
+        known = score_names(cells, None)
+        firsts = [name for name in known if name != other and direction(name) is not None]
+    else:
+        firsts = score_names(cells, asked)
+    rows = []
+    for cell in cells:
+        [weights] = shared_weights([cell], resamples, seed)
+        rows += [_compared(cell, [name, other], weights, level) for name in firsts]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return describe(frame, by=by, level=level, resamples=resamples)
 
 
-def _compared(
-    cell: Cell, names: list[str], signs: list[float], resamples: int, level: float, seed: int
-) -> dict[str, object]:
+def _compared(cell: Cell, names: list[str], weights: Floats, level: float) -> dict[str, object]:
     row: dict[str, object] = {"image": cell.image, "task": cell.task}
     row |= {"first": names[0], "second": names[1]}
+    signs = [declared_sign(name) for name in names]
     lacking = [name for name in names if name not in cell.scores]
     if lacking:
         return row | {"reason": f"no score {' and '.join(lacking)} here: score it first"}
@@ -85,7 +106,6 @@ def _compared(
         told = filter(None, (why_unknown(cell, name) for name in names))
         return row | {"reason": next(told, str(error))}
     once = np.ones((1, truth.size))
-    [weights] = shared_weights([cell], resamples, seed)
     drawn = weights_of(cell, weights, known)
     taus = [float(resampled_tau_a(column[known], truth, once)[0]) for column in columns]
     difference = np.subtract(*(resampled_tau_a(column[known], truth, drawn) for column in columns))

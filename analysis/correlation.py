@@ -17,8 +17,6 @@ from . import association, resampling, resampling_top, selection
 from ._cells import (
     FEW_CODES,
     Cell,
-    fulfilling,
-    fulfilling_of,
     has_enough_codes,
     score_names,
     shared_weights,
@@ -118,7 +116,7 @@ def kendalls(
     Raises:
         QueryError: An unknown name, or nothing was trained or scored there.
     """
-    cell = fulfilling(bench, judged_cell(bench, image, task, scores, by), where)
+    cell = judged_cell(bench, image, task, scores, by, where)
     return {name: _kendall(cell, name) for name in score_names([cell], scores)}
 
 
@@ -170,7 +168,7 @@ def correlate(
     if k < 1:
         raise QueryError(f"{k} picks of a score are none: give 1 or more")
     rows: list[dict[str, Any]] = []
-    cells = fulfilling_of(bench, judged_cells(bench, image, task, scores, by), where)
+    cells = judged_cells(bench, image, task, scores, by, where)
     asked = score_names(cells, scores)
     for cell in cells:
         [weights] = shared_weights([cell], resamples, seed)

@@ -60,7 +60,10 @@ def curves(
     kind: str = "psnr_smooth",
     seed: int | None = None,
 ) -> Figure:
-    """PSNR over the iterations of up to seven models, each line named at its end.
+    """PSNR over the iterations of up to seven models, the best first in the legend.
+
+    A dot is where a curve is highest. Of several seeds a curve is their mean, whose highest value
+    is less than the mean of the seeds' best, which the legend has.
 
     Args:
         bench: A benchmark.
@@ -77,7 +80,7 @@ def curves(
         raise QueryError(f"{len(models)} curves in one figure: choose 1 to {MOST_CURVES} models")
     cell = read_cell(bench, image, task, scored=False)
     with style():
-        figure = new_figure(height=2.4 + 0.13 * len(models))
+        figure = new_figure(height=2.5 + 0.13 * len(models))
         axes = figure.subplots()
         drawn = [
             (
@@ -95,13 +98,15 @@ def curves(
         for (name, at, values, best), colour in zip(drawn, PALETTE, strict=False):
             peak = int(np.nanargmax(values))
             dot = (at[peak], values[peak]) if several else (best.iteration, best.psnr)
-            axes.plot(at, values, color=colour, label=f"{best.psnr:.2f} dB  {name}")
-            axes.plot(*dot, "o", color=colour, markersize=3.5)
+            # The better ones above the others.
+            order = 2 + best.psnr / 1000
+            axes.plot(at, values, color=colour, label=f"{best.psnr:.2f} dB  {name}", zorder=order)
+            axes.plot(*dot, "o", color=colour, markersize=3.5, zorder=order + 1)
         _trim_start(axes, [np.asarray(line.get_ydata()) for line in axes.lines])
         axes.set_xlabel("iteration")
         axes.set_ylabel("smoothed PSNR (dB)" if kind == "psnr_smooth" else "PSNR (dB)")
-        best_of = "mean of the seeds' best" if several else "best"
-        heading(figure, f"{image}, {cell.task} (dB: {best_of})")
+        told = "\nmean of the seeds; dB: mean of their best" if several else " (dB: best)"
+        heading(figure, f"{image}, {cell.task}{told}")
         figure.legend(loc="outside lower left", handlelength=1.0, borderaxespad=0.1, fontsize=6)
     return figure
 

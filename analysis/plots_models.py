@@ -73,7 +73,7 @@ def iteration_plot(bench: Any, task: object, by: str | int = "best_psnr_smooth")
     table = best_iterations(bench, task, by).query("runs > 0").iloc[::-1]
     rows = np.arange(len(table))
     with style():
-        figure = new_figure(height=0.9 + 0.2 * len(table))
+        figure = new_figure(height=1.2 + 0.2 * len(table))
         axes = figure.subplots()
         axes.hlines(rows, table["earliest"], table["latest"], color=QUIET, linewidth=0.8)
         axes.hlines(rows, table["quartile_1"], table["quartile_3"], color=PALETTE[0], linewidth=4)
@@ -91,7 +91,8 @@ def iteration_plot(bench: Any, task: object, by: str | int = "best_psnr_smooth")
         axes.set_ylim(-0.6, len(table) - 0.4)
         axes.set_xlim(left=0)
         axes.set_xlabel(f"iteration of the {summary_name(by)}")
-        heading(figure, f"{table['task'].iloc[0]} (right: best in their last 5 %)")
+        key = "line: all runs; bar: middle half; dot: median\nright: best in their last 5 %"
+        heading(figure, f"{table['task'].iloc[0]}\n{key}")
     return figure
 
 

@@ -160,3 +160,12 @@ def _mark_picks(axes: Axes, cell: Cell, name: str, row: int) -> None:
     for k, colour in PICKS:
         sure = cell.truth[picked.get(k, [])]
         axes.plot(sure, np.full(sure.size, row), "|", color=colour, ms=6, mew=1.1)
+    if picked and not any(map(len, picked.values())):
+        axes.annotate(
+            "all picks are ties",
+            (0.02, row),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            color=QUIET,
+            fontsize=6,
+        )

@@ -2,6 +2,7 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from ..errors import QueryError
 from ._truth import summary_words
@@ -14,6 +15,9 @@ COST_WORDS = {
     "seconds": "seconds of the recorded trainings",
     "questions": "questions to the surrogate",
 }
+
+TICKS = (0, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
+"""Of regrets, dB."""
 
 
 def regret_curves(replayed: pd.DataFrame, *, level: float = 0.95) -> Figure:
@@ -43,6 +47,9 @@ def regret_curves(replayed: pd.DataFrame, *, level: float = 0.95) -> Figure:
         axes.set_xlabel(COST_WORDS[attrs["unit"]])
         axes.set_ylabel("regret of the chosen model (dB)")
         axes.set_yscale("symlog", linthresh=0.1)
+        axes.yaxis.set_major_locator(FixedLocator(TICKS))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.set_ylim(bottom=0)
         axes.legend()
         searches = int(table["searches"].min())

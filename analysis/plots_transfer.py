@@ -20,7 +20,7 @@ from .plots_style import (
     score_words,
     style,
 )
-from .specificity import all_score_transfers, score_transfer
+from .specificity import OF_EACH, all_score_transfers, score_transfer
 from .tables import scores_over_images, truth_over_images, variance
 
 
@@ -47,7 +47,9 @@ def score_matrix(
     Without a score it is the one with the highest mean tau on the images that it was made on; of
     those that see the image if there are any, and no baseline if there is another.
     """
-    found = score_transfer(bench, task, score or _best_score(bench, task, by), by)
+    # As many resamples as the table of all scores has, whose interval it is.
+    name = score or _best_score(bench, task, by)
+    found = score_transfer(bench, task, name, by, resamples=OF_EACH)
     ends = found.interval
     title = f"{score_words(found.score)}, {found.task}\ndiagonal less rest: {found.advantage:+.3f}"
     if np.isfinite([ends.low, ends.high]).all():

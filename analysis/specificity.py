@@ -21,6 +21,8 @@ from .transfer import aligned, seeded_cells, task_cells, union
 
 EXACT_IMAGES = 7
 PERMUTATIONS = 5000
+OF_EACH = 300
+"""Resamples where all scores are judged: each takes a tau for every score and pair of images."""
 
 Floats = NDArray[np.float64]
 Across = Callable[[Sequence[Floats], Sequence[Floats]], Iterable[tuple[Floats, ...]]]
@@ -144,14 +146,11 @@ def all_score_transfers(
     task: object,
     by: str | int = "best_psnr_smooth",
     *,
-    resamples: int = 300,
+    resamples: int = OF_EACH,
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, ScoreTransfer | str]:
-    """`score_transfer` of every score of a task, or why a score has none.
-
-    Fewer resamples by default: each takes a tau for every score and every pair of images.
-    """
+    """`score_transfer` of every score of a task, or why a score has none."""
     cells = task_cells(bench, task, by, scored=True)
     found: dict[str, ScoreTransfer | str] = {}
     for name in dict.fromkeys(name for cell in cells for name in cell.scores):

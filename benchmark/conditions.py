@@ -28,7 +28,10 @@ _ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
 _DOT = "\N{MIDDLE DOT}"
 """Stands for a dot in the name of a column, such as `best_psnr_smooth_0.9`."""
 
-_GRAMMAR = "compare columns with numbers or texts, joined by and, or, not: parameters < 4e6"
+_GRAMMAR = (
+    "compare columns with numbers or texts by ==, !=, <, <=, >, >=, in or not in, joined by and, "
+    "or, not: parameters < 4e6, or primitive in ('nearest', 'bilinear')"
+)
 
 
 def matching(table: pa.Table, condition: str) -> pa.ChunkedArray:
@@ -36,8 +39,8 @@ def matching(table: pa.Table, condition: str) -> pa.ChunkedArray:
 
     Args:
         table: whose columns the condition names.
-        condition: comparisons (chained too) of columns, numbers, texts and their + - * /, joined
-            by `and`, `or`, `not`.
+        condition: comparisons (chained too) of columns, numbers, texts and their + - * /, also
+            with several of them (`in`, `not in`), joined by `and`, `or`, `not`.
 
     Returns:
         Bool (rows,).
@@ -49,7 +52,8 @@ def matching(table: pa.Table, condition: str) -> pa.ChunkedArray:
     [True, False, False]
     >>> matching(pa.table({"a": [12, 13]}), "a > 25/2").to_pylist()
     [False, True]
-    >>> matching(pa.table({"a_0.9": [1, 2], "b": ["x", "y"]}), "a_0.9 > 1 and b == 'y'").to_pylist()
+    >>> table = pa.table({"a_0.9": [1, 2], "b": ["x", "y"]})
+    >>> matching(table, "a_0.9 > 1 and b in ('y', 'z')").to_pylist()
     [False, True]
     """
     try:
@@ -134,6 +138,14 @@ def _expression(node: ast.expr, table: pa.Table) -> Any:
             join = operator.and_ if isinstance(op, ast.And) else operator.or_
             parts = [_expression(value, table) for value in values]
             return _joined(parts, join)
+        case ast.Compare(
+            left=left,
+            ops=[ast.In() | ast.NotIn() as op],
+            comparators=[ast.Tuple(elts=[_, *_] as several) | ast.List(elts=[_, *_] as several)],
+        ):
+            side = _expression(left, table)
+            among = _joined([side == _expression(one, table) for one in several], operator.or_)
+            return among if isinstance(op, ast.In) else ~among
         case ast.Compare(left=left, ops=ops, comparators=rest) if {*map(type, ops)} <= {
             *_COMPARISONS
         }:

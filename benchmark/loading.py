@@ -1,5 +1,6 @@
 """Finding a benchmark by folder or by name."""
 
+from os import PathLike
 from pathlib import Path
 
 from ..data.catalogue import known_datasets
@@ -35,6 +36,8 @@ def find(name: str | Path) -> Path:
     >>> find("pilot").name
     'pilot'
     """
+    if not isinstance(name, str | PathLike):
+        raise StoreError(f"{name!r:.60} names no benchmark: give a folder, or mini or pilot")
     if not str(name).strip():
         raise StoreError("the name of the benchmark is empty: give a folder, or mini or pilot")
     folder, text = expanded(Path(name)), str(name)

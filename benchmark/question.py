@@ -81,8 +81,11 @@ class Question:
         if not is_integer(self.by) and not is_summary(self.by):
             told = unknown("summary", self.by, [*SUMMARIES, "an iteration"])
             criterion = str(self.by).removeprefix("stop:")
-            remedy = f"; ask with stopping={criterion!r}" if criterion in STOPPING else ""
-            raise QueryError(told + remedy)
+            if criterion in STOPPING:
+                raise QueryError(f"{told}; ask with stopping={criterion!r}")
+            if criterion.isdecimal():
+                raise QueryError(f"{told}; an iteration is a whole number: {int(criterion)}")
+            raise QueryError(told)
         if self.seed is not None and not is_integer(self.seed):
             raise QueryError(f"a seed is a whole number, got {self.seed!r}")
         if not (self.where is None or isinstance(self.where, str) or callable(self.where)):

@@ -150,9 +150,10 @@ def rank(
     left_out = {reason: int(which[asked].sum()) for reason, which in answers.left_out.items()}
     if not len(held):
         reasons = ", ".join(f"{reason}: {n}" for reason, n in left_out.items() if n)
+        where = "; a model counts if all its runs fulfil `where`" if left_out.get("where") else ""
         raise QueryError(
             f"no usable run on {pair[0]}, {pair[1]} answers that (left out: {reasons}): choose "
-            "another limit, iteration or criterion"
+            f"another limit, iteration or criterion{where}"
         )
     means = np.full(len(values), np.nan)
     means[held] = np.nansum(values[held], axis=1) / counts[held]

@@ -312,13 +312,19 @@ def stop_of(
 
 
 def _with_attributes(table: pa.Table) -> pa.Table:
-    """A table of runs with what the models' genotypes are made of; null for named networks."""
+    """A table of runs with what the models' genotypes are made of; null for named networks.
+
+    What a genotype is without is `none`; `identity` has no kernel, which is null.
+    """
     models = table["model"].to_pylist()
     genotypes = {model: _parsed(model) for model in dict.fromkeys(models)}
     for name in ATTRIBUTES:
-        values = [getattr(genotypes[model], name, None) for model in models]
-        kind = pa.int64() if name == "kernel" else pa.string()
-        table = table.append_column(name, pa.array(values, kind))
+        kind, without = (pa.int64(), None) if name == "kernel" else (pa.string(), "none")
+        held = {
+            model: genotype and (getattr(genotype, name) or without)
+            for model, genotype in genotypes.items()
+        }
+        table = table.append_column(name, pa.array([held[model] for model in models], kind))
     counts = [model.partition("/")[2].count("1") if genotypes[model] else None for model in models]
     return table.append_column(CONNECTIONS, pa.array(counts, pa.int64()))
 

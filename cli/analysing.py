@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..benchmark import load
+from ..benchmark.names import find_task
 from ..errors import QueryError
 from ..evaluate.plugins import load_plugin
 from . import options
@@ -14,7 +15,7 @@ from .output import console, notes, print_json, records_of, score_cell, table
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (kendall, agreement, stopping):
+    for command in (kendall, compare_scores, agreement, stopping):
         app.command(rich_help_panel="Analyse")(command)
 
 
@@ -45,7 +46,8 @@ def kendall(
     if plugin is not None:
         load_plugin(plugin)
     names = options.read_scores(scores) if scores else None
-    found = kendalls(load(store), image, task, names, options.read_by(by), where)
+    bench = load(store)
+    found = kendalls(bench, image, task, names, options.read_by(by), where)
     judged = {name: one for name, one in found.items() if not isinstance(one, str)}
     refused = [one for one in found.values() if isinstance(one, str)]
     if not judged:
@@ -62,11 +64,67 @@ def kendall(
             for name, r in judged.items()
         ]
         how = options.asked_words(by, {"where": where})
-        title = f"Kendall's tau on {image}, {task}, by {how}"
+        title = f"Kendall's tau on {image}, {find_task(task, bench.tasks)}, by {how}"
         columns = ["score", ">tau", ">directed", ">p", ">n", ">missing"]
         console.print(table(columns, rows, title))
     for reason in refused:
         notes.print(reason)
+
+
+def compare_scores(
+    score: Annotated[
+        str, typer.Argument(help="The one that the others are set beside, a baseline say.")
+    ],
+    store: options.Store = options.SHIPPED,
+    image: Annotated[str | None, typer.Option("--image", help="One image; by default all.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="One task; by default all.")] = None,
+    other: Annotated[
+        list[str] | None,
+        typer.Option("--score", help="One of the others, or `published`; may be repeated."),
+    ] = None,
+    by: options.Judged = "best_psnr_smooth",
+    where: options.Where = None,
+    plugin: options.Plugin = None,
+    as_json: options.Json = False,
+) -> None:
+    """Which scores rank the models better than a given one does.
+
+    `more` is a score's directed tau less that of the given one, on the same models, with its 95 %
+    bootstrap interval on the same resamples: where 0 lies in it, no difference is shown. The taus
+    are tau-a, in which ties count as if broken by chance, so that a score which knows a few kinds
+    of models alone gains nothing by its ties. `p` is of one difference, not adjusted for several.
+
+    Example: `dipbench compare-scores primitive_attenuation --score published`
+    """
+    from ..analysis import compare_scores as compared
+
+    if plugin is not None:
+        load_plugin(plugin)
+    firsts = options.read_scores(other) if other else None
+    found = compared(load(store), firsts, score, image, task, options.read_by(by), where=where)
+    if found["difference"].isna().all():
+        raise QueryError(f"nothing could be compared: {found['reason'].iloc[0]}")
+    if as_json:
+        print_json(records_of(found))
+        return
+    how = options.asked_words(by, {"where": where})
+    for (name, text), part in found.groupby(["image", "task"], sort=False):
+        judged = part.dropna(subset="difference").sort_values("difference", ascending=False)
+        rows = [
+            (
+                *(score_cell(row["first"]), _signed(row["first_tau_directed"])),
+                *(_signed(row["difference"]), _ends(row["low"], row["high"])),
+                *("" if isnan(row["p_bootstrap"]) else f"{row['p_bootstrap']:.2g}", row["n"]),
+            )
+            for row in judged.to_dict("records")
+        ]
+        if rows:
+            title = f"{name}, {text}, by {how}; beside {score}, which has "
+            title += _signed(judged["second_tau_directed"].iloc[0])
+            console.print(table(["score", ">tau-a", ">more", ">95 %", ">p", ">n"], rows, title))
+        for reason, those in part.dropna(subset="reason").groupby("reason", sort=False):
+            names = "all scores" if len(those) == len(part) else ", ".join(those["first"])
+            notes.print(f"{name}, {text}: {reason} ({names})")
 
 
 def agreement(
@@ -99,7 +157,7 @@ def agreement(
         (
             f"{row['image']}, {row['task']}",
             f"{row['tau']:+.2f}",
-            "" if row["tau_low"] is None else f"{row['tau_low']:+.2f} {row['tau_high']:+.2f}",
+            "" if row["tau_low"] is None else _ends(row["tau_low"], row["tau_high"]),
             _signed(row["seed_tau"], 2),
             _signed(row["attainable_tau"], 2),
             f"{row['transfer_regret']:.2f}",
@@ -168,3 +226,7 @@ def _decibels(value: float) -> str:
 
 def _signed(value: float | None, digits: int = 3) -> str:
     return "" if value is None else f"{value:+.{digits}f}"
+
+
+def _ends(low: float, high: float) -> str:
+    return "" if isnan(low) else f"{low:+.2f} {high:+.2f}"

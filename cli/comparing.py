@@ -115,6 +115,7 @@ def compare(
         from ..analysis.plots_restoration import comparison_sheet
 
         save(comparison_sheet(rows, observation, known, f"{Path(image).stem}, {wanted}"), sheet)
+        notes.print(f"{sheet}: every picture side by side")
     if rows[-1].status == "interrupted":
         left = f"; not run: {', '.join(names[len(rows) :])}" * (len(rows) < len(names))
         notes.print(f"interrupted in {rows[-1].model}{left}")

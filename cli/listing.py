@@ -30,17 +30,19 @@ def register(app: typer.Typer) -> None:
 
 def list_names(
     what: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="scores, tasks, networks, protocols, images or benchmarks.", show_default=False
         ),
-    ],
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """The names that commands take, and what they stand for.
 
     Example: `dipbench list scores`
     """
+    if what is None:
+        raise QueryError(f"name what is to be listed: {', '.join(KINDS)}")
     if what not in KINDS:
         raise QueryError(unknown("kind of name", what, KINDS))
     rows = KINDS[what]()

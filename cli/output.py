@@ -146,8 +146,7 @@ class _Whole:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         widths = Measurement.get(console, options.update_width(WIDEST), self._made)
-        fits = widths.minimum <= options.max_width
-        width = options.max_width if fits else widths.maximum
+        width = max(options.max_width, widths.minimum)
         yield from console.render(self._made, options.update_width(width))
 
 

@@ -68,7 +68,7 @@ def score(
     added = []
     if plugin is not None:
         added = load_plugin(plugin)
-        _tell_held(folder, added)
+        _tell_held(folder, added, how if size is None else f"{how}-{size}")
     scored = run_scoring(
         folder,
         [*options.read_scores(filter(None, map(str.strip, names.split(",")))), *added],
@@ -85,11 +85,12 @@ def score(
         print_json({"store": str(folder), "values": scored.values, "missing": scored.missing})
 
 
-def _tell_held(folder: Path, added: Sequence[str]) -> None:
+def _tell_held(folder: Path, added: Sequence[str], how: str) -> None:
     """Say which values of a plugin's scores are there: they may be of an earlier formula."""
     from ..benchmark.scorefiles import committed_scores
 
-    held = Counter(committed_scores(folder)["score"].to_pylist())
+    rows = committed_scores(folder).select(["score", "how"]).to_pylist()
+    held = Counter(row["score"] for row in rows if row["how"] == how)
     for name in filter(held.get, added):
         notes.print(
             f"{name}: {held[name]} values are there and stay as they are; after a change of its "

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
-from dipbench.analysis import compare_scores, kendall
+from dipbench.analysis import compare_scores, correlate, kendall
 from dipbench.analysis.baselines import ELSEWHERE
+from dipbench.benchmark import load
 from dipbench.errors import QueryError
 from dipbench.evaluate.protocol import get_protocol
 
@@ -92,3 +93,36 @@ def test_why_there_is_no_psnr_is_told(bench):
 def test_a_baseline_that_takes_another_image_says_so(make_bench):
     [row] = compare_scores(make_bench(images=("camera",)), "psd_db_mse", ELSEWHERE)["reason"]
     assert row == "no model has a PSNR on another image of the task"
+
+
+def test_every_score_is_compared_where_none_is_named(bench):
+    frame = compare_scores(bench, None, "psd_db_mse")
+    assert set(frame["first"]) == {"psd_db_strip_mse", "psd_99_per_bw", ELSEWHERE}
+    alone = compare_scores(bench, "psd_99_per_bw", "psd_db_mse")
+    same = frame[frame["first"] == "psd_99_per_bw"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(same, alone)
+
+
+def test_scores_are_compared_on_some_of_the_models():
+    mini = load("mini")
+    asked = {"by": "stop:discrepancy", "where": "kernel == 3 and primitive in ('nearest',)"}
+    row = compare_scores(mini, "psd_99_per_bw", "macs", **asked).iloc[0]
+    kinds = [(genotype.kernel, genotype.primitive) for genotype in mini.genotypes]
+    assert row["n"] == kinds.count((3, "nearest"))
+    with pytest.raises(QueryError, match="no run fulfils"):
+        compare_scores(mini, "psd_99_per_bw", "macs", where="kernel == 4")
+
+
+def test_runs_that_a_rule_ended_too_early_are_in_the_way_of_their_own_kind_alone():
+    mini, asked = load("mini"), {"scores": ["macs"], "by": "stop:discrepancy", "resamples": 0}
+    assert correlate(mini, where="primitive != 'bilinear'", **asked)["n"].tolist() == [408]
+    with pytest.raises(QueryError, match="2 of the 228 runs were stopped by a rule"):
+        correlate(mini, where="primitive == 'bilinear'", **asked)
+    with pytest.raises(QueryError, match="2 of the 1044 runs were stopped by a rule"):
+        correlate(mini, **asked)
+    kinds = [genotype.primitive for genotype in mini.genotypes]
+    few, count = (
+        "primitive in ('nearest', 'bicubic')",
+        kinds.count("nearest") + kinds.count("bicubic"),
+    )
+    assert kendall(mini, "camera", "denoising", "macs", "stop:discrepancy", few).n == count

@@ -31,6 +31,7 @@ def test_the_page_on_scores(bench, run_page: Callable[..., dict[str, Any]]) -> N
     assert scope["n"] == len(bench.genotypes)
     assert scope["units"]["regret"].startswith("dB")
     assert scope["paired"]["difference"].gt(0).all()
+    assert set(scope["every"]["first"]) > {"psd_db_strip_mse"}
     assert scope["truth"]["reliability"].gt(0.5).all()
     assert scope["own"]["images"].tolist() == [2]
     assert scope["same"]["tau"] == pytest.approx(1)

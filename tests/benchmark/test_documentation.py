@@ -19,6 +19,8 @@ def test_the_page_on_queries(run_page: Callable[..., dict[str, Any]]) -> None:
     assert scope["quick"].iteration < 40
     assert scope["blind"].iteration == 622
     assert "conv" in scope["named"].model
+    assert set(scope["wide"]) == set(scope["names"])
+    assert len(scope["joined"]) == len(bench.models)
 
 
 def test_the_page_on_searches(

@@ -420,6 +420,9 @@ def test_curves_of_a_seed_that_is_none_are_refused(seed: Any) -> None:
             ask(bench.models[0], "camera", "denoising", seed=seed)
 
 
-def test_a_name_too_long_for_a_file_is_of_no_benchmark() -> None:
+def test_a_name_that_cannot_be_one_is_of_no_benchmark() -> None:
     with pytest.raises(StoreError, match="unknown benchmark"):
         load("a" * 300)
+    for name in (None, 5):
+        with pytest.raises(StoreError, match=f"^{name} names no benchmark"):
+            load(name)  # type: ignore[arg-type]

@@ -213,7 +213,7 @@ def test_a_condition_may_name_what_a_genotype_is_made_of(runs: list[Run], make_b
     assert kept("kernel >= 3 and operation != 'conv'") == {
         model
         for model, genotype in genotypes.items()
-        if (genotype.kernel or 0) >= 3 and genotype.operation not in (None, "conv")
+        if (genotype.kernel or 0) >= 3 and genotype.operation != "conv"
     }
     for name in ("primitive", "activation", "order"):
         value = getattr(next(iter(genotypes.values())), name)
@@ -388,3 +388,30 @@ def test_a_condition_names_columns_with_a_dot() -> None:
     assert {result.model for result in found} == expected
     early = mini.top("camera", "denoising", 522, where="best_psnr_smooth_0.9_iteration < 2e2")
     assert len(early) == (runs["best_psnr_smooth_0.9_iteration"].max() < 200).sum() > 0
+
+
+def test_what_a_genotype_is_without_can_be_asked_for() -> None:
+    mini = load("mini")
+
+    def models(where: Any) -> set[str]:
+        found = mini.query_many(None, "camera", "denoising", where=where)
+        return set(found["model"][found["n"] > 0])
+
+    made = {str(genotype) for genotype in mini.genotypes if genotype.operation is None}
+    assert models("operation == 'none'") == models("order == 'none'") == made
+    assert models(lambda frame: frame["operation"] == "none") == made
+    assert models("primitive in ('trans_conv',)") == made
+    resized = {str(genotype) for genotype in mini.genotypes if genotype.kernel in (1, 7)}
+    assert models("kernel in (1, 7)") == models("kernel not in [3, 5]") == resized
+    with pytest.raises(QueryError, match="cannot hold"):
+        models("kernel in ()")
+
+
+def test_a_condition_on_the_seed_is_told_that_all_runs_have_to_fulfil_it() -> None:
+    with pytest.raises(QueryError, match=r"where: 1044\).*a model counts if all its runs fulfil"):
+        load("mini").best("camera", "denoising", where="seed == 0")
+
+
+def test_an_iteration_in_quotes_is_told_without() -> None:
+    with pytest.raises(QueryError, match="an iteration is a whole number: 303"):
+        load("mini").best("camera", "denoising", by="303")

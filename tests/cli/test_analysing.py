@@ -122,3 +122,24 @@ def test_correlate_takes_a_plugin_and_a_number_of_picks(dipbench, scored, plugin
     for row in json.loads(answer.out)["rows"]:
         assert (row["direction"], row["k"]) == ("higher", 3)
         assert row["regret"] >= 0
+
+
+def test_values_of_another_size_are_not_said_to_stay(dipbench, scored, plugin, monkeypatch):
+    monkeypatch.setattr("dipbench.cli.scoring.run_scoring", lambda *asked, **wishes: None)
+    asked = ("score", scored, "--names", "macs", "--plugin", plugin)
+    assert "stay as they are" in dipbench(*asked).err
+    assert "stay as they are" not in dipbench(*asked, "--size", 512).err
+
+
+def test_scores_are_set_beside_another(dipbench):
+    asked = ("compare-scores", "primitive_attenuation", "--score", "psd_99_per_bw")
+    shown = dipbench(*asked).out
+    assert "beside primitive_attenuation, which has +0.486" in " ".join(shown.split())
+    [row] = json.loads(dipbench(*asked, "--json").out)
+    assert f"{row['difference']:+.3f}" in shown
+    assert f"{row['low']:+.2f} {row['high']:+.2f}" in shown
+    unknown = dipbench("compare-scores", "nope")
+    assert (unknown.status, unknown.err[:31]) == (2, "dipbench: unknown score of came")
+    none = dipbench(*asked, "--by", "stop:last")
+    assert none.status == 2
+    assert none.err.startswith("dipbench: nothing could be compared: 1040 of the 1044 runs were")

@@ -24,3 +24,11 @@ def test_lists_are_as_wide_as_the_terminal(dipbench, monkeypatch, what):
     monkeypatch.setenv("COLUMNS", "80")
     narrow = dipbench("list", what).out
     assert max(map(len, narrow.splitlines())) <= min(80, wide)
+
+
+def test_without_a_kind_the_kinds_are_told(dipbench):
+    bare = dipbench("list")
+    assert (bare.status, bare.err) == (
+        2,
+        f"dipbench: name what is to be listed: {', '.join(KINDS)}\n",
+    )
