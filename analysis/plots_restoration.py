@@ -61,7 +61,7 @@ def dynamics(restoration: "Restoration") -> Figure:
             curves["psnr_observed"], color=PALETTE[4], linewidth=0.9, label="against observation"
         )
         middle.set_ylabel("PSNR (dB)")
-        middle.legend(loc="lower right", fontsize=6)
+        middle.legend(loc="lower right", fontsize=6, frameon=True, edgecolor="none", framealpha=0.8)
         _trim(middle, [curves[kind] for kind in curves if kind.startswith("psnr")])
         lower.semilogy(np.maximum(curves["variance"], 1e-12), color=PALETTE[2], linewidth=0.9)
         lower.set_ylabel("moving variance")

@@ -121,7 +121,7 @@ def score_store(
         held = scores_so_far(folder)
         if retry_failed:
             held = held.filter(pc.field("value").is_valid())
-        lacking = {name: _lacking(held, name, how, suffix, least) for name in names}
+        lacking = {name: _lacking(held, name, how, size, least) for name in names}
         batches = _batches(bench.pairs, models, lacking)
         on_start(sum(len(batch.models) for batch in batches))
         for batch in batches:
@@ -218,14 +218,20 @@ def _batches(
     return list(batches.values())
 
 
+def way_of(name: str, how: str, size: int | None) -> str:
+    """How values of a score are made, as it is recorded: such as `table` or `table-512`.
+
+    Scores of the network itself are made in one way alone.
+    """
+    way = "search" if get_score(name).inputs == "network" else how
+    return way if size is None else f"{way}-{size}"
+
+
 def _lacking(
-    held: pa.Table, name: str, how: How, suffix: str, initialisations: int
+    held: pa.Table, name: str, how: How, size: int | None, initialisations: int
 ) -> Callable[[str, str, str], int | None]:
     """The first initialisation of a score that an image, task and model lack, None without one."""
-    score = get_score(name)
-    # Scores of the network itself are made in one way alone.
-    way = ("search" if score.inputs == "network" else how) + suffix
-    count = initialisations_of(score, initialisations)
+    way, count = way_of(name, how, size), initialisations_of(get_score(name), initialisations)
     own = held.filter((pc.field("score") == name) & (pc.field("how") == way))
     there = {tuple(row.values()) for row in own.select(PLACE).to_pylist()}
     return lambda *place: next((n for n in range(count) if (*place, n) not in there), None)

@@ -34,7 +34,7 @@ def train_unit(folder: Path, plan: Plan, keys: tuple[RunKey, ...], device: str) 
     """
     train = _together if _on_gpu(device) else _one_by_one
     with unit_log(folder, Unit(keys).name) as log:
-        log.info("starts %d runs on %s", len(keys), device)
+        log.info("starts %d run%s on %s", len(keys), "s" * (len(keys) != 1), device)
         made = {}
         for run in train(folder, plan, keys, device):
             log.info("%s %s %s", run.status, run.key, run.reason)

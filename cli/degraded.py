@@ -45,7 +45,7 @@ def read_degraded(image: str | Path, task: str, mask: Path | None) -> "tuple[Obs
     from ..evaluate.restoring import task_of
 
     wanted = parse_task(task, mask if task.startswith("inpainting-mask") else None)
-    observation = load_observation(image, wanted, None if mask is None else str(mask))
+    observation = load_observation(image, wanted, mask)
     return observation, task_of(observation, task if task == "inpainting" else wanted)
 
 
@@ -65,13 +65,16 @@ def tell_missing_lpips(quality: Mapping[str, float]) -> None:
 
 
 def unfired(fired: bool | None, status: str) -> str:
-    """What to say where a criterion was to end a training that ran on, or was out of time.
+    """What to say where a criterion was to end a training that ran on, or was cut short.
 
-    >>> unfired(False, "finished"), unfired(None, "finished")
-    (' (the criterion never fired)', '')
+    >>> unfired(False, "finished"), unfired(False, "interrupted"), unfired(None, "finished")
+    (' (the criterion never fired)', ' (the criterion had not fired)', '')
     """
-    ran_on = fired is False and status in ("finished", "stopped")
-    return " (the criterion never fired)" if ran_on else ""
+    if fired is not False:
+        return ""
+    if status == "interrupted":
+        return " (the criterion had not fired)"
+    return " (the criterion never fired)" if status in ("finished", "stopped") else ""
 
 
 ENDED_EARLY = {"interrupted": 130, "diverged": 1}

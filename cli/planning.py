@@ -21,6 +21,8 @@ PLANNED = (
     *("outputs", "threads", "precision"),
 )
 """The options of `train`, beside the images, that say what is planned."""
+OF_THE_PROTOCOL = ("protocol", "size", "iterations", "observation_seed", "outputs", "precision")
+"""Those by which runs differ that cannot stand in one benchmark."""
 
 
 class Planned(NamedTuple):
@@ -39,6 +41,11 @@ def planned_before(train: typer.Context, out: Path) -> Planned:
     """
     plan = read_plan(out)
     given = options.given(train, PLANNED)
+    if options.given(train, OF_THE_PROTOCOL):
+        raise DipbenchError(
+            f"{out} is planned already, and {', '.join(given)} would be passed over: leave that "
+            "out to resume it, or train into another folder with --images"
+        )
     if given:
         raise DipbenchError(
             f"{out} is planned already, and {', '.join(given)} would be passed over: leave that "
@@ -127,6 +134,7 @@ def _items(text: str) -> list[str]:
 
 
 def _seeds(text: str) -> list[int]:
-    if not all(item.strip().isdecimal() for item in text.split(",")):
-        raise DipbenchError(f"seeds {text!r} are no whole numbers: write them like 0,1,2")
-    return [int(item) for item in text.split(",")]
+    items = _items(text)
+    if not items or not all(item.isdecimal() and len(item) < 1000 for item in items):
+        raise DipbenchError(f"seeds {text!r:.60} are no whole numbers: write them like 0,1,2")
+    return [int(item) for item in items]

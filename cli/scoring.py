@@ -14,6 +14,9 @@ from .output import notes, print_json, progress_bar
 if TYPE_CHECKING:
     from ..benchmark.scoring import Scored
 
+MOST_REASONS = 5
+"""Why values are missing: so many reasons are told."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
@@ -68,7 +71,7 @@ def score(
     added = []
     if plugin is not None:
         added = load_plugin(plugin)
-        _tell_held(folder, added, how if size is None else f"{how}-{size}")
+        _tell_held(folder, added, how, size)
     scored = run_scoring(
         folder,
         [*options.read_scores(filter(None, map(str.strip, names.split(",")))), *added],
@@ -85,15 +88,19 @@ def score(
         print_json({"store": str(folder), "values": scored.values, "missing": scored.missing})
 
 
-def _tell_held(folder: Path, added: Sequence[str], how: str) -> None:
+def _tell_held(folder: Path, added: Sequence[str], how: str, size: int | None) -> None:
     """Say which values of a plugin's scores are there: they may be of an earlier formula."""
     from ..benchmark.scorefiles import committed_scores
+    from ..benchmark.scoring import way_of
 
     rows = committed_scores(folder).select(["score", "how"]).to_pylist()
-    held = Counter(row["score"] for row in rows if row["how"] == how)
-    for name in filter(held.get, added):
+    held = Counter((row["score"], row["how"]) for row in rows)
+    for name in added:
+        count = held[name, way_of(name, how, size)]
+        if not count:
+            continue
         notes.print(
-            f"{name}: {held[name]} values are there and stay as they are; after a change of its "
+            f"{name}: {count} values are there and stay as they are; after a change of its "
             "formula register it under another name"
         )
 
@@ -119,4 +126,16 @@ def run_scoring(folder: Path, names: Sequence[str], **wishes: Any) -> "Scored":
         )
     missing = f", {scored.missing} of them missing" if scored.missing else ""
     notes.print(f"{folder}: {scored.values} values of scores{missing}")
+    _tell_missing(folder, names)
     return scored
+
+
+def _tell_missing(folder: Path, names: Sequence[str]) -> None:
+    """Say why scores have no value, the commonest reasons first."""
+    from ..benchmark.scorefiles import committed_scores
+
+    rows = committed_scores(folder).select(["score", "value", "reason"]).to_pylist()
+    bare = [row for row in rows if row["value"] is None and row["score"] in names]
+    reasons = Counter((row["score"], row["reason"]) for row in bare)
+    for (name, reason), count in reasons.most_common(MOST_REASONS):
+        notes.print(f"{name} lacks {count} values: {reason}")

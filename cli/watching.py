@@ -1,6 +1,7 @@
 """Commands that watch a benchmark under construction."""
 
 import re
+import sys
 import time
 from dataclasses import asdict
 from datetime import datetime
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.live import Live
 
 from ..benchmark.locking import Builder
@@ -59,20 +60,48 @@ def status(
 
 
 def _watch(looking: Watch, folder: Path) -> None:
-    with Live(console=console, auto_refresh=False) as live:
-        while True:
-            report = looking.look()
-            facts, lines = facts_table(_facts(report)), _builder_lines(report)
-            workers = [_workers_table(report, folder)] if report.workers else []
-            live.update(Group(facts, *lines, *workers), refresh=True)
-            if not report.remaining or all(map(is_silent, _builders(report))):
-                break
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+    report = (_watch_screen if console.is_terminal else _watch_lines)(looking, folder)
     if report.remaining:
         say(
             f"{report.remaining} runs remain and no builder is at work: `dipbench train --out "
             f"{folder}` goes on"
         )
+
+
+def _watch_screen(looking: Watch, folder: Path) -> Report:
+    """Show how far it is in one place, until it ends."""
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            report = looking.look()
+            live.update(Group(*_shown(report, folder)), refresh=True)
+            if _is_over(report):
+                return report
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _watch_lines(looking: Watch, folder: Path) -> Report:
+    """Print a line whenever something has changed, and all at the end."""
+    before = ""
+    while True:
+        report = looking.look()
+        line = f"{report.done} of {report.planned} done, {report.failed} failed"
+        if line != before:
+            say(line)
+            sys.stdout.flush()
+        before = line
+        if _is_over(report):
+            console.print(Group(*_shown(report, folder)))
+            return report
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _shown(report: Report, folder: Path) -> list[RenderableType]:
+    workers = [_workers_table(report, folder)] if report.workers else []
+    return [facts_table(_facts(report)), *_builder_lines(report), *workers]
+
+
+def _is_over(report: Report) -> bool:
+    return not report.remaining or all(map(is_silent, _builders(report)))
 
 
 def _facts(report: Report) -> dict[str, object]:

@@ -171,7 +171,9 @@ def _is_whole(file: RemoteFile, folder: Path) -> bool:
 
 
 def _check_space(missing: list[RemoteFile], folder: Path) -> None:
-    needed = sum(file.size - _state(file, folder).have for file in missing)
+    states = [_state(file, folder) for file in missing]
+    # One that is whole by its size and missing all the same is fetched anew, beside it.
+    needed = sum(state.file.size - state.have * (not state.complete) for state in states)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise DownloadError(

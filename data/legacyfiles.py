@@ -119,8 +119,10 @@ def read_picture(data: bytes) -> np.ndarray:
                 raise RefusedError(
                     f"has {math.prod(picture.size)} pixels; at most {MAX_PIXELS} are read"
                 )
-            grey = picture.mode in ("1", "L", "I;16")
+            grey = picture.mode in ("1", "L", "I", "I;16")
             array = np.asarray(picture if grey else picture.convert("RGB"))
+            if picture.mode == "I":  # of 16 bits, in Pillow before 11
+                array = array.astype(np.uint16)
     except RefusedError:
         raise
     except Exception as error:  # what a damaged file makes of a parser is not foreseen

@@ -8,14 +8,15 @@ _LEVELS = 65535
 
 
 def quantise(array: np.ndarray) -> np.ndarray:
-    """The nearest 16-bit levels (uint16, same shape) of values in [0, 1].
+    """The nearest 16-bit levels (uint16, same shape) of values in [0, 1], or within rounding of it.
 
     >>> from dipbench.data.quantisation import quantise
     >>> import numpy as np
     >>> quantise(np.array([0.0, 0.5, 1.0])).tolist()
     [0, 32768, 65535]
     """
-    return np.rint(np.asarray(array, dtype=np.float64) * _LEVELS).astype(np.uint16)
+    levels = np.rint(np.asarray(array, dtype=np.float64) * _LEVELS)
+    return levels.clip(0, _LEVELS).astype(np.uint16)
 
 
 def dequantise(levels: np.ndarray) -> np.ndarray:

@@ -73,7 +73,7 @@ def list_record(dataset: Dataset) -> list[RemoteFile]:
             _remote_file(entry, file_url(entry, dataset.record, pages), dataset)
             for entry in entries
         ]
-    except (ConnectionError, ValueError, TypeError, KeyError) as error:
+    except (ConnectionError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DownloadError(
             f"the list of record {dataset.record} could not be had ({error}): try again later, "
             "or --offline for what is here"

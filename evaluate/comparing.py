@@ -9,15 +9,16 @@ import numpy as np
 from ..data import Image, Observation, Task, load_image, load_observation
 from ..data.images import Source
 from ..data.resampling import pad_to_multiple
-from ..errors import DivergenceError, GenotypeError, named
+from ..errors import DipbenchError, DivergenceError, GenotypeError, named
 from ..genotypes.named import NamedNetwork
 from ..genotypes.network import check_size
+from ..seeds import checked_seed
 from .baselines import BASELINES, check_baseline
 from .devices import resolve_device, resolve_precision
 from .memory import TooLittleMemoryError, memory_told
 from .models import model_name, parse_model, side_multiple
 from .quality import psnr
-from .restoring import best_kept, check_wishes, judge, restore, task_of
+from .restoring import best_kept, check_length, check_wishes, judge, restore, task_of
 
 if TYPE_CHECKING:
     from .fitting import Training
@@ -112,6 +113,8 @@ def compare(
     task = task_of(observation, task)
     keep = keep or best_kept(observation, task)
     check_wishes(observation, task, keep, truth)
+    check_length(iterations, seconds)
+    checked_seed(seed, DipbenchError)
     resolve_precision(precision, resolve_device(device))
     if not models:
         raise GenotypeError("no models to compare: give some, such as dip,deep-decoder,bm3d")
@@ -228,6 +231,7 @@ def _baseline(
             made = BASELINES[name](
                 observation, task, seconds=seconds, seed=seed, device=device, look=look, **chosen
             )
+        quality = {} if truth is None else judge(made.image, truth.array)
     except TooLittleMemoryError as error:
         return _without_result(name, "result", "failed", str(error))
     except Exception as error:  # what another package raises is not foreseen
@@ -239,7 +243,7 @@ def _baseline(
         None,
         "stopped" if made.reason else "finished",
         made.reason,
-        {} if truth is None else judge(made.image, truth.array),
+        quality,
         best[0] if best else None,
         made.iterations,
         made.seconds,

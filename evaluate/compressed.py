@@ -19,7 +19,7 @@ VERSION = 1
 MULTIPLE = 16
 MAXIMUM_SIDE = 8192
 MAXIMUM_PIXELS = 2**22
-"""Of a picture; its decoder works on 128 values for each pixel, 2 GB at this limit."""
+"""Of a picture; its decoder works on 128 values for each pixel, two times 2 GB here."""
 BITS = (4, 16)
 MAXIMUM_SEED = 2**64 - 1
 WIDTH, LAYERS, IN_CHANNELS = 128, 5, 16

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from ..data import Image, Observation, load_image, pad_to_multiple
 from ..data.images import Source
-from ..errors import DipbenchError, GenotypeError, unknown
+from ..errors import DipbenchError, DivergenceError, GenotypeError, unknown
 from ..genotypes.decoders import DeepDecoder
+from ..seeds import checked_seed
 from .codecs import Coded, standard_codecs
 from .compressed import (
     IN_CHANNELS,
@@ -139,7 +140,7 @@ def compress(
         raise GenotypeError(unknown("model to compress with", model, MODELS))
     image = load_image(image)
     channels, height, width = image.shape
-    depths = CHOICE_OF_BITS if bits is None else (bits,)
+    seed, depths = checked_seed(seed, DipbenchError), CHOICE_OF_BITS if bits is None else (bits,)
     for depth in depths:
         check_bounds(channels, height, width, depth, seed)
     import_ssim()  # by which the result will be judged
@@ -236,7 +237,7 @@ def _train(
     if not best and result.status == "interrupted":
         raise KeyboardInterrupt
     if not best:
-        raise DipbenchError(f"nothing was trained: {result.reason or 'stopped at once'}")
+        raise DivergenceError(f"nothing was trained: {result.reason or 'stopped at once'}")
     training.network.load_state_dict(best[0][1])
     return training.network, result.length, result.status
 
@@ -249,7 +250,9 @@ def _protocol(threads: int | None) -> Protocol:
 
 def _draw(code: Code) -> np.ndarray:
     """The picture of a code: float32 (C, H, W) on 8-bit levels."""
-    network = DeepDecoder(IN_CHANNELS, code.channels)
+    with torch.device("meta"):  # where nothing is drawn
+        network = DeepDecoder(IN_CHANNELS, code.channels)
+    network.to_empty(device="cpu")
     with torch.no_grad():
         for parameter, (scale, levels) in zip(network.parameters(), code.tensors, strict=True):
             values = (levels * scale).astype(np.float32).reshape(parameter.shape)

@@ -102,10 +102,14 @@ def described(device: torch.device) -> str:
 def thread_count(threads: int | None) -> int:
     """The CPU threads asked for; without a number, all that this process may use.
 
+    `OMP_NUM_THREADS`, where it is set, says how many that are.
+
     >>> thread_count(2), thread_count(None) >= 1
     (2, True)
     """
-    return threads or len(os.sched_getaffinity(0))
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    cores = len(os.sched_getaffinity(0))
+    return threads or (min(int(allowed), cores) if allowed.isdecimal() and int(allowed) else cores)
 
 
 @contextmanager
@@ -119,6 +123,16 @@ def cpu_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def single_threads(count: int) -> ThreadPoolExecutor:
-    """So many Python threads of which each computes with one CPU thread of torch's."""
-    return ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
+@contextmanager
+def single_threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """So many Python threads of which each computes with one CPU thread of torch's, meanwhile.
+
+    What has not begun at the end is not done.
+    """
+    # A thread that asks for one sets it for all that come after.
+    with cpu_threads(torch.get_num_threads()):
+        pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -13,7 +13,7 @@ from ..errors import DipbenchError
 from ..genotypes.network import count_macs, count_parameters, count_used_parameters
 from ..genotypes.network_fast import accelerate
 from ..genotypes.reference import check_fits
-from ..seeds import stable_seed
+from ..seeds import checked_seed, stable_seed
 from .devices import cpu_threads, described, resolve_device, torch_type
 from .graphs import WARM_UP, capture, new_stream, own_stream
 from .inputs import draw_input
@@ -122,7 +122,7 @@ def prepare(
         protocol,
         protocol.iterations_for(task.kind),
         resolve_device(device),
-        (seed, name, str(task)),
+        (checked_seed(seed, DipbenchError), name, str(task)),
         noise,
     )
 

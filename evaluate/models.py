@@ -102,13 +102,13 @@ def build_model(
     if isinstance(model, nn.Module):
         return BuiltModel("module", model, input_shape)
     found = parse_model(model, str(seed_parts[-1]))
-    if isinstance(found, NamedNetwork):
-        input_shape = found.input_shape(image_shape)
-        network = found.build(image_shape)
-    else:
-        with torch.device("meta"):  # where nothing is drawn that `initialise` draws again
+    with torch.device("meta"):  # where nothing is drawn that `initialise` draws again
+        if isinstance(found, NamedNetwork):
+            input_shape = found.input_shape(image_shape)
+            network = found.build(image_shape)
+        else:
             network = build_network(found, input_shape[0], channels)
-        network.to_empty(device="cpu")
+    network.to_empty(device="cpu")
     name = _text(found)
     initialise(network, *seed_parts, name)
     return BuiltModel(name, network, input_shape)

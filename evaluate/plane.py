@@ -35,7 +35,13 @@ class Band:
     index: NDArray[np.intp] | None = None
 
     def take(self, half: Values) -> Values:
-        """The band's values (C, n) of half planes (C, H, W // 2 + 1)."""
+        """The band's values (C, n) of half planes (C, H, W // 2 + 1).
+
+        Raises:
+            ScoreError: if no frequency of so small a picture lies in the band.
+        """
+        if not self.weights.size:
+            raise ScoreError("no frequency lies in the ring: give a larger picture")
         flat = half.reshape(len(half), -1)
         return flat if self.index is None else flat.take(self.index, axis=1)
 
@@ -43,10 +49,8 @@ class Band:
         """The mean square over the band, all channels, of half planes (C, H, W // 2 + 1).
 
         Raises:
-            ScoreError: if no frequency of so small a picture lies in the band.
+            ScoreError: as `take`.
         """
-        if not self.weights.size:
-            raise ScoreError("no frequency lies in the ring: give a larger picture")
         values = self.take(half)
         return float(np.sum(values**2 @ self.weights) / (len(values) * self.weights.sum()))
 

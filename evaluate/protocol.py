@@ -296,7 +296,7 @@ class Protocol:
             values["ema"] = tuple(values["ema"])
             values["stop"] = _stop_from(values["stop"])
             return cls(**values)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise ProtocolError(f"a recorded protocol is unusable ({error})") from error
 
 

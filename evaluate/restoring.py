@@ -30,7 +30,7 @@ from .devices import resolve_device, resolve_precision, thread_count
 from .fitting import Training, fit
 from .models import Model, model_name
 from .perceptual import lpips
-from .protocol import DiscrepancyStop, Protocol, Rule, VarianceStop, get_protocol
+from .protocol import DiscrepancyStop, Iterations, Protocol, Rule, VarianceStop, get_protocol
 from .published import published_protocol
 from .quality import import_ssim, psnr, ssim
 from .results import OUT_OF_TIME, Fit
@@ -147,6 +147,7 @@ def restore(
     task = task_of(observation, task)
     keep = keep or best_kept(observation, task)
     check_wishes(observation, task, keep, truth)
+    check_length(iterations, seconds)
     settings = _settings(model, task, protocol, iterations, keep, threads)
     settings = _with_noise(settings, input_noise, input_noise_decay)
     if precision != "auto" or protocol is None:
@@ -238,8 +239,6 @@ class _Clock:
     """Passes progress on and ends a training, as an interrupt would, when its time is up."""
 
     def __init__(self, seconds: float | None, progress: Progress | None) -> None:
-        if seconds is not None and not seconds >= 0:
-            raise ProtocolError(f"a training cannot last {seconds:g} seconds: give 0 or more")
         self._seconds, self._progress = seconds, progress
         self._start = time.perf_counter()
         self.over = False
@@ -307,6 +306,18 @@ def best_kept(observation: Observation, task: Task) -> str:
     'stopped'
     """
     return "stopped" if task.mean_squared_noise(observation) is None else "discrepancy"
+
+
+def check_length(iterations: int | None, seconds: float | None) -> None:
+    """Refuse a training that cannot be so long.
+
+    Raises:
+        ProtocolError: the iterations are no whole number from 1, or the seconds less than 0.
+    """
+    if iterations is not None:
+        Iterations(iterations, iterations, iterations)
+    if seconds is not None and not seconds >= 0:
+        raise ProtocolError(f"a training cannot last {seconds:g} seconds: give 0 or more")
 
 
 def check_wishes(observation: Observation, task: Task, keep: str, truth: Image | None) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from ..data import Image, Observation, Task, load_image, parse_task
 from ..errors import DeviceError, MissingExtraError, ScoreError, named, unknown
-from ..seeds import stable_seed
+from ..seeds import checked_seed, stable_seed
 from .devices import resolve_device, single_threads
 from .memory import memory_told
 from .models import Model
@@ -125,7 +125,7 @@ def score_models(
         counts=(initialisations, costly_initialisations),
         channels=channels or (1 if how == "table" else truth.channels),
         observation=observation or task.observe(truth, observation_seed),
-        probe=(truth.name, task, protocol, seed, resolve_device(device)),
+        probe=(truth.name, task, protocol, checked_seed(seed, ScoreError), resolve_device(device)),
     )
     at_a_time = threads if maker.device.type == "cpu" else 1
     return _streamed(maker, models, range(first, maker.most), at_a_time)
@@ -136,8 +136,7 @@ def _streamed(
 ) -> Iterator[Record]:
     """All records in order, while the next initialisations are made."""
     waiting: deque[Future[list[Record]]] = deque()
-    pool = single_threads(threads)
-    try:
+    with single_threads(threads) as pool:
         for model in models:
             for index in indices:
                 waiting.append(pool.submit(maker.records, model, index))
@@ -145,8 +144,6 @@ def _streamed(
                     yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def check_way(how: str) -> None:

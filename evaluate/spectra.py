@@ -39,9 +39,12 @@ class Spectra(np.ndarray):
         """A view of `array`, or itself where it is one already."""
         if isinstance(array, cls):
             return array
-        values = check_picture("the picture", array).view(cls)
-        values.flags.writeable = False
-        return values
+        values = check_picture("the picture", array)
+        if values.base is not None or values is array:
+            values = values.copy()  # which nobody else can write to
+        picture = values.view(cls)
+        picture.flags.writeable = False
+        return picture
 
     def __array_wrap__(
         self, array: Values, context: object = None, return_scalar: bool = False

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ImageError
-from .blocks import WIDTH, UpsampleBlock, batch_norm, conv, conv_norm_act
+from .blocks import WIDTH, UpsampleBlock, batch_norm, conv, conv_norm_act, to_levels
 from .space import LEVELS, Genotype
 from .upsample import Block
 
@@ -64,7 +64,7 @@ class GenotypeNetwork(nn.Module):
         x = encoded[-1]
         for level in reversed(range(LEVELS)):
             x = self.decoder[level](sum(arriving[level], self.main_up[level](x)))
-        return torch.sigmoid(self.head(x))
+        return to_levels(self.head(x))
 
     @property
     def unused(self) -> tuple[str, ...]:

@@ -134,6 +134,7 @@ def _phase_view(y: Tensor, size: tuple[int, int], shift: int) -> Tensor:
 
 
 @cache
+@torch.inference_mode(mode=False)  # it is kept for trainings too
 def _phases(kernel: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The sums that `conv_after_nearest` makes, (4 x taps x taps, kernel x kernel), of 0 and 1.
 
@@ -151,6 +152,7 @@ def _phases(kernel: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 @cache
+@torch.inference_mode(mode=False)  # it is kept for trainings too
 def _bicubic(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The matrix (2 size, size) of bicubic resizing by 2; its values are exact in bfloat16."""
     unit = torch.eye(size, dtype=torch.float64)[None, None]

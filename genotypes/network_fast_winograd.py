@@ -169,7 +169,8 @@ def _scratch(name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
     values = math.prod(shape)
     key = name, like.dtype
     if key not in _KEPT.memory or _KEPT.memory[key].numel() < values:
-        _KEPT.memory[key] = like.new_empty(max(values, BAND))
+        with torch.inference_mode(mode=False):  # it is kept for trainings too
+            _KEPT.memory[key] = like.new_empty(max(values, BAND))
     return _KEPT.memory[key][:values].view(shape)
 
 
@@ -190,6 +191,7 @@ def _parts(points: Tensor) -> list[slice]:
 
 
 @cache
+@torch.inference_mode(mode=False)  # it is kept for trainings too
 def _transforms(
     kernel: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -143,3 +143,14 @@ def test_scores_are_set_beside_another(dipbench):
     none = dipbench(*asked, "--by", "stop:last")
     assert none.status == 2
     assert none.err.startswith("dipbench: nothing could be compared: 1040 of the 1044 runs were")
+
+
+def test_why_scores_have_no_value_is_told(dipbench, scored, tmp_path):
+    broken = tmp_path / "broken.py"
+    broken.write_text(PLUGIN.format(name="broken").replace("output.std()", "float('nan')"))
+    answer = dipbench(
+        "score", scored, "--names", "macs", "--initialisations", 1, "--plugin", broken
+    )
+    assert "of them missing" in answer.err
+    count = committed_scores(scored)["score"].to_pylist().count("broken")
+    assert f"broken lacks {count} values: " in answer.err

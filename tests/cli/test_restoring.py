@@ -89,6 +89,7 @@ def test_restore_by_a_mask_file_and_by_alpha(dipbench, files):
         (("--truth", "truth.png", "--out", "truth.png"), "is --truth too"),
         (("--mask", "white.png", "--task", "inpainting", "--out", "white.png"), "is --mask too"),
         (("--mask", "black.png", "--task", "inpainting"), "hides every pixel"),
+        (("--mask", "checkerboard", "--task", "inpainting"), "no such image file: checkerboard"),
         (("--mask", "large.png", "--task", "inpainting"), "must be of one size"),
         (("--mask", "white.png"), "takes no mask"),
         (("--out", "nowhere/clean.png"), "there is no folder"),

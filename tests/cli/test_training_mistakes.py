@@ -46,6 +46,9 @@ def test_what_a_plan_that_is_there_would_pass_over_is_refused(
     answer = dipbench("train", "--out", copy, *more)
     refused(answer, f"is planned already, and {more[0]} would be passed over")
     assert f"`dipbench add {copy} OTHER`" in answer.err
+    other = dipbench("train", "--out", copy, "--iterations", 7)
+    refused(other, "is planned already, and --iterations would be passed over")
+    assert "dipbench add" not in other.err, "which would refuse the runs of another protocol"
     assert dipbench("train", "--out", copy, "--workers", 1).status == 0
 
 
@@ -139,6 +142,8 @@ def test_no_option_is_passed_over_beside_images_from(
     [
         (["--seeds", "9" * 23], "is out of range: choose 0 to 9007199254740992"),
         (["--seeds", "²"], "are no whole numbers"),
+        (["--seeds", "9" * 5000], "are no whole numbers"),
+        (["--seeds", ","], "are no whole numbers"),
         (["--shard", "1/²"], "is no shard"),
         (["--models", "random:²"], "is no random choice"),
         (["--models", "nosuch.txt"], "there is no file nosuch.txt"),

@@ -556,3 +556,8 @@ def test_grey_tiffs_with_alpha_and_from_white(tmp_path: Path, dtype, alpha, whit
     with pytest.warns(UserWarning, match="alpha") if alpha else nullcontext():
         image = load_image(path)
     np.testing.assert_allclose(image.array[0], grey, atol=1e-5)
+
+
+def test_what_is_above_one_within_rounding_is_white() -> None:
+    white = Image("white", np.full((1, 64, 64), 1 + 0.5 / 65535))
+    assert (white.array == 1).all()

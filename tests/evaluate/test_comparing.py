@@ -157,6 +157,13 @@ def test_mistakes_are_told_before_the_first_training(models, task, error):
         compare(NOISY, task, models, iterations=10**6)
 
 
+@pytest.mark.parametrize("wish", [{"seconds": -1}, {"iterations": 0}, {"seed": 1.0}])
+def test_a_length_that_cannot_be_is_told_before_the_first_training(monkeypatch, wish):
+    monkeypatch.setitem(BASELINES, "bm3d", None)
+    with pytest.raises(DipbenchError, match=r"cannot last|give a whole number|no whole number"):
+        compare(NOISY, TASK, ["bm3d", "deep-decoder"], **wish)
+
+
 def test_a_genotype_that_is_too_large_for_the_picture_is_told_before_the_first_training():
     small = Observation(np.zeros((1, 32, 32), np.float32))
     with pytest.raises(ImageError, match="32 x 32 pixels does not fit"):

@@ -11,8 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dipbench.data import Image, load_image
-from dipbench.errors import DeviceError, GenotypeError, ImageError, MissingExtraError
-from dipbench.evaluate import compression, fitting, psnr
+from dipbench.errors import (
+    DeviceError,
+    DipbenchError,
+    GenotypeError,
+    ImageError,
+    MissingExtraError,
+)
+from dipbench.evaluate import compression, fit, fitting, psnr
 from dipbench.evaluate.codecs import standard_codecs
 from dipbench.evaluate.compressed import (
     _FILTERS,
@@ -232,3 +238,18 @@ def test_nothing_is_trained_where_what_judges_it_is_missing(monkeypatch):
     monkeypatch.setattr(compression, "_train", lambda *_: pytest.fail("trained"))
     with pytest.raises(MissingExtraError):
         compress(PICTURE, iterations=3)
+
+
+@pytest.mark.parametrize("seed", [True, 1.0])
+def test_a_seed_that_cannot_be_written_is_refused(seed):
+    with pytest.raises(DipbenchError, match="no whole number"):
+        compress(load_image("camera", size=64), iterations=2, seed=seed, threads=1)
+
+
+def test_random_numbers_of_the_caller_are_left_alone(made):
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    decompress(made.data, threads=1)
+    fit("deep-decoder", "camera", "denoising-25", iterations=1, protocol="quick")
+    fit("nas-dip", "camera", "denoising-25", iterations=1, protocol="quick")
+    assert torch.equal(torch.get_rng_state(), before)

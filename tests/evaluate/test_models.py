@@ -1,10 +1,13 @@
 """From a name to a network: weights by seed and name, and the input it asks for."""
 
+import os
+
 import pytest
 import torch
 from torch import nn
 
 from dipbench.errors import GenotypeError
+from dipbench.evaluate.devices import thread_count
 from dipbench.evaluate.models import build_model, parse_model, side_multiple
 from dipbench.evaluate.protocol import get_protocol
 from dipbench.genotypes import ISNAS522, Genotype
@@ -66,3 +69,11 @@ def test_a_family_of_named_networks_means_its_variant_for_the_task() -> None:
 def test_an_unknown_model_is_refused() -> None:
     with pytest.raises(GenotypeError):
         build_model("no-such-network", (1, 64, 64), QUICK, PARTS)
+
+
+def test_the_environment_says_how_many_threads_there_are(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert thread_count(None) == 1
+    assert thread_count(3) == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert thread_count(None) == len(os.sched_getaffinity(0))

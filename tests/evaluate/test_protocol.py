@@ -65,7 +65,10 @@ def test_a_record_without_a_setting_is_refused(missing: str) -> None:
         Protocol.from_record(record)
 
 
-@pytest.mark.parametrize("changes", [{"ema": 0.9}, {"iterations": 3}, {"stop": {"patiense": 3}}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"ema": 0.9}, {"ema": ["a"]}, {"iterations": 3}, {"stop": {"patiense": 3}}],
+)
 def test_a_record_of_unusable_settings_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError):
         Protocol.from_record(get_protocol("quick").to_record() | changes)

@@ -12,6 +12,7 @@ from dipbench.evaluate.fitting import Training
 from dipbench.evaluate.protocol import get_protocol
 from dipbench.evaluate.scores_network_probe import Probe
 from dipbench.evaluate.scoring import score_models
+from dipbench.evaluate.spectra import Spectra
 
 NAMES = ["psd_db_strip_mse", "psd_99_per_bw"]
 SMALL = {"size": 64, "initialisations": 2, "device": "cpu"}
@@ -276,3 +277,30 @@ def test_models_that_cannot_be_initialised_are_refused():
         next(score_models([nn.Conv2d(1, 1, 1)], "camera", "denoising-25", NAMES, **SMALL))
     with pytest.raises(DipbenchError):
         next(score_models(["600"], "camera", "denoising-25", NAMES, **SMALL))
+
+
+def test_scoring_leaves_torch_its_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        list(score_models([0], "camera", "denoising-25", NAMES[:1], **SMALL, threads=2))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_picture_too_small_for_a_ring_has_no_score_of_it():
+    small = np.random.default_rng(0).random((1, 8, 8))
+    for name in ("psd_strip_hist_emd", "psd_db_strip_mse", "psd_strip_value_emd"):
+        with pytest.raises(ScoreError, match="no frequency lies in the ring"):
+            score(small, small[:, ::-1], names=[name])
+
+
+def test_a_score_is_of_the_picture_as_it_was():
+    picture = np.random.default_rng(0).random((1, 64, 64))
+    seen = Spectra(picture)
+    before = seen.mean()
+    picture *= 0.5
+    assert seen.mean() == before
+    with pytest.raises(ScoreError, match="no whole number"):
+        list(score_models([0], "camera", "denoising-25", NAMES, seed=1.0, **SMALL))

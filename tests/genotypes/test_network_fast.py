@@ -26,8 +26,9 @@ from dipbench.genotypes.network_fast_convolve import (
     suits_winograd,
 )
 from dipbench.genotypes.network_fast_float32 import convolution
-from dipbench.genotypes.network_fast_layers import conv_after_nearest
+from dipbench.genotypes.network_fast_layers import _bicubic, _phases, conv_after_nearest
 from dipbench.genotypes.network_fast_upsample import apply_block
+from dipbench.genotypes.network_fast_winograd import _transforms
 from dipbench.genotypes.reference import REFERENCE
 from dipbench.genotypes.upsample import VALID_UPSAMPLE_CODES, decode
 
@@ -362,3 +363,13 @@ def test_levels_of_named_networks_are_float32_in_bf16(name: str) -> None:
     output = network(torch.rand(1, *named.input_shape((1, 128, 128))))
     assert output.dtype == torch.float32
     assert not torch.equal(output, output.bfloat16().float())
+
+
+@pytest.mark.parametrize("model", [3, 13, 81])
+def test_what_inference_has_cached_serves_a_training(model: int) -> None:
+    for cached in (_phases, _bicubic, _transforms):
+        cached.cache_clear()
+    network, z = accelerate(build_network(model, 3, 3)), torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        network(z)
+    network(z).sum().backward()
