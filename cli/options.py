@@ -95,7 +95,8 @@ MOST_THREADS = max(128, 8 * (os.cpu_count() or 1))
 for bits depend on it."""
 
 Threads = Annotated[
-    int | None, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; by default all.")
+    int | None,
+    typer.Option(min=1, max=MOST_THREADS, help="CPU threads; by default all, or OMP_NUM_THREADS."),
 ]
 Precision = Annotated[
     str, typer.Option(help="float32, bf16 (faster where the machine has it), or auto: float32.")
