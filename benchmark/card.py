@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from .store import Manifest
 
 CARD = "README.md"
-CARD_SECTIONS, LICENCE = "card", "licence"
+CARD_SECTIONS = "card"
 """What the manifest calls further sections of the card, text by heading."""
+LICENCE = "licence"
+"""What it calls the licence of the data, an SPDX identifier."""
 
 MARK = "# written by dipbench, and again at every change; remove this line to keep your own text"
 

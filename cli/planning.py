@@ -41,16 +41,13 @@ def planned_before(train: typer.Context, out: Path) -> Planned:
     """
     plan = read_plan(out)
     given = options.given(train, PLANNED)
-    if options.given(train, OF_THE_PROTOCOL):
+    if given:
+        together = f" and bring the two together by `dipbench add {out} OTHER`"
         raise DipbenchError(
             f"{out} is planned already, and {', '.join(given)} would be passed over: leave that "
             "out to resume it, or train into another folder with --images"
-        )
-    if given:
-        raise DipbenchError(
-            f"{out} is planned already, and {', '.join(given)} would be passed over: leave that "
-            "out to resume it, or train into another folder with --images and bring the two "
-            f"together by `dipbench add {out} OTHER`"
+            + together
+            * (not options.given(train, OF_THE_PROTOCOL))
         )
     check_plan(out, plan)
     return Planned(plan, list(read_planned_images(out, plan).values()), {})

@@ -126,7 +126,8 @@ def run_scoring(folder: Path, names: Sequence[str], **wishes: Any) -> "Scored":
         )
     missing = f", {scored.missing} of them missing" if scored.missing else ""
     notes.print(f"{folder}: {scored.values} values of scores{missing}")
-    _tell_missing(folder, names)
+    if scored.missing:
+        _tell_missing(folder, names)
     return scored
 
 
