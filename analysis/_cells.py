@@ -313,7 +313,7 @@ def _cell(
     scores: pd.DataFrame,
     genotypes: dict[str, Genotype],
 ) -> Cell:
-    present = set(runs["model"]) | set(scores["model"])
+    present = {*runs["model"].unique(), *scores["model"].unique()}
     models = [model for model in genotypes if model in present]
     named = sorted(present - genotypes.keys())
     known = [genotypes[model] for model in models]

@@ -115,19 +115,33 @@ def resampled_tau_a(x: ArrayLike, y: ArrayLike, weights: Floats) -> Floats:
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     pairs = weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(_agreement(x, y, weights, np.zeros(x.size, np.int64)) / pairs)
+        return np.asarray(_agreement(x, y, weights) / pairs)
 
 
-def _agreement(x: Floats, y: Floats, weights: Floats, within: NDArray[np.int64]) -> Floats:
+def _agreement(
+    x: Floats, y: Floats, weights: Floats, within: NDArray[np.int64] | None = None
+) -> Floats:
     """(resamples,) concordant less discordant pairs of one label, each pair counted twice."""
-    total = weights.sum(axis=1)
+    return np.asarray((concordance(x, y, weights, within) * weights).sum(axis=1))
+
+
+def concordance(
+    x: Floats, y: Floats, weights: Floats, within: NDArray[np.int64] | None = None
+) -> NDArray[Any]:
+    """(resamples, models) how many copies each model has the same order with in both columns.
+
+    Those that it has another order with are taken off, and those of another label left out.
+
+    >>> concordance(np.arange(3.0), np.array([0.0, 2.0, 1.0]), np.ones((1, 3))).tolist()
+    [[2.0, 0.0, 0.0]]
+    """
     # Whole numbers below 2**24 are exact in float32, where the product is twice as fast.
-    precision = np.float32 if total.max(initial=0) ** 2 < 2**24 else np.float64
+    precision = np.float32 if weights.sum(axis=1).max(initial=0) < 2**24 else np.float64
     signs: NDArray[Any] = np.sign(x[:, None] - x).astype(precision)
     signs *= np.sign(y[:, None] - y).astype(precision)
-    signs *= within[:, None] == within
-    light: NDArray[Any] = weights.astype(precision)
-    return np.asarray(((light @ signs) * light).sum(axis=1, dtype=np.float64))
+    if within is not None:
+        signs *= within[:, None] == within
+    return np.asarray(weights.astype(precision) @ signs)
 
 
 def resampled_pearson(x: ArrayLike, y: ArrayLike, weights: Floats) -> Floats:
@@ -314,10 +328,8 @@ def _labels(values: ArrayLike) -> NDArray[np.int64]:
 def _tied_square(values: ArrayLike, weights: Floats, kinds: NDArray[np.int64]) -> Floats:
     """(resamples,) sums over the distinct values of a kind of their squared multiplicity."""
     labels = _labels(values)
-    labels += kinds * (labels.max(initial=0) + 1)
-    order = np.argsort(labels, kind="stable")
-    starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
-    return np.asarray((np.add.reduceat(weights[:, order], starts, axis=1) ** 2).sum(axis=1))
+    held = _multiplicities(_labels(labels + kinds * (labels.max(initial=0) + 1)), weights)
+    return np.asarray(np.einsum("rl,rl->r", held, held))
 
 
 def lower_and_tied(values: ArrayLike, weights: Floats) -> tuple[Floats, Floats]:
@@ -326,11 +338,17 @@ def lower_and_tied(values: ArrayLike, weights: Floats) -> tuple[Floats, Floats]:
     >>> lower_and_tied([3.0, 1.0, 3.0], np.array([[1.0, 2.0, 1.0]]))
     (array([[2., 0., 2.]]), array([[2., 2., 2.]]))
     """
-    _, level = np.unique(np.asarray(values, dtype=np.float64), return_inverse=True)
-    order = np.argsort(level, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(level[order]) != 0])
-    here = np.add.reduceat(weights[:, order], starts, axis=1)
+    level = _labels(values)
+    here = _multiplicities(level, weights)
     return (np.cumsum(here, axis=1) - here)[:, level], here[:, level]
+
+
+def _multiplicities(labels: NDArray[np.int64], weights: Floats) -> Floats:
+    """(resamples, labels) how often models of each label, from 0 on, were drawn."""
+    count = int(labels.max(initial=-1)) + 1
+    if count == labels.size:
+        return weights[:, np.argsort(labels)]
+    return np.asarray(weights @ (labels[:, None] == np.arange(count)).astype(np.float64))
 
 
 def _middle_ranks(values: ArrayLike, weights: Floats) -> Floats:

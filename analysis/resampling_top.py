@@ -10,7 +10,7 @@ simulated benchmarks such intervals at nominal 95 % held the expected regret in 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .resampling import lower_and_tied
+from .resampling import concordance, lower_and_tied
 
 Floats = NDArray[np.float64]
 
@@ -59,8 +59,7 @@ def resampled_top_tau(x: ArrayLike, truth: ArrayLike, weights: Floats) -> Floats
     higher, tied = lower_and_tied(-truth, weights)
     # The weight of a model counts once for each of its copies.
     mass = weights / (1 + higher)
-    signs = np.sign(x[:, None] - x) * np.sign(truth[:, None] - truth)
-    agreement = (mass * (weights @ signs)).sum(axis=1)
+    agreement = (mass * concordance(x, truth, weights)).sum(axis=1)
     total = weights.sum(axis=1, keepdims=True)
     untied_x = (mass * (total - lower_and_tied(x, weights)[1])).sum(axis=1)
     untied_truth = (mass * (total - tied)).sum(axis=1)

@@ -147,14 +147,16 @@ def best_of_picks(chance: Floats, choose: Floats, pay: Floats | None = None) -> 
     sure, drawn = chance == 1, (chance > 0) & (chance < 1)
     group, draws = int(drawn.sum()), round(float(chance[drawn].sum()))
     floor = choose[sure].max() if sure.any() else -np.inf
+    values, place = np.unique(choose, return_inverse=True)
+    kept, tied = (np.bincount(place, those).astype(int) for those in (sure, drawn))
+    kept_sum, tied_sum = (np.bincount(place, those * pay) for those in (sure, drawn))
+    lower = np.cumsum(tied) - tied
     expected = 0.0
-    for value in np.unique(choose[(chance > 0) & (choose >= floor)]):
-        kept, tied = sure & (choose == value), drawn & (choose == value)
-        here, lower = int(tied.sum()), int((drawn & (choose < value)).sum())
-        fixed, fixed_sum, tied_sum = int(kept.sum()), pay[kept].sum(), pay[tied].sum()
+    for level in np.flatnonzero((values >= floor) & (kept + tied > 0)).tolist():
+        fixed, here, below = int(kept[level]), int(tied[level]), int(lower[level])
         for x in range(0 if fixed else 1, min(here, draws) + 1):
-            ways = comb(here, x) * comb(lower, draws - x)
-            worth = fixed_sum + (x * tied_sum / here if x else 0.0)
+            ways = comb(here, x) * comb(below, draws - x)
+            worth = kept_sum[level] + (x * tied_sum[level] / here if x else 0.0)
             expected += ways / comb(group, draws) * worth / (fixed + x)
     return float(expected)
 

@@ -71,6 +71,7 @@ class TableObjective(Objective):
         self._bench, self._signal, self._by = bench, check_signal(signal), by
         self.image, self.task, self._seed = best.image, best.task, seed
         self._paid: dict[tuple[str, str], int] = {}
+        self._scores: dict[str, dict[str, float]] = {}
         others = tuple(
             name for name, text in bench.pairs if text == self.task and name != self.image
         )
@@ -122,6 +123,11 @@ class TableObjective(Objective):
         Raises:
             QueryError: no model has it, or no direction is declared for it.
         """
+        if name not in self._scores:
+            self._scores[name] = self._read_scores(name)
+        return dict(self._scores[name])
+
+    def _read_scores(self, name: str) -> dict[str, float]:
         cell = read_cell(self._bench, self.image, self.task, judged=False)
         values = dict(zip(cell.models, cell.score(name).tolist(), strict=True))
         held = {model: values[model] for model in self.models if np.isfinite(values[model])}
