@@ -9,7 +9,8 @@
 BIN := .venv/bin
 # -P: the folder is the package dipbench itself, so its modules must not be importable bare.
 RUN := $(BIN)/python -P -m
-WORKERS := 2
+# Three on two cores: many tests wait for processes that they start.
+WORKERS := 3
 PYTEST := $(RUN) pytest -c tests/pytest.ini --rootdir tests -n $(WORKERS) tests
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -69,10 +69,12 @@ class MissingExtraError(DipbenchError):
 def one_line(error: object) -> str:
     r"""The text of another library's error without its line breaks.
 
-    >>> one_line(ValueError("bad\n  data"))
-    'bad data'
+    Of the system's errors it is what they say alone: which file it was about is told beside it.
+
+    >>> one_line(ValueError("bad\n  data")), one_line(OSError(28, "No space left on device", "a"))
+    ('bad data', 'No space left on device')
     """
-    return " ".join(str(error).split())
+    return " ".join(str(getattr(error, "strerror", None) or error).split())
 
 
 def named(error: BaseException) -> str:
@@ -81,7 +83,7 @@ def named(error: BaseException) -> str:
     >>> named(ValueError("bad\n  data"))
     'ValueError: bad data'
     """
-    return f"{type(error).__name__}: {one_line(error)}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def unknown(kind: str, name: object, known: Iterable[object], limit: int = 12) -> str:

@@ -42,7 +42,7 @@ def published(path: Path | str, refused: type[DipbenchError] | None = None) -> I
         with suppress(OSError):  # of a read-only mount; the error that led here tells more
             temporary.unlink(missing_ok=True)
         if refused is not None and isinstance(error, OSError):
-            raise refused(f"cannot write {path}: {one_line(error.strerror or error)}") from error
+            raise refused(f"cannot write {path}: {one_line(error)}") from error
         raise
 
 

@@ -90,9 +90,7 @@ def read_sections(path: Path) -> dict[str, str]:
     try:
         _, *sections = re.split(r"^## ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{path} is no readable text ({one_line(getattr(error, 'strerror', None) or error)})"
-        ) from error
+        raise StoreError(f"{path} is no readable text ({one_line(error)})") from error
     if not sections:
         raise StoreError(f"{path} has no section: begin each with a line `## Heading`")
     parted = (section.partition("\n") for section in sections)

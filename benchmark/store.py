@@ -323,7 +323,7 @@ def writing(folder: Path, then: str | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = one_line(error.strerror or error)
+        why = one_line(error)
         place = error.filename or folder
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         mend = "make room" if full else "see to that"
@@ -360,5 +360,5 @@ def check_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise StoreError(
-            f"cannot write to {folder}: {error.strerror}; choose another folder"
+            f"cannot write to {folder}: {one_line(error)}; choose another folder"
         ) from error

@@ -103,7 +103,7 @@ def main() -> None:
         _refuse(str(error), exit_status(error))
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
-        _refuse(f"{where}{one_line(error.strerror or error)}", exit_status(error))
+        _refuse(f"{where}{one_line(error)}", exit_status(error))
     except MemoryError:
         _refuse("too little memory: choose a smaller picture, or a machine with more", 1)
     except ModuleNotFoundError as error:

@@ -1,6 +1,5 @@
 """Commands that judge: scores by the truth, benchmarks by each other, stopping by what it costs."""
 
-from math import isnan
 from typing import Annotated
 
 import typer
@@ -10,7 +9,16 @@ from ..benchmark.names import find_task
 from ..errors import QueryError
 from ..evaluate.plugins import load_plugin
 from . import options
-from .output import console, notes, print_json, records_of, score_cell, table
+from .output import (
+    console,
+    interval_text,
+    notes,
+    number_text,
+    print_json,
+    records_of,
+    score_cell,
+    table,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +66,7 @@ def kendall(
         rows = [
             (
                 score_cell(name),
-                *(f"{r.tau:+.3f}", _signed(r.tau_directed), f"{r.p_value:.2g}"),
+                *(f"{r.tau:+.3f}", number_text(r.tau_directed, "+.3f"), f"{r.p_value:.2g}"),
                 *(r.n, r.missing),
             )
             for name, r in judged.items()
@@ -76,8 +84,8 @@ def compare_scores(
         str, typer.Argument(help="The one that the others are set beside, a baseline say.")
     ],
     store: options.Store = options.SHIPPED,
-    image: Annotated[str | None, typer.Option("--image", help="One image; by default all.")] = None,
-    task: Annotated[str | None, typer.Option("--task", help="One task; by default all.")] = None,
+    image: options.OneImage = None,
+    task: options.OneTask = None,
     other: Annotated[
         list[str] | None,
         typer.Option("--score", help="One of the others, or `published`; may be repeated."),
@@ -112,15 +120,15 @@ def compare_scores(
         judged = part.dropna(subset="difference").sort_values("difference", ascending=False)
         rows = [
             (
-                *(score_cell(row["first"]), _signed(row["first_tau_directed"])),
-                *(_signed(row["difference"]), _ends(row["low"], row["high"])),
-                *("" if isnan(row["p_bootstrap"]) else f"{row['p_bootstrap']:.2g}", row["n"]),
+                *(score_cell(row["first"]), number_text(row["first_tau_directed"], "+.3f")),
+                *(number_text(row["difference"], "+.3f"), interval_text(row["low"], row["high"])),
+                *(number_text(row["p_bootstrap"], ".2g"), row["n"]),
             )
             for row in judged.to_dict("records")
         ]
         if rows:
             title = f"{name}, {text}, by {how}; beside {score}, which has "
-            title += _signed(judged["second_tau_directed"].iloc[0])
+            title += number_text(judged["second_tau_directed"].iloc[0], "+.3f")
             console.print(table(["score", ">tau-a", ">more", ">95 %", ">p", ">n"], rows, title))
         for reason, those in part.dropna(subset="reason").groupby("reason", sort=False):
             names = "all scores" if len(those) == len(part) else ", ".join(those["first"])
@@ -130,8 +138,8 @@ def compare_scores(
 def agreement(
     other: options.NamedStore,
     store: options.Store = options.SHIPPED,
-    image: Annotated[str | None, typer.Option("--image", help="One image; by default all.")] = None,
-    task: Annotated[str | None, typer.Option("--task", help="One task; by default all.")] = None,
+    image: options.OneImage = None,
+    task: options.OneTask = None,
     by: options.Judged = "best_psnr_smooth",
     as_json: options.Json = False,
 ) -> None:
@@ -157,9 +165,9 @@ def agreement(
         (
             f"{row['image']}, {row['task']}",
             f"{row['tau']:+.2f}",
-            "" if row["tau_low"] is None else _ends(row["tau_low"], row["tau_high"]),
-            _signed(row["seed_tau"], 2),
-            _signed(row["attainable_tau"], 2),
+            interval_text(row["tau_low"], row["tau_high"]),
+            number_text(row["seed_tau"], "+.2f"),
+            number_text(row["attainable_tau"], "+.2f"),
             f"{row['transfer_regret']:.2f}",
             row["n"],
         )
@@ -175,8 +183,8 @@ def agreement(
 
 def stopping(
     store: options.Store = options.SHIPPED,
-    image: Annotated[str | None, typer.Option("--image", help="One image; by default all.")] = None,
-    task: Annotated[str | None, typer.Option("--task", help="One task; by default all.")] = None,
+    image: options.OneImage = None,
+    task: options.OneTask = None,
     as_json: options.Json = False,
 ) -> None:
     """How many dB each stopping criterion leaves on the table, replayed on the recorded curves.
@@ -221,12 +229,4 @@ def stopping(
 
 
 def _decibels(value: float) -> str:
-    return "?" if isnan(value) else f"{value:.2f}"
-
-
-def _signed(value: float | None, digits: int = 3) -> str:
-    return "" if value is None else f"{value:+.{digits}f}"
-
-
-def _ends(low: float, high: float) -> str:
-    return "" if isnan(low) else f"{low:+.2f} {high:+.2f}"
+    return number_text(value, ".2f") or "?"

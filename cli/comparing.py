@@ -7,7 +7,7 @@ import typer
 
 from ..errors import ImageError, TaskError
 from . import degraded, options
-from .output import console, model_cell, notes, print_json, progress_bar, say, table
+from .output import console, model_cell, notes, number_text, print_json, progress_bar, say, table
 from .targets import FIGURES, check_apart, check_target
 
 if TYPE_CHECKING:
@@ -108,6 +108,9 @@ def compare(
     else:
         _print_rows(rows, f"{image}, {wanted}")
         _print_kept(rows)
+        before = degraded.degraded_psnr(observation, known)
+        if before is not None:
+            say(f"the degraded picture itself: {before:.2f} dB")
         if known is not None:
             say("best smoothed: of what was run, dB; choosing it takes the truth")
     if sheet is not None:
@@ -130,12 +133,12 @@ def _print_rows(rows: "list[Row]", title: str) -> None:
     cells = [
         (
             model_cell(row.model),
-            _number(row.quality.get("psnr"), 2),
-            _number(row.quality.get("ssim"), 3),
-            _number(row.best_psnr_smooth, 2),
+            number_text(row.quality.get("psnr"), ".2f"),
+            number_text(row.quality.get("ssim"), ".3f"),
+            number_text(row.best_psnr_smooth, ".2f"),
             row.iterations or "",
             f"{row.seconds:.1f}",
-            *([_number(row.quality.get("lpips"), 3)] if has_lpips else []),
+            *([number_text(row.quality.get("lpips"), ".3f")] if has_lpips else []),
         )
         for row in rows
     ]
@@ -166,7 +169,3 @@ def _degrade(
     wanted = parse_task("inpainting-mask" if mask and task == "inpainting" else task, mask)
     truth = load_image(image, size=size)
     return wanted.observe(truth, seed), wanted, truth
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"

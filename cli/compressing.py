@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import ImageError
+from ..errors import ImageError, one_line
 from ..files import published
 from . import degraded, options
 from .output import console, facts_table, notes, print_json, progress_bar, table
@@ -140,7 +140,7 @@ def _read(file: Path) -> bytes:
         with file.open("rb") as opened:
             data = opened.read(MOST_BYTES + 1)
     except OSError as error:
-        raise ImageError(f"cannot read {file}: {error.strerror or error}") from error
+        raise ImageError(f"cannot read {file}: {one_line(error)}") from error
     if len(data) > MOST_BYTES:
         raise ImageError(f"{file} is no compressed picture: it has more than {MOST_BYTES:,} bytes")
     return data

@@ -56,6 +56,15 @@ def read_truth(path: Path | None) -> "Image | None":
     return None if path is None else load_image(path, name="truth")
 
 
+def degraded_psnr(observation: "Observation", truth: "Image | None") -> float | None:
+    """The PSNR of a degraded picture itself, dB; None if it lacks pixels or has no truth."""
+    from ..evaluate.quality import psnr
+
+    if truth is None or observation.mask is not None or observation.zoom > 1:
+        return None
+    return psnr(observation.observed, truth.array)
+
+
 def tell_missing_lpips(quality: Mapping[str, float]) -> None:
     """Say why a judged picture has no LPIPS, to those who have installed it."""
     from ..evaluate.perceptual import has_lpips, why_no_lpips

@@ -41,7 +41,7 @@ def explained(error: Any) -> str:
     >>> explained(typer.BadParameter("give a number", param_hint="--seed"))
     'invalid value for --seed: give a number.'
     """
-    said = one_line(error.format_message())
+    said = one_line(error.format_message()).replace(": Value error, ", ": ")
     context = getattr(error, "ctx", None)
     told = [said[:1].lower() + said[1:] + "." * (said[-1:] not in ".?"), _on_stores(error, context)]
     if context is not None:

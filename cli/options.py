@@ -49,6 +49,8 @@ Task = Annotated[
     str,
     typer.Argument(help="A task, such as denoising or inpainting-50.", show_default=False),
 ]
+OneImage = Annotated[str | None, typer.Option("--image", help="One image; by default all.")]
+OneTask = Annotated[str | None, typer.Option("--task", help="One task; by default all.")]
 Model = Annotated[
     str,
     typer.Argument(help="A genotype, an index of the 522, or a named network.", show_default=False),

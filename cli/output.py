@@ -75,6 +75,24 @@ def table(columns: Iterable[str], rows: Iterable[Sequence[object]], title: str =
     return Group(*filter(None, [title]), _Whole(made))
 
 
+def number_text(value: float | None, form: str) -> str:
+    """A number as a format gives it, empty for a missing one.
+
+    >>> number_text(0.123, "+.2f"), number_text(math.nan, "+.2f"), number_text(None, ".2f")
+    ('+0.12', '', '')
+    """
+    return "" if value is None or math.isnan(value) else format(value, form)
+
+
+def interval_text(low: float | None, high: float | None) -> str:
+    """The ends of an interval of correlations, empty for a missing one.
+
+    >>> interval_text(-0.123, 0.5), interval_text(math.nan, math.nan)
+    ('-0.12 +0.50', '')
+    """
+    return f"{number_text(low, '+.2f')} {number_text(high, '+.2f')}".strip()
+
+
 class Pieces:
     """A cell of several lines, each broken between its pieces where the column is too narrow."""
 

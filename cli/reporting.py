@@ -1,6 +1,5 @@
 """Commands that tell what a benchmark tells: the table of correlations, and the report."""
 
-import math
 import sys
 from collections.abc import Hashable
 from pathlib import Path
@@ -12,7 +11,18 @@ from ..benchmark import load
 from ..errors import QueryError
 from ..evaluate.plugins import load_plugin
 from . import options
-from .output import console, notes, print_json, progress_bar, records_of, say, score_cell, table
+from .output import (
+    console,
+    interval_text,
+    notes,
+    number_text,
+    print_json,
+    progress_bar,
+    records_of,
+    say,
+    score_cell,
+    table,
+)
 from .targets import check_apart, check_target, check_target_folder
 
 if TYPE_CHECKING:
@@ -29,8 +39,8 @@ def register(app: typer.Typer) -> None:
 
 def correlate(
     store: options.Store = options.SHIPPED,
-    image: Annotated[str | None, typer.Option("--image", help="One image; by default all.")] = None,
-    task: Annotated[str | None, typer.Option("--task", help="One task; by default all.")] = None,
+    image: options.OneImage = None,
+    task: options.OneTask = None,
     score: Annotated[
         list[str] | None,
         typer.Option("--score", help="One score, or `published`; may be repeated."),
@@ -171,14 +181,9 @@ def _rows(rows: "pd.DataFrame") -> list[list[object]]:
 def _row(row: dict[Hashable, Any]) -> list[object]:
     return [
         score_cell(row["score"]),
-        _number(row["tau_directed"], "+.3f"),
-        f"{_number(row['tau_directed_low'], '+.2f')} {_number(row['tau_directed_high'], '+.2f')}",
-        _number(row["p_max"], ".2g"),
-        _number(row["tau_within_directed"], "+.2f"),
-        _number(row["regret"], ".2f"),
+        number_text(row["tau_directed"], "+.3f"),
+        interval_text(row["tau_directed_low"], row["tau_directed_high"]),
+        number_text(row["p_max"], ".2g"),
+        number_text(row["tau_within_directed"], "+.2f"),
+        number_text(row["regret"], ".2f"),
     ]
-
-
-def _number(value: float | None, form: str) -> str:
-    """Text of a number, empty for a missing one."""
-    return "" if value is None or math.isnan(value) else format(value, form)

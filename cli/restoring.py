@@ -13,6 +13,7 @@ from .targets import FIGURES, PICTURES, check_apart, check_target, check_target_
 
 if TYPE_CHECKING:
     from ..analysis.search.isnas import SearchResult
+    from ..data import Image
     from ..evaluate.restoring import Restoration
 
 Degraded = Annotated[
@@ -94,6 +95,7 @@ def restore(
 
     observation, wanted = degraded.read_degraded(image, task, mask)
     planned = iterations or published_protocol(model, wanted).iterations_for(wanted.kind)
+    known = degraded.read_truth(truth)
     frames = None if gif is None else Frames(observation, planned)
     remark = "nothing is written"
     with degraded.told_if_interrupted(remark), progress_bar() as bar:
@@ -108,7 +110,7 @@ def restore(
             observation,
             wanted,
             model,
-            truth=degraded.read_truth(truth),
+            truth=known,
             keep=keep,
             iterations=iterations,
             input_noise=input_noise,
@@ -128,9 +130,9 @@ def restore(
 
         save(dynamics(made), plot)
     if as_json:
-        print_json(_record(made, out))
+        print_json(_record(made, known, out))
     else:
-        console.print(facts_table(_facts(made, out)))
+        console.print(facts_table(_facts(made, known, out)))
     degraded.tell_missing_lpips(made.quality)
     _end_early(made, out)
 
@@ -198,6 +200,7 @@ def search(
     from ..data import save_image
 
     observation, wanted = degraded.read_degraded(image, task, mask)
+    known = degraded.read_truth(truth)
     remark = (
         "nothing is kept; with --trace FOLDER it could be taken up"
         if trace is None
@@ -217,7 +220,7 @@ def search(
             small_side=small_side,
             budget=budget,
             folder=trace,
-            truth=degraded.read_truth(truth),
+            truth=known,
             seed=seed,
             device=device,
             precision=precision,
@@ -233,9 +236,9 @@ def search(
 
         save(search_course(found), course)
     if as_json:
-        print_json(_search_record(found, out))
+        print_json(_search_record(found, known, out))
     else:
-        _print_found(found, out)
+        _print_found(found, known, out)
     degraded.tell_missing_lpips(found.restoration.quality)
     _end_early(found.restoration, out)
 
@@ -248,18 +251,18 @@ def _course(found: "SearchResult") -> dict[str, Any]:
     }
 
 
-def _search_record(found: "SearchResult", out: Path) -> dict[str, Any]:
+def _search_record(found: "SearchResult", truth: "Image | None", out: Path) -> dict[str, Any]:
     return {
         **_course(found),
         "selected_by": found.selected_by,
-        **_record(found.restoration, out),
+        **_record(found.restoration, truth, out),
         "effective_sigma": found.effective_sigma,
         "stage_seconds": dict(zip(_STAGES, found.seconds, strict=True)),
         "candidates": [vars(one) for one in found.candidates],
     }
 
 
-def _print_found(found: "SearchResult", out: Path) -> None:
+def _print_found(found: "SearchResult", truth: "Image | None", out: Path) -> None:
     rows = [
         (
             model_cell(one.model),
@@ -280,7 +283,7 @@ def _print_found(found: "SearchResult", out: Path) -> None:
             "no candidate came as near to the picture as its noise: the nearest is selected, as by "
             f"--select {found.selected_by}; more --iterations may bring them there"
         )
-    facts = {**_course(found), **_facts(found.restoration, out)}
+    facts = {**_course(found), **_facts(found.restoration, truth, out)}
     if found.effective_sigma is not None:
         facts["candidates' sigma"] = round(found.effective_sigma, 2)
     spent = zip(found.seconds, _STAGES, strict=True)
@@ -290,13 +293,11 @@ def _print_found(found: "SearchResult", out: Path) -> None:
 
 def _end_early(made: "Restoration", out: Path) -> None:
     """Tell that a training was interrupted or diverged, by the exit status too."""
-    status = degraded.ENDED_EARLY.get(made.fit.status)
-    if status is not None:
-        notes.print(
-            f"{made.fit.status}, {made.fit.reason}: {out} holds what --return {made.kept} gives of "
-            "the iterations before"
-        )
-        raise typer.Exit(status)
+    ended, reason = made.fit.status, made.fit.reason
+    if ended in degraded.ENDED_EARLY:
+        told = reason if reason.startswith(ended) else f"{ended}, {reason}"
+        notes.print(f"{told}: {out} holds what --return {made.kept} gives of the iterations before")
+        raise typer.Exit(degraded.ENDED_EARLY[ended])
 
 
 def _state(curves: dict[str, Any]) -> str:
@@ -307,7 +308,7 @@ def _state(curves: dict[str, Any]) -> str:
     return f"loss {curves['loss'][-1]:.5f}{psnr}"
 
 
-def _record(made: "Restoration", out: Path) -> dict[str, Any]:
+def _record(made: "Restoration", truth: "Image | None", out: Path) -> dict[str, Any]:
     """A restoration for a program."""
     mask, fit = made.observation.mask, made.fit
     best: dict[str, Any] = {}
@@ -332,14 +333,15 @@ def _record(made: "Restoration", out: Path) -> dict[str, Any]:
         "precision": made.protocol.precision,
         "parameters": fit.parameters,
         **made.quality,
+        "degraded_psnr": degraded.degraded_psnr(made.observation, truth),
         **best,
         "written": str(out),
     }
 
 
-def _facts(made: "Restoration", out: Path) -> dict[str, Any]:
+def _facts(made: "Restoration", truth: "Image | None", out: Path) -> dict[str, Any]:
     """A restoration for a reader."""
-    told = _record(made, out)
+    told = _record(made, truth, out)
     unfired = degraded.unfired(made.fired, told["status"])
     facts = {name: told[name] for name in ("model", "task", "iterations", "status")}
     if told["missing"] is not None:
@@ -351,6 +353,8 @@ def _facts(made: "Restoration", out: Path) -> dict[str, Any]:
     facts |= {name: told[name] for name in ("precision", "parameters")}
     names = {"psnr": "PSNR dB", "ssim": "SSIM", "lpips": "LPIPS"}
     facts |= {names[key]: round(value, 4) for key, value in made.quality.items()}
+    if told["degraded_psnr"] is not None:
+        facts["degraded picture"] = f"{told['degraded_psnr']:.2f} dB"
     if made.quality:
         facts["best output"] = (
             f"{told['best_psnr']:.2f} dB, iteration {told['best_psnr_iteration']}; smoothed "

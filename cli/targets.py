@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import DipbenchError
+from ..errors import DipbenchError, one_line
 
 PICTURES = (".png", ".tif", ".tiff")
 FIGURES = (".png", ".svg", ".pdf")
@@ -40,7 +40,7 @@ def check_target(path: Path | None, endings: tuple[str, ...], option: str) -> No
             pass
     except OSError as error:
         raise DipbenchError(
-            f"{option} {path} cannot be written: {error.strerror or error}; choose another place"
+            f"{option} {path} cannot be written: {one_line(error)}; choose another place"
         ) from error
 
 

@@ -1,11 +1,13 @@
 """Commands that build a benchmark."""
 
+import time
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import Task
 
 from ..benchmark import load
 from ..benchmark.building import WHOLE, Progress, Shard, build, read_progress, recorded
@@ -23,6 +25,9 @@ from . import options
 from .output import notes, print_json, progress_bar, say
 from .planning import plan_anew, planned_before
 from .targets import check_target_folder
+
+TOLD_SECONDS = 60.0
+"""How often a build says how far it is where no terminal shows its bar."""
 
 
 class ExecutorName(StrEnum):
@@ -135,13 +140,13 @@ def train(
 def run_build(
     folder: Path, executor: Executor, shard: Shard = WHOLE, retry_failed: bool = False
 ) -> tuple[dict[str, int], int]:
-    """Build with a progress bar and say what was made.
+    """Build with a progress bar, or lines where there is no terminal, and say what was made.
 
     Returns:
         Runs made, by status, and how many had failed before and were left so.
     """
     counts: dict[str, int] = {}
-    left_failed = 0
+    left_failed, told_at = 0, time.monotonic()
     with progress_bar() as bar:
         task = bar.add_task("training", total=None)
 
@@ -153,8 +158,13 @@ def run_build(
             bar.update(task, total=progress.planned, completed=progress.done + progress.failed)
 
         def advance(key: RunKey, status: str) -> None:
+            nonlocal told_at
             counts[status] = counts.get(status, 0) + 1
             bar.advance(task)
+            due = time.monotonic() - told_at >= TOLD_SECONDS and not bar.finished
+            if due and not notes.is_terminal:
+                told_at = time.monotonic()
+                notes.print(_so_far(bar.tasks[task]))
 
         with told(notes.print):
             build(
@@ -174,6 +184,12 @@ def run_build(
             f"{_first_reason(folder)}"
         )
     return counts, left_failed
+
+
+def _so_far(line: Task) -> str:
+    left = line.time_remaining
+    rest = "" if left is None else f", about {_span(left / 3600)} left"
+    return f"{line.completed:.0f} of {line.total or 0:.0f} runs{rest}"
 
 
 def _first_reason(folder: Path) -> str:

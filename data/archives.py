@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Self, cast
 
+from ..errors import one_line
 from .decompression import ARCHIVE_ALLOWANCE, MEMBER_ALLOWANCE, archive_kind, decompressed, is_bomb
 from .refusal import RefusedError
 from .unpickling import MAX_PICKLE_BYTES
@@ -143,7 +144,7 @@ def _walk_file(path: Path, name: str, refuse: Refuse) -> Iterator[Member]:
     try:
         kind, size = archive_kind(path), path.stat().st_size
     except OSError as error:
-        refuse(name, f"cannot be read ({error.strerror or error})")
+        refuse(name, f"cannot be read ({one_line(error)})")
         return
     if kind is None:
         yield Member(name, size, path.read_bytes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DipbenchError, ImageError, MissingExtraError
+from ..errors import DipbenchError, ImageError, MissingExtraError, one_line
 from ..files import published
 from .png16 import is_png16_colour, read_png16, write_png16
 
@@ -238,7 +238,8 @@ def _unknown_tiff(path: Path, unknown: Exception) -> tuple[np.ndarray, int]:
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    return f"{path} cannot be read as a PNG, JPEG or TIFF image: {_one_line(error)}"
+    told = one_line(error) or type(error).__name__
+    return f"{path} cannot be read as a PNG, JPEG or TIFF image: {told}"
 
 
 def _interleaved(array: np.ndarray) -> np.ndarray:
@@ -285,8 +286,3 @@ def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (2, 3, 6, 7):
         array = array[:, ::-1]
     return array
-
-
-def _one_line(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split())

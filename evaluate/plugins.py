@@ -3,7 +3,7 @@
 import runpy
 from pathlib import Path
 
-from ..errors import DipbenchError, ScoreError, named
+from ..errors import DipbenchError, ScoreError, named, one_line
 from .scores import SCORES
 
 
@@ -50,5 +50,5 @@ def load_plugin(path: Path | str) -> list[str]:
 
 def _described(error: BaseException, plugin: Path) -> str:
     if isinstance(error, OSError) and error.filename == str(plugin.absolute()):
-        return f"cannot be read ({error.strerror})"
+        return f"cannot be read ({one_line(error)})"
     return str(error) if isinstance(error, DipbenchError) else named(error)

@@ -41,7 +41,8 @@ def psnr(a: ArrayLike, b: ArrayLike) -> float:
         b: likewise, of the same shape.
 
     Raises:
-        ScoreError: if the shapes differ or are no (C, H, W), or a value is not finite.
+        ScoreError: if the shapes differ or are no (C, H, W), a value is not finite, or they are
+            whole numbers above 1, such as those of a file.
 
     >>> import numpy as np
     >>> from dipbench.evaluate import psnr
@@ -139,6 +140,11 @@ def ssim(a: ArrayLike, b: ArrayLike) -> float:
 
 def _pair(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     first, second = check_picture("the first image", a), check_picture("the second image", b)
+    for name, given in (("first", np.asarray(a)), ("second", np.asarray(b))):
+        if given.dtype.kind in "iu" and given.max() > 1:
+            raise ScoreError(
+                f"the {name} image holds {given.dtype} up to {given.max()}: scale it to [0, 1]"
+            )
     if first.shape != second.shape:
         raise ScoreError(f"shapes differ: {first.shape} and {second.shape}; give two of one shape")
     return first, second

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import StoreError
+from ...errors import StoreError, one_line
 from ...files import published
 
 SETTINGS = "search.json"
@@ -158,7 +158,7 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"cannot write to {folder}: {error.strerror or error}") from error
+        raise StoreError(f"cannot write to {folder}: {one_line(error)}") from error
 
 
 def _settings_of(path: Path) -> dict[str, Any]:

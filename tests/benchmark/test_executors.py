@@ -102,39 +102,28 @@ def test_what_is_there_is_not_made_again(
     assert run(folder, {**asked, "seconds": 0}).stdout == ""
 
 
-def test_a_deadly_run_fails_and_the_others_go_on(
+def test_deadly_runs_and_those_too_large_fail_and_the_others_go_on(
     asked: dict[str, Any], tmp_path: Path, frozen_plan: Freeze
 ) -> None:
     folder = tmp_path / "store"
-    plan = frozen_plan(folder, ("deep-decoder", "dip-jpeg", "dip"), seeds=(0, 1))
-    worst = plan.models[1]
-    done = run(folder, {**asked, "seconds": 0.01, "deadly": {"dip": 1, worst: 3 + 3}})
+    plan = frozen_plan(folder, ("deep-decoder", "dip-jpeg", "dip", "conv-decoder"), seeds=(0, 1))
+    _, worst, _, greedy = plan.models
+    deaths = {"dip": 1, worst: 3 + 3}
+    done = run(folder, {**asked, "seconds": 0.01, "deadly": deaths, "greedy": [greedy]})
     assert done.returncode == 0, done.stderr
     frame = Benchmark(folder).to_frame()
     failed = frame[frame["status"] == "failed"]
-    assert set(failed["model"]) == {worst}
-    assert len(frame) == 6
+    assert set(failed["model"]) == {worst, greedy}
+    assert len(frame) == 8
     assert failed["reason"].str.contains("3 times").all()
+    told = failed["reason"].str.contains("too little memory on cpu for one run")
+    assert (told == (failed["model"] == greedy)).all()
+    assert done.stderr == ""
     unit = Unit((plan.run_keys()[0]._replace(model=worst),))
     assert log_path(folder, unit.name).read_text().count("worker died") >= 1
     again = run(folder, {**asked, "seconds": 0, "retry_failed": True})
     assert len(again.stdout.splitlines()) == len(failed)
     assert set(statuses(folder).values()) == {"finished"}
-
-
-def test_a_run_that_does_not_fit_into_memory_fails_and_says_so(
-    asked: dict[str, Any], tmp_path: Path, frozen_plan: Freeze
-) -> None:
-    folder = tmp_path / "store"
-    plan = frozen_plan(folder, ("deep-decoder", "dip-jpeg"))
-    done = run(folder, {**asked, "seconds": 0, "greedy": [plan.models[1]]})
-    assert done.returncode == 0, done.stderr
-    frame = Benchmark(folder).to_frame()
-    failed = frame[frame["status"] == "failed"]
-    assert list(failed["model"]) == [plan.models[1]]
-    assert failed["reason"].str.contains("3 times").all()
-    assert failed["reason"].str.contains("too little memory on cpu for one run").all()
-    assert done.stderr == ""
 
 
 def test_packages_that_workers_lack_end_the_build_in_one_line(

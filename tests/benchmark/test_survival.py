@@ -113,7 +113,7 @@ def test_a_builder_killed_again_and_again_ends_with_the_planned_runs(
     plan = frozen_plan(tmp_path / "killed", random_models(30), ("denoising-25", "sr-4"), (0, 1))
     frozen_plan(tmp_path / "calm", random_models(30), ("denoising-25", "sr-4"), (0, 1))
     draw, kills, progress = random.Random(5), 0, []
-    while kills < 12:
+    while kills < 8:
         builder = started(tmp_path / "killed", seconds=0.1)
         if kills % 2:
             time.sleep(draw.uniform(0.1, 2))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -97,13 +98,15 @@ def test_what_a_download_would_pass_over_is_refused(dipbench):
     assert "leave out one" in answer.err
 
 
-def test_from_nothing_to_an_answer(dipbench, tmp_path):
+def test_from_nothing_to_an_answer(dipbench, tmp_path, monkeypatch):
+    monkeypatch.setattr("dipbench.cli.training.TOLD_SECONDS", 0.0)
     folder = tmp_path / "a-store"
     plan = ["--images", "camera", "--tasks", "denoising", "--models", "0,9,21", "--seeds", "0"]
     plan += ["--protocol", "quick", "--iterations", "2", "--out", folder]
     first = dipbench("train", *plan)
     assert first.status == 0, first.err
     assert "3 finished" in first.err
+    assert re.findall(r"(?m)^(\d of 3) runs, about .+ left$", first.err)[-1] == "2 of 3"
     again = dipbench("train", "--out", folder)
     assert "nothing to do" in again.err
     progress = json.loads(dipbench("status", folder, "--json").out)

@@ -20,7 +20,7 @@ def run(script: str, *options: object) -> str:
     return done.stdout
 
 
-def write_study(path: Path, shift: float, models: int = 24, length: int = 250) -> None:
+def write_study(path: Path, shift: float, models: int = 12, length: int = 250) -> None:
     """Runs of a fast way that differs from the plain one by `shift` dB and a little noise."""
     rng = np.random.default_rng(0)
     with path.open("w", newline="") as file:

@@ -79,6 +79,8 @@ def test_bad_pictures_are_refused_with_what_was_given(measure):
         measure(good[0], good[0])
     with pytest.raises(ScoreError, match="NaN"):
         measure(good, np.full_like(good, np.nan))
+    with pytest.raises(ScoreError, match=r"second image holds uint8 up to 255: scale it to \[0"):
+        measure(good, np.full(good.shape, 255, np.uint8))
     with pytest.raises(ScoreError, match="complex128"):
         measure(good * 1j, good)
 
