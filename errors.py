@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 
 class DipbenchError(Exception):
@@ -42,6 +43,9 @@ class QueryError(DipbenchError):
 
 class StoreError(DipbenchError):
     """A benchmark folder that is missing, damaged, too new, or in use by another builder."""
+
+    errno: int | None = None
+    """Of the system's error that it tells: between processes the cause of an error is lost."""
 
 
 class DownloadError(DipbenchError):
@@ -98,6 +102,20 @@ def unknown(kind: str, name: object, known: Iterable[object], limit: int = 12) -
     near = [one for one in get_close_matches(str(name), names, n=2) if one != str(name)]
     hint = f": did you mean {near[0]!r}?" if near else "."
     return f"unknown {kind} {str(name)!r}{hint} There are: {listed(names, limit)}"
+
+
+def listed_names(kind: str, given: Sequence[Any]) -> Sequence[Any]:
+    """Names as they are, unless they are one text, which would be taken letter by letter.
+
+    Raises:
+        QueryError: it is.
+
+    >>> listed_names("scores", ["macs"])
+    ['macs']
+    """
+    if isinstance(given, str):
+        raise QueryError(f"give a list of {kind}: [{given!r}]")
+    return given
 
 
 def listed(names: Sequence[str], limit: int = 12) -> str:

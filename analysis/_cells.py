@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..benchmark.scorefiles import names_by_way
 from ..errors import QueryError, unknown
 from ..evaluate.registry import canonical
 from ..genotypes import Genotype
+from ..integers import is_integer
 from ..seeds import generator, stable_seed
 from ._truth import UNKNOWN_SEED, check_summary, psnr_by_seed, summary_name, wide
 from .resampling import MINIMUM_GROUPS, group_weights
@@ -24,7 +26,7 @@ Floats = NDArray[np.float64]
 
 
 class Withheld(NamedTuple):
-    """The PSNRs of a cell some of whose runs a rule that knows the truth has ended too early.
+    """The PSNRs of a cell some of whose runs a stop rule has ended too early for them.
 
     Attributes:
         seeds: as a cell's.
@@ -46,9 +48,9 @@ class Withheld(NamedTuple):
             return ""
         runs = (np.isfinite(self.psnr) | self.untold).sum()
         return (
-            f"{self.untold.sum()} of the {runs} runs were stopped by a rule that knows the "
-            f"truth, before a {summary_name(by)} was known, and the others are no fair "
-            "sample: judge by a best PSNR, such as best_psnr_smooth"
+            f"{self.untold.sum()} of the {runs} runs were stopped by the protocol's rule before "
+            f"a {summary_name(by)} was known, and the others are no fair sample: judge by a best "
+            "PSNR, such as best_psnr_smooth"
         )
 
 
@@ -126,6 +128,8 @@ def read_cells(
             summary; among several such a one has no PSNR and a reason.
         StoreError: Scores are asked for and the benchmark has none.
     """
+    if isinstance(bench, (str, PurePath)):
+        raise QueryError(f"{bench} is not open: give dipbench.load({str(bench)!r})")
     images = [str(name) for name in bench.images]
     tasks = [str(text) for text in bench.tasks]
     if image is not None and image not in images:
@@ -225,8 +229,8 @@ def shared_weights(cells: Sequence[Cell], resamples: int, seed: int) -> list[Flo
     Raises:
         QueryError: A negative number of resamples.
     """
-    if resamples < 0:
-        raise QueryError(f"{resamples} resamples cannot be drawn: give 0 or more")
+    if not is_integer(resamples) or resamples < 0:
+        raise QueryError(f"{resamples!r} resamples cannot be drawn: give a whole number from 0")
     codes = {
         model: int(code)
         for cell in cells

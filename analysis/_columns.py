@@ -13,8 +13,8 @@ P_VALUE = "two-sided p-value"
 UNITS = {
     "n": "models with all the values that are compared",
     "missing": "models that lack the score or the PSNR",
-    "missing_psnr": "models without a usable run",
-    "missing_runs": "(model, seed) runs that are missing, diverged or failed",
+    "missing_psnr": "models without such a PSNR",
+    "missing_runs": "(model, seed) runs that are missing, diverged, failed or without such a PSNR",
     "missing_score": "models that lack the score",
     "missing_initialisations": "(model, initialisation) values that are missing",
     "tied_score_pairs": "pairs of models",
@@ -54,7 +54,7 @@ UNITS = {
     "p_bootstrap": f"{P_VALUE} of 0, models resampled by upsample code",
     "p_holm": f"{P_VALUE} of tau = 0, models taken as independent, adjusted (Holm)",
     "p_max": f"{P_VALUE} of 0, adjusted for all rows of the image and task (over images: of the "
-    "task) by the max-statistic bootstrap by code",
+    "task) by the max-statistic bootstrap by code; of fewer than 8 models never below Holm's",
     "p_assignment": "one-sided: share of the assignments of scores' images to PSNRs' that do as "
     "well, never below one over their number (0.5 for two images); not adjusted",
     "spearman": f"Spearman's rho, {RAW}",

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..benchmark.schema import SUMMARIES, USABLE, is_summary
+from ..benchmark.schema import FURTHER, SUMMARIES, USABLE, is_summary
 from ..errors import QueryError, unknown
 from ..evaluate.stopping import STOPPING
 from ..integers import is_integer
@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 
 def check_summary(by: str | int) -> None:
-    """Accept a stored summary, an iteration of the smoothed curve, or a criterion without truth.
+    """Accept a stored summary, an iteration of the smoothed curve, or a stopping criterion.
 
     Stored summaries are those of `Benchmark.best`, of further moving averages too.
     `stop:variance_scaled` is the smoothed PSNR of the output that this criterion of
@@ -39,7 +39,7 @@ def check_summary(by: str | int) -> None:
 
     >>> check_summary("stop:variance_scaled")
     """
-    known = [*SUMMARIES, *(STOP + name for name in STOPPING)]
+    known = [*SUMMARIES, FURTHER, *(STOP + name for name in STOPPING)]
     if by not in known and not is_summary(by) and (not is_integer(by) or int(by) < 0):
         raise QueryError(unknown("summary", by, [*known, "an iteration"]))
 
@@ -88,8 +88,9 @@ def psnr_by_seed(
     """The shared seeds, and (models, seeds) dB: NaN where a run is missing or unusable.
 
     Returns:
-        Both, and (models, seeds) which runs a rule that knows the truth has stopped before they had
-        such a value: without them the others are no fair sample.
+        Both, and (models, seeds) which runs a rule has stopped before they had such a value:
+        without them the others are no fair sample. A final value is one unless the rule knows the
+        truth.
 
     Raises:
         QueryError: No run of a seed has a value, or seeds cannot be told apart.
@@ -109,7 +110,9 @@ def psnr_by_seed(
             if len(mine) and (isinstance(by, str) or by < mine["length"].max()):
                 psnr[:, column] = _replayed(bench, image, task, seed, by, models)
     untold = np.zeros(psnr.shape, np.bool_)
-    if bench.protocol.stops_by_truth and not str(by).startswith("best"):
+    by_truth = bench.protocol.stops_by_truth
+    # Whatever rule ended them: of those that still ran at an iteration the others tell nothing.
+    if (by_truth or is_integer(by)) and not str(by).startswith("best"):
         cut = wide(runs.assign(cut=runs["status"] == "stopped"), models, "seed", "cut", seeds) == 1
         untold = cut if str(by).startswith("final") else cut & np.isnan(psnr)
     return known, psnr, untold

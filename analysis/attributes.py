@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import QueryError
@@ -12,7 +13,7 @@ from ..genotypes.upsample import Block
 from ._cells import FEW_CODES, has_enough_codes, read_cell, shared_weights, weights_of
 from ._columns import describe
 from .association import MINIMUM_MODELS
-from .resampling import bootstrap_p_value, interval, max_statistic, why_no_p_value
+from .resampling import bootstrap_p_value, holm, interval, max_statistic, why_no_p_value
 
 SKIPS = 25
 COLUMNS = (
@@ -73,7 +74,8 @@ def attribute_effects(
         One row per (attribute, level); attribute `skip` has levels `i<-j`, decoder level i
         receiving encoder level j, and `connections` the number of skips, at least against fewer
         than the median. A level with fewer than 5 models on a side is left out of the frame and
-        named in `.attrs["left_out"]`.
+        named in `.attrs["left_out"]`; one with fewer than 5 upsample codes on a side has no
+        interval. `p_max` is never below Holm's of Welch's t tests, the models independent.
 
     Raises:
         QueryError: An unknown name, or fewer than 5 genotypes with a PSNR.
@@ -88,17 +90,18 @@ def attribute_effects(
             f"no effects on {int(known.sum())} genotypes: at least {MINIMUM_MODELS} are needed"
         )
     chosen = [genotypes[model] for model, ok in zip(cell.models, known, strict=True) if ok]
-    reason = None if has_enough_codes(cell, known) else FEW_CODES
-    rows, resampled, left_out = [], [], []
+    rows, resampled, welch, left_out = [], [], [], []
     for (attribute, name), has in _levels(chosen).items():
         if min(has.sum(), (~has).sum()) < MINIMUM_MODELS:
             left_out.append(f"{attribute} {name}")
             continue
-        drawn = level_effect(has, truth[known], weights_of(cell, weights, known))
+        enough = all(has_enough_codes(cell, side) for side in _sides(known, has))
+        drawn = level_effect(has, truth[known], weights_of(cell, weights, known) * enough)
         resampled.append(drawn)
         ends = interval(drawn, level)
         effect = float(level_effect(has, truth[known])[0])
         p_value = bootstrap_p_value(effect, drawn)
+        welch.append(_welch(truth[known][has], truth[known][~has]))
         rows.append(
             {
                 "attribute": attribute,
@@ -110,12 +113,14 @@ def attribute_effects(
                 "low": ends.low,
                 "high": ends.high,
                 "p_bootstrap": p_value,
-                "reason": reason or why_no_p_value(p_value, drawn),
+                "reason": why_no_p_value(p_value, drawn) if enough else FEW_CODES,
             }
         )
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     if rows:
-        frame["p_max"] = max_statistic(frame["effect"], np.stack(resampled, axis=1))
+        largest = max_statistic(frame["effect"], np.stack(resampled, axis=1))
+        # Of sides of few codes the resamples alone would find too much.
+        frame["p_max"] = np.fmax(largest, np.where(np.isnan(largest), np.nan, holm(welch)))
     return describe(
         frame,
         image=cell.image,
@@ -126,6 +131,20 @@ def attribute_effects(
         left_out=left_out,
         missing=int((~known).sum()),
     )
+
+
+def _sides(known: NDArray[np.bool_], has: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """(all models,) masks of the known ones with a level and of those without."""
+    sides = [np.zeros_like(known) for _ in range(2)]
+    sides[0][known], sides[1][known] = has, ~has
+    return sides
+
+
+def _welch(a: Floats, b: Floats) -> float:
+    """The p-value of Welch's t test; NaN where neither side varies."""
+    if np.ptp(a) == np.ptp(b) == 0:
+        return np.nan
+    return float(scipy.stats.ttest_ind(a, b, equal_var=False).pvalue)
 
 
 def _levels(genotypes: list[Any]) -> dict[tuple[str, str], NDArray[np.bool_]]:

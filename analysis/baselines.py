@@ -13,7 +13,7 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import QueryError
+from ..errors import QueryError, listed_names
 from ..evaluate.registry import Direction, canonical
 from ._cells import Cell, finite_mean, fulfilling, read_cells
 from ._columns import describe
@@ -22,6 +22,8 @@ from .transfer import aligned, task_cells, union
 ELSEWHERE = "mean_rank_elsewhere"
 DIRECTIONS: dict[str, Direction] = {ELSEWHERE: "lower"}
 """The baselines computed from a benchmark, and their good ends."""
+
+ONE_IMAGE = f"{ELSEWHERE} ranks models on other images, and there is only one"
 
 Floats = NDArray[np.float64]
 
@@ -91,9 +93,7 @@ def judged_cells(
         QueryError: As `read_cells` and `fulfilling`; or the baseline is asked for and there is
             no other image.
     """
-    if isinstance(names, str):
-        raise QueryError(f"give a list of scores: [{names!r}]")
-    asked = None if names is None else {canonical(name) for name in names}
+    asked = None if names is None else {*map(canonical, listed_names("scores", names))}
     scored = asked != {ELSEWHERE}
     # Of some of the models more may be known than of all.
     cells = list(read_cells(bench, image, task, by, scored=scored, judged=where is None))
@@ -106,7 +106,7 @@ def judged_cells(
         every = [*cells, *(cell for cell in trained if cell.image != image)]
     tables = {text: _elsewhere([c for c in every if c.task == text]) for text in _tasks(every)}
     if asked == {ELSEWHERE} and all(tables[cell.task].shape[1] < 2 for cell in cells):
-        raise QueryError(f"{ELSEWHERE} ranks models on other images, and there is only one")
+        raise QueryError(ONE_IMAGE)
     made = []
     for cell in cells:
         table = tables[cell.task]

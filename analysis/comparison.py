@@ -20,7 +20,7 @@ from ._cells import (
 )
 from ._columns import describe
 from ._directions import declared_sign, direction
-from .baselines import judged_cells, why_unknown
+from .baselines import ELSEWHERE, ONE_IMAGE, judged_cells, why_unknown
 from .resampling import resampled_tau_a
 
 COLUMNS = (
@@ -73,6 +73,8 @@ def compare_scores(
     other = canonical(second)
     wanted = None if asked is None else [*asked, second]
     cells = judged_cells(bench, image, task, wanted, by, where)
+    if other == ELSEWHERE and not any(other in cell.scores for cell in cells):
+        raise QueryError(ONE_IMAGE)
     score_names(cells, [second])
     declared_sign(other)
     if asked is None:

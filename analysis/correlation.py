@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import QueryError
+from ..integers import is_count
 from . import association, resampling, resampling_top, selection
 from ._cells import (
     FEW_CODES,
@@ -165,8 +166,8 @@ def correlate(
     Raises:
         QueryError: An unknown name, or no (image, task, score) with at least 5 models.
     """
-    if k < 1:
-        raise QueryError(f"{k} picks of a score are none: give 1 or more")
+    if not is_count(k):
+        raise QueryError(f"{k!r} picks of a score are none: give a whole number from 1")
     rows: list[dict[str, Any]] = []
     cells = judged_cells(bench, image, task, scores, by, where)
     asked = score_names(cells, scores)
@@ -313,7 +314,8 @@ def _adjusted(judged: list[tuple[dict[str, Any], Floats]]) -> list[dict[str, Any
     models = [row["n"] for row in rows]
     largest = resampling.max_tau([row["tau"] for row in rows], resampled, models)
     # Of few models a perfect order is one on every resample too, which says nothing of chance.
-    largest = np.maximum(largest, [row["p_value"] for row in rows])
+    few = np.array(models) < resampling.FEWEST_JUDGED
+    largest = np.maximum(largest, np.where(few, holm, [row["p_value"] for row in rows]))
     largest = np.where(resampling.is_same(resampling.fisher_z(resampled, models)), holm, largest)
     return [
         row | {"p_holm": float(first), "p_max": float(second)}
@@ -365,12 +367,20 @@ def _picks(
         "regret": plain.regret,
         "random_regret": plain.random_regret,
     }
+    reasons = []
+    above = float(np.nanmax(cell.truth)) - plain.oracle
+    if above > 0:
+        reasons.append(
+            f"regret is below the best of the models that have the score; the best of all, "
+            f"{above:.2f} dB higher, has none"
+        )
     if len(cell.seeds) < 2:
-        return row, ["no cross-fitted regret: one seed"]
+        return row, [*reasons, "no cross-fitted regret: one seed"]
     every = np.isfinite(cell.psnr[known]).all(axis=1)
     if k > every.sum():
-        return row, [f"no cross-fitted regret: k = {k} of {every.sum()} models with every seed"]
+        told = f"no cross-fitted regret: k = {k} of {every.sum()} models with every seed"
+        return row, [*reasons, told]
     fitted = selection.cross_fitted(values[every], cell.psnr[known][every], k, pick_lowest=lowest)
     row |= {"regret_crossfit": fitted.regret, "random_regret_crossfit": fitted.random_regret}
     told = f"cross-fitted over the {every.sum()} of {every.size} models that have every seed"
-    return row, [] if every.all() else [told]
+    return row, reasons if every.all() else [*reasons, told]

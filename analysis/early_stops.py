@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..benchmark.schema import USABLE
-from ..errors import DipbenchError
+from ..errors import DipbenchError, listed_names
 from ..evaluate.stopping import STOPPING, get_criterion
 from ._cells import Cell, finite_mean, read_cells, runs_of
 from ._columns import describe
@@ -56,7 +56,7 @@ def stopping_losses(
     [32]
     """
     names = [name for name in STOPPING if name != "oracle"] if criteria is None else criteria
-    for name in names:
+    for name in listed_names("criteria", names):
         get_criterion(name)
     runs = bench.to_frame()
     usable = runs[runs["status"].isin(USABLE)]

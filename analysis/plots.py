@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..errors import QueryError
+from ..errors import QueryError, listed_names
 from ..evaluate.registry import canonical
 from ..files import published
 from ..genotypes.upsample import PRIMITIVES
@@ -76,7 +76,9 @@ def curves(
     Raises:
         QueryError: No model, or more than can be told apart.
     """
-    if not 1 <= len(models) <= MOST_CURVES:
+    if kind != "psnr" and not kind.startswith("psnr_smooth"):
+        raise QueryError(f"no figure is drawn of {kind!r} curves: choose psnr_smooth or psnr")
+    if not 1 <= len(listed_names("models", models)) <= MOST_CURVES:
         raise QueryError(f"{len(models)} curves in one figure: choose 1 to {MOST_CURVES} models")
     cell = read_cell(bench, image, task, scored=False)
     with style():
@@ -164,20 +166,23 @@ def curves_of_ranks(bench: Any, image: str, task: object) -> Figure:
 
 
 def scatters(bench: Any, image: str, task: object, by: str | int = "best_psnr_smooth") -> Figure:
-    """Every score against PSNR, small and side by side, ranked best first by |tau|.
+    """Every score against PSNR, small and side by side, best first by its directed tau.
 
-    A score without a tau is left out.
+    A score without a tau is left out; one without a direction comes last, with its raw tau.
     """
     cell = judged_cell(bench, image, task, None, by)
     table = correlate(bench, image, task, None, by, resamples=0).dropna(subset=["tau"])
-    table = table.sort_values("tau", key=lambda tau: -tau.abs())
+    table = table.sort_values("tau_directed", ascending=False, na_position="last")
     lines = -(-len(table) // ACROSS)
     with style():
         figure = new_figure(height=1.0 + 1.1 * lines, width=2 * COLUMN_INCHES)
         panels = figure.subplots(lines, ACROSS, sharey=True, squeeze=False).ravel()
-        for axes, score, tau in zip(panels, table["score"], table["tau"], strict=False):
-            _dots(axes, cell, cell.score(score), size=4)
-            axes.set_title(f"{fill(score_words(score), 20)}\nraw τ = {tau:+.2f}", fontsize=6.5)
+        for axes, row in zip(panels, table.to_dict("records"), strict=False):
+            _dots(axes, cell, cell.score(row["score"]), size=4)
+            tau = f"τ = {row['tau_directed']:+.2f}"
+            tau = f"raw τ = {row['tau']:+.2f}" if row["direction"] is None else tau
+            told = f", n = {row['n']}" if row["n"] < table["n"].max() else ""
+            axes.set_title(f"{fill(score_words(row['score']), 20)}\n{tau}{told}", fontsize=6.5)
             axes.tick_params(labelsize=6)
             axes.locator_params(axis="x", nbins=3)
             axes.ticklabel_format(axis="x", scilimits=(-2, 4), useOffset=False)
@@ -186,7 +191,8 @@ def scatters(bench: Any, image: str, task: object, by: str | int = "best_psnr_sm
             axes.set_visible(False)
         figure.supylabel(summary_words(by), fontsize=8)
         _legend(figure, panels[0], columns=6)
-        heading(figure, f"{cell.image}, {cell.task}")
+        directed = "τ directed: positive where a score works as declared"
+        heading(figure, f"{cell.image}, {cell.task}; {directed}")
     return figure
 
 

@@ -51,7 +51,7 @@ def write_figures(
     for name, draw, place in wanted:
         given = {"by": by, "score": score, "resamples": resamples}
         options = {key: given[key] for key in given.keys() & signature(draw).parameters.keys()}
-        judged = [str(by)] if "by" in options and by != DEFAULT_BY else []
+        judged = [str(by).replace(":", "-")] if "by" in options and by != DEFAULT_BY else []
         stem = "--".join([name.replace(" ", "-"), *place, *judged])
         try:
             written.append(save(draw(bench, *place, **options), folder / f"{stem}{ending}"))

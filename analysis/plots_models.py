@@ -1,5 +1,6 @@
 """Figures of the models: which attributes matter, and when runs are at their best."""
 
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,11 @@ def attribute_plot(
         above.set_yticks(at, labels)
         above.set_ylim(-0.7, row - 1)
         above.set_xlabel(f"{summary_name(by)}:\nmean with less mean without (dB)")
-        heading(figure, f"{table.attrs['image']}, {table.attrs['task']}, 95 % interval")
+        few = [each.replace("_", " ") for each in table.attrs["left_out"]]
+        few = [each for each in few if not each.startswith("skip")]
+        told = f"not drawn, of fewer than {MINIMUM_MODELS} models: {', '.join(few)}" if few else ""
+        title = f"{table.attrs['image']}, {table.attrs['task']}, 95 % interval"
+        heading(figure, "\n".join([title, *wrap(told, 58)]))
         _skips(figure, below, table)
     return figure
 

@@ -200,7 +200,7 @@ def score_reliability(
         is missing.
     """
     rows = []
-    for cell in read_cells(bench, image, task, by):
+    for cell in read_cells(bench, image, task, by, judged=False):
         for name, table in cell.scores.items():
             row: dict[str, object] = {"image": cell.image, "task": cell.task, "score": name}
             row["initialisations"] = table.shape[1]
@@ -234,11 +234,11 @@ def _row(cell: Cell, resamples: int, seed: int) -> dict[str, object]:
         return row | {"reason": cell.reason}
     if len(cell.seeds) < 2:
         return row | {"reason": "reliability needs at least 2 seeds: train another"}
+    [weights] = shared_weights([cell], resamples, seed)
     try:
         table = cell.psnr[known]
         parts = variance_components(table)
         row["reliability"] = float(between_repeats(table).mean())
-        [weights] = shared_weights([cell], resamples, seed)
         pairs = combinations(range(table.shape[1]), 2)
         weights = weights_of(cell, weights, known)
         drawn = [resampled_tau(table[:, a], table[:, b], weights) for a, b in pairs]

@@ -60,7 +60,7 @@ def report(
         path: The file to write; it appears whole, by rename.
         by: What a run is worth: a summary, an iteration, or `stop:criterion`.
         score: That the page begins with; where None, the best one of the first image and task.
-        resamples: Bootstrap resamples of the intervals.
+        resamples: Bootstrap resamples of tau and of reliability; other intervals have 300 or 1000.
         progress: Told the table that is under way, how many are done, and of how many.
 
     Returns:

@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import QueryError
 
 MINIMUM_GROUPS = 5
+FEWEST_JUDGED = 8
+"""Of fewer models some resamples are so alike that a p-value by them would find too much."""
+
 UNDEFINED_SHARE = 0.05
 SAME = 1e-12
 """Values that differ by less differ by rounding."""
@@ -172,8 +175,8 @@ def interval(resampled: ArrayLike, level: float = 0.95) -> Interval:
     >>> interval([0.25] * 100)
     Interval(low=0.25, high=0.25, undefined=0)
     """
-    if not 0 < level < 1:
-        raise QueryError(f"a level of {level:g} is none: give one between 0 and 1, such as 0.95")
+    if not isinstance(level, (int, float)) or not 0 < level < 1:
+        raise QueryError(f"a level of {level} is none: give one between 0 and 1, such as 0.95")
     values = np.asarray(resampled, dtype=np.float64)
     defined = values[np.isfinite(values)]
     undefined = values.size - defined.size
@@ -249,7 +252,7 @@ def is_same(resampled: ArrayLike) -> NDArray[np.bool_]:
     """
     columns = np.asarray(resampled, dtype=np.float64).T
     known = [column[np.isfinite(column)] for column in columns]
-    return np.array([each.size > 0 and bool(np.ptp(each) < SAME) for each in known], dtype=bool)
+    return np.array([each.size > 1 and bool(np.ptp(each) < SAME) for each in known], dtype=bool)
 
 
 def bootstrap_p_value(estimate: float, resampled: ArrayLike) -> float:

@@ -14,7 +14,7 @@ from .joining import check_joins, refuse_orphans
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock, living_shards
 from .merging import merge
 from .parts import Keys, finished_keys, list_parts, readable_keys
-from .pictures import StoredObservations, read_observation
+from .pictures import StoredObservations
 from .plan import PLAN_PICTURES, Plan, read_plan, read_planned_images
 from .schema import RunKey, row_order, supersedes
 from .store import (
@@ -226,7 +226,7 @@ def finish(folder: Path, patience: float = 0.0) -> Manifest:
                 files={},
             ),
             images.values(),
-            {pair: read_observation(folder / PLAN_PICTURES, pair) for pair in plan.pairs},
+            StoredObservations(folder / PLAN_PICTURES),
         )
 
 

@@ -78,7 +78,9 @@ def write_card(folder: Path, manifest: "Manifest") -> None:
         memory_map=True,
     )
     with published(path) as temporary:
-        temporary.write_text(card_text(manifest, runs), encoding="utf-8")
+        # A name may be a folder's, whose bytes need not be text.
+        text = card_text(manifest, runs)
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_sections(path: Path) -> dict[str, str]:

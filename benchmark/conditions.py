@@ -28,6 +28,8 @@ _ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
 _DOT = "\N{MIDDLE DOT}"
 """Stands for a dot in the name of a column, such as `best_psnr_smooth_0.9`."""
 
+MOST_PARTS = 1000
+
 _GRAMMAR = (
     "compare columns with numbers or texts by ==, !=, <, <=, >, >=, in or not in, joined by and, "
     "or, not: parameters < 4e6, or primitive in ('nearest', 'bilinear')"
@@ -143,8 +145,7 @@ def _expression(node: ast.expr, table: pa.Table) -> Any:
             ops=[ast.In() | ast.NotIn() as op],
             comparators=[ast.Tuple(elts=[_, *_] as several) | ast.List(elts=[_, *_] as several)],
         ):
-            side = _expression(left, table)
-            among = _joined([side == _expression(one, table) for one in several], operator.or_)
+            among = _among(_expression(left, table), several, table)
             return among if isinstance(op, ast.In) else ~among
         case ast.Compare(left=left, ops=ops, comparators=rest) if {*map(type, ops)} <= {
             *_COMPARISONS
@@ -155,11 +156,29 @@ def _expression(node: ast.expr, table: pa.Table) -> Any:
     raise QueryError(f"a condition cannot hold {ast.unparse(node)!r}: {_GRAMMAR}")
 
 
+def _among(side: Any, several: list[ast.expr], table: pa.Table) -> Any:
+    """Whether a side is one of several, unknown where it is missing."""
+    values = [one.value if isinstance(one, ast.Constant) else None for one in several]
+    kinds = {type(value) for value in values}
+    if kinds == {str}:
+        known = pa.array(values, pa.string())
+    elif kinds <= {int, float}:
+        known = pa.array([float(each) for each in values if isinstance(each, (int, float))])
+    else:
+        return _joined([side == _expression(one, table) for one in several], operator.or_)
+    return pc.if_else(side.is_null(), pa.scalar(None, pa.bool_()), side.isin(known))
+
+
 def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _joined(parts: list[Any], join: Callable[[Any, Any], Any]) -> Any:
+    if len(parts) > MOST_PARTS:  # Arrow walks what is joined by recursion, and ends the process
+        raise QueryError(
+            f"a condition joins {len(parts):,} parts: give {MOST_PARTS:,} at most, or numbers or "
+            "texts alone after `in`"
+        )
     found = parts[0]
     for part in parts[1:]:
         found = join(found, part)

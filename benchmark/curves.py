@@ -8,7 +8,9 @@ import h5py
 import numpy as np
 
 from ..errors import QueryError, StoreError, one_line, unknown
+from .hdf5 import open_to_read
 from .schema import Pair
+from .store import unreadable
 from .thinning import DECIBELS, ITERATIONS, LENGTH, dataset_name, restored, rounded
 
 CHUNK_VALUES = 4096
@@ -155,16 +157,14 @@ class CurvesReader:
     @cached_property
     def _file(self) -> h5py.File:
         try:
-            return h5py.File(self._path, "r")
+            return open_to_read(self._path)
         except FileNotFoundError as error:
             raise StoreError(
                 f"{self._path} is not there: if the benchmark has grown since it was opened, load "
                 "it again; else restore the file from a copy"
             ) from error
         except OSError as error:
-            raise StoreError(
-                f"{self._path} cannot be read ({one_line(error)}): restore it from a copy"
-            ) from error
+            raise unreadable(self._path, error) from error
 
     def _group(self, image: str, task: str) -> h5py.Group:
         pair = image, task

@@ -1,5 +1,6 @@
 """HDF5 files on disks that may be full or damaged: a clear error instead of a crash."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
@@ -8,8 +9,8 @@ from typing import Any
 
 import h5py
 
-from ..errors import StoreError, one_line
 from ..files import published
+from .store import unreadable
 
 
 @contextmanager
@@ -36,12 +37,27 @@ def opened_hdf5(path: Path) -> Iterator[h5py.File]:
         StoreError: if it is missing, or damaged where it is read.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with open_to_read(path) as file:
             yield file
     except (OSError, KeyError, RuntimeError, ValueError) as error:
-        raise StoreError(
-            f"{path} cannot be read ({one_line(error)}): restore it from a copy"
-        ) from error
+        raise unreadable(path, error) from error
+
+
+def open_to_read(path: Path) -> h5py.File:
+    """An HDF5 file to read from, without a lock where the disk has none.
+
+    Published by rename, it is never written to. Not without one everywhere: within a process all
+    who open a file must agree on it.
+
+    Raises:
+        OSError: if it cannot be opened.
+    """
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if error.errno != errno.ENOLCK and "lock" not in str(error):
+            raise
+        return h5py.File(path, "r", locking=False)
 
 
 class _PatientFile(FileIO):

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..data import Observation
@@ -84,7 +85,10 @@ def refuse_orphans(folder: Path) -> None:
         return
     by_part, _ = readable_keys(list_parts(folder / PARTS))
     held = {key for keys in by_part.values() for key, _ in keys}
-    lost = any(key not in held for key, _ in table_keys(pq.read_table(orphan.absolute())))
+    try:
+        lost = any(key not in held for key, _ in table_keys(pq.read_table(orphan.absolute())))
+    except (pa.ArrowException, OSError, KeyError):
+        lost = True  # whatever it held
     if lost and orphaned(folder):  # else another process has committed it meanwhile
         raise StoreError(
             f"{folder} holds {orphan.name} without its {MANIFEST}: restore that from a copy; or "

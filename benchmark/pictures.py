@@ -64,6 +64,9 @@ class StoredObservations(Mapping[Pair, Observation]):
             raise KeyError(pair)
         return read_observation(self._path, pair)
 
+    def __contains__(self, pair: object) -> bool:
+        return pair in self._pairs  # a mapping's own would read it
+
     def __iter__(self) -> Iterator[Pair]:
         return iter(self._pairs)
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from types import MappingProxyType
 from typing import Any
 
@@ -216,7 +217,7 @@ def check_plan(
         if differing:
             raise StoreError(
                 f"{folder} was planned with other {', '.join(differing)}: resume it with "
-                f"`dipbench train --out {folder}` alone, or choose another folder"
+                f"`dipbench train --out {quote(str(folder))}` alone, or choose another folder"
             )
         if plan.observation_seed is None and observations:
             frozen = StoredObservations(folder / PLAN_PICTURES)
@@ -272,13 +273,14 @@ def read_plan(folder: Path) -> Plan:
 def _why_no_plan(folder: Path) -> str:
     refuse_imported(folder)
     manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+    shown = quote(str(folder))
     if manifest and (manifest.stride is not None or manifest.is_imported):
         return (
-            f"is complete: `dipbench info --store {folder}` tells what it holds; to train further "
+            f"is complete: `dipbench info --store {shown}` tells what it holds; to train further "
             "runs, give another folder"
         )
     return (
-        f"holds no plan to go by: `dipbench train --out {folder}` starts one with --images, "
+        f"holds no plan to go by: `dipbench train --out {shown}` starts one with --images, "
         "--tasks and --models"
     )
 

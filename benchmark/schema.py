@@ -21,6 +21,8 @@ USABLE = ("finished", "stopped")
 """The statuses whose summaries are compared; the others are left out and counted."""
 
 SUMMARIES = ("best_psnr_smooth", "best_psnr", "final_psnr_smooth", "final_psnr")
+FURTHER = "one of a further average that was recorded, such as best_psnr_smooth_0.9"
+"""What else a run can be summarised by, in words."""
 _OTHER_SUMMARY = re.compile(r"(best|final)_psnr_smooth_[0-9.]+")
 
 RUNS_SCHEMA = pa.schema(

@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain, groupby
@@ -139,11 +140,14 @@ def score_store(
                 device=device,
                 threads=thread_count(threads),
             )
-            for part in _parts(row | {"how": row["how"] + suffix} for row in records):
-                rows = pa.Table.from_pylist(list(chain.from_iterable(part)), schema=SCORES_SCHEMA)
-                write_score_part(folder / SCORE_PARTS, rows)
-                for _ in part:
-                    on_model()
+            # Left by an interrupt it is ended here, not when it is collected, perhaps in a thread.
+            with closing(records):
+                for part in _parts(row | {"how": row["how"] + suffix} for row in records):
+                    rows = list(chain.from_iterable(part))
+                    table = pa.Table.from_pylist(rows, schema=SCORES_SCHEMA)
+                    write_score_part(folder / SCORE_PARTS, table)
+                    for _ in part:
+                        on_model()
         return merge_scores(folder)
 
 

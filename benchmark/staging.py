@@ -128,6 +128,9 @@ class LazyObservations(Mapping[Pair, Observation]):
     def __getitem__(self, pair: Pair) -> Observation:
         return self._makers[pair]()
 
+    def __contains__(self, pair: object) -> bool:
+        return pair in self._makers  # a mapping's own would make it
+
     def __iter__(self) -> Iterator[Pair]:
         return iter(self._makers)
 

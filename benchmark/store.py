@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from secrets import token_hex
+from shlex import quote
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import StoreError, one_line
+from ..errors import StoreError, named, one_line
 from ..files import file_sha256, published
 from .card import write_card
 from .schema import MIGRATIONS, SCHEMA_VERSION
@@ -163,10 +164,19 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = Manifest(**{**known, "tasks": tuple(known["tasks"]), "further": record})
         manifest.check()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise StoreError(
-            f"{path} is damaged ({type(error).__name__}: {error}): restore it from a copy"
-        ) from error
+        raise unreadable(path, error) from error
     return manifest
+
+
+def unreadable(path: Path, error: BaseException) -> StoreError:
+    """What is raised for a file that cannot be read: it is damaged, if the system does not object.
+
+    >>> print(unreadable(Path("a.h5"), OSError(errno.ENOLCK, "No locks available")))
+    a.h5 cannot be read: No locks available
+    """
+    if isinstance(error, OSError) and error.errno not in (None, errno.EIO):
+        return StoreError(f"{path} cannot be read: {one_line(error)}")
+    return StoreError(f"{path} is damaged ({named(error)}): restore it from a copy")
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -247,9 +257,7 @@ def read_table(
             read_dictionary=list(dictionaries),
         )
     except (pa.ArrowException, OSError) as error:
-        raise StoreError(
-            f"{path} is damaged ({one_line(error)}): restore it from a copy"
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def write_table(table: pa.Table, path: Path) -> None:
@@ -327,10 +335,13 @@ def writing(folder: Path, then: str | None = None) -> Iterator[None]:
         place = error.filename or folder
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         mend = "make room" if full else "see to that"
-        raise StoreError(
+        again = f"dipbench train --out {quote(str(folder))}"
+        told = StoreError(
             f"cannot {'write to' if full else 'read or write'} {place} ({why}): what is finished "
-            f"is kept; {mend}, then {then or f'go on with `dipbench train --out {folder}`'}"
-        ) from error
+            f"is kept; {mend}, then {then or f'go on with `{again}`'}"
+        )
+        told.errno = error.errno
+        raise told from error
 
 
 def remove_leftovers(folder: Path, patterns: Iterable[str] = LEFTOVERS) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +13,7 @@ from ..errors import DipbenchError, StoreError
 from ..evaluate.protocol import Protocol
 from ..files import file_sha256
 from .curves import CurvesReader
+from .hdf5 import opened_hdf5
 from .merging import content_sha256, run_sha256
 from .parts import table_keys
 from .pictures import StoredObservations, read_images, read_outputs
@@ -157,7 +157,7 @@ def _run_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
             yield from _pair_problems(pair, rows, curves, digests, manifest.stride)
     finally:
         curves.close()
-    with h5py.File(file_of(folder, manifest, "curves"), "r") as file:
+    with opened_hdf5(file_of(folder, manifest, "curves")) as file:
         held = {(image, task) for image, tasks in file.items() for task in tasks}
     yield from listed("curves without rows", [" ".join(pair) for pair in held - runs.parts.keys()])
     if content_sha256(digests) != manifest.content_sha256:

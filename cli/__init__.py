@@ -105,7 +105,8 @@ def main() -> None:
         where = "" if error.filename is None else f"{error.filename}: "
         _refuse(f"{where}{one_line(error)}", exit_status(error))
     except MemoryError:
-        _refuse("too little memory: choose a smaller picture, or a machine with more", 1)
+        told = "ask for less (a smaller picture, fewer iterations or resamples)"
+        _refuse(f"too little memory: {told}, or take a larger machine", 1)
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
             raise

@@ -1,6 +1,7 @@
 """The whole way on a small scale: train, ask, score, correlate, draw."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -78,7 +79,7 @@ def _show_answers(bench: Benchmark, figures: list[Path]) -> None:
     console.print(table(columns, rows, title))
     say(f"benchmark: {bench.folder}")
     say(f"figures:   {', '.join(map(str, figures))}")
-    say(f"ask it:    dipbench best camera denoising --store {bench.folder}")
+    say(f"ask it:    dipbench best camera denoising --store {quote(str(bench.folder))}")
 
 
 def _print_answers(bench: Benchmark, figures: list[Path]) -> None:

@@ -12,7 +12,10 @@ _ASKED_WRONGLY = (
     NotADirectoryError,
     PermissionError,
 )
-_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+_FAILURES = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOLCK, errno.ENOMEM),
+}
 
 
 def exit_status(error: Exception) -> int:
@@ -22,7 +25,8 @@ def exit_status(error: Exception) -> int:
     (1, 2)
     """
     cause = error if isinstance(error, OSError) else error.__cause__
-    if isinstance(cause, OSError) and cause.errno in _FAILURES:
+    number = cause.errno if isinstance(cause, OSError) else getattr(error, "errno", None)
+    if number in _FAILURES:
         return 1
     if isinstance(error, DivergenceError):
         return 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 import typer
@@ -42,7 +43,7 @@ def planned_before(train: typer.Context, out: Path) -> Planned:
     plan = read_plan(out)
     given = options.given(train, PLANNED)
     if given:
-        together = f" and bring the two together by `dipbench add {out} OTHER`"
+        together = f" and bring the two together by `dipbench add {quote(str(out))} OTHER`"
         raise DipbenchError(
             f"{out} is planned already, and {', '.join(given)} would be passed over: leave that "
             "out to resume it, or train into another folder with --images"

@@ -106,13 +106,13 @@ def query(
     found = bench.query(model, *asked, **limits)
     rank = bench.rank(model, *asked, **limits)
     regret = bench.regret(model, *asked, **limits)
+    ranked = int(bench.query_many(None, *asked, **limits)["rank"].notna().sum())
     _note_left_out(bench.left_out(*asked, **limits))
     if as_json:
-        print_json({**vars(found), "rank": rank, "regret": regret})
+        print_json({**vars(found), "rank": rank, "ranked": ranked, "regret": regret})
     else:
         title = f"{found.image}, {found.task}, by {options.asked_words(by, limits)}"
         console.print(results_table([found], title, first=rank))
-        ranked = int(bench.query_many(None, *asked, **limits)["rank"].notna().sum())
         say(f"rank {rank} of {ranked}, {regret:.2f} dB below the best")
 
 

@@ -8,6 +8,7 @@ import typer
 
 from ..benchmark import load
 from ..errors import QueryError, unknown
+from ..evaluate.plugins import load_plugin
 from . import options
 from .output import console, notes, print_json, say, table
 from .targets import FIGURES, check_target
@@ -66,6 +67,7 @@ def search_replay(
     out: Annotated[
         Path | None, typer.Option(help="Draw regret against cost: a .png, .svg or .pdf file.")
     ] = None,
+    plugin: options.Plugin = None,
     as_json: options.Json = False,
 ) -> None:
     """Replay searches against a benchmark: how far below its best model, at which cost.
@@ -95,6 +97,8 @@ def search_replay(
     )
     from ..analysis.search.table import TableObjective, default_signal
 
+    if plugin is not None:
+        load_plugin(plugin)
     bench = load(store)
     guide = score or default_score(bench)
     default = [name for name in DEFAULT_ALGORITHMS if guide or name != "score"]

@@ -60,9 +60,9 @@ def correlate(
     `directed` is Kendall's tau-b, positive where the score works in its declared direction, with
     its 95 % bootstrap interval by upsample block; `p max` is adjusted for the scores compared;
     `within` is the same tau over the pairs of models of one kind of upsampling, where a score that
-    knows the kind alone has nothing to say; `regret` is what is lost against the best of all models
-    by training the score's picks alone. `mean_rank_elsewhere` is a baseline that any score must
-    beat, see `kendall --help`. `--json` and `--csv` give every column.
+    knows the kind alone has nothing to say; `regret` is what is lost against the best of the models
+    that have the score by training its picks alone. `mean_rank_elsewhere` is a baseline that any
+    score must beat, see `kendall --help`. `--json` and `--csv` give every column.
 
     Example: `dipbench correlate --image camera --task denoising --store demo-store`
     """
@@ -92,7 +92,8 @@ def correlate(
             how = options.asked_words(by, {"where": where})
             title = f"{image_name}, {task_name}, {models} models, by {how}; regret of {k} picks, dB"
             columns = ["score", ">directed", ">95 %", ">p max", ">within", ">regret"]
-            console.print(table(columns, _rows(rows), title))
+            differ = rows["n"].nunique() > 1
+            console.print(table(columns + [">n"] * differ, _rows(rows, differ), title))
             for reason, concerned in _by_reason(rows).items():
                 names = "all scores" if len(concerned) == len(rows) else ", ".join(concerned)
                 say(f"{reason} ({names})")
@@ -118,6 +119,9 @@ def report(
     svg: Annotated[
         Path | None, typer.Option("--svg", help="A folder for the figures.", show_default=False)
     ] = None,
+    pdf: Annotated[
+        Path | None, typer.Option("--pdf", help="A folder for the figures.", show_default=False)
+    ] = None,
     by: options.Judged = "best_psnr_smooth",
     score: Annotated[
         str | None,
@@ -138,10 +142,10 @@ def report(
     """
     from ..analysis.reporting import report as write_report
 
-    if html is None and png is None and svg is None:
-        raise QueryError("nothing to write: give --html FILE, --png FOLDER or --svg FOLDER")
+    if html is None and png is None and svg is None and pdf is None:
+        raise QueryError("nothing to write: give --html FILE, or --png, --svg or --pdf FOLDER")
     check_target(html, (), "--html")
-    for option, folder in {"--png": png, "--svg": svg}.items():
+    for option, folder in {"--png": png, "--svg": svg, "--pdf": pdf}.items():
         check_target_folder(folder, option)
         check_apart({"--html": html, option: folder})
     if plugin is not None:
@@ -160,7 +164,7 @@ def report(
                 ),
             )
         say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
-    for folder, ending in ((png, ".png"), (svg, ".svg")):
+    for folder, ending in ((png, ".png"), (svg, ".svg"), (pdf, ".pdf")):
         if folder is not None:
             from ..analysis.plots_files import write_figures
 
@@ -172,10 +176,10 @@ def report(
                 notes.print(f"not drawn: {name}: {reason}")
 
 
-def _rows(rows: "pd.DataFrame") -> list[list[object]]:
-    """The columns that fit on a terminal, the best score first."""
+def _rows(rows: "pd.DataFrame", count: bool) -> list[list[object]]:
+    """The columns that fit on a terminal, the best score first; the models of each if asked."""
     ordered = rows.sort_values("tau_directed", ascending=False, na_position="last")
-    return [_row(row) for row in ordered.to_dict("records")]
+    return [_row(row) + [row["n"]] * count for row in ordered.to_dict("records")]
 
 
 def _row(row: dict[Hashable, Any]) -> list[object]:

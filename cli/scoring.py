@@ -127,16 +127,18 @@ def run_scoring(folder: Path, names: Sequence[str], **wishes: Any) -> "Scored":
     missing = f", {scored.missing} of them missing" if scored.missing else ""
     notes.print(f"{folder}: {scored.values} values of scores{missing}")
     if scored.missing:
-        _tell_missing(folder, names)
+        _tell_missing(folder, names, wishes.get("how", "table"), wishes.get("size"))
     return scored
 
 
-def _tell_missing(folder: Path, names: Sequence[str]) -> None:
-    """Say why scores have no value, the commonest reasons first."""
+def _tell_missing(folder: Path, names: Sequence[str], how: str, size: int | None) -> None:
+    """Say why scores made in this way have no value, the commonest reasons first."""
     from ..benchmark.scorefiles import committed_scores
 
-    rows = committed_scores(folder).select(["score", "value", "reason"]).to_pylist()
-    bare = [row for row in rows if row["value"] is None and row["score"] in names]
+    rows = committed_scores(folder).select(["score", "value", "how", "reason"]).to_pylist()
+    way = how if size is None else f"{how}-{size}"
+    asked = [row for row in rows if row["score"] in names and row["how"] == way]
+    bare = [row for row in asked if row["value"] is None]
     reasons = Counter((row["score"], row["reason"]) for row in bare)
     for (name, reason), count in reasons.most_common(MOST_REASONS):
         notes.print(f"{name} lacks {count} values: {reason}")

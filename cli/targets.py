@@ -33,6 +33,8 @@ def check_target(path: Path | None, endings: tuple[str, ...], option: str) -> No
         import_tifffile()
     if path.is_dir():
         raise DipbenchError(f"{option} {path} is a folder: name a file")
+    if path.exists() and not path.is_file():
+        raise DipbenchError(f"{option} {path} is no regular file, and would be replaced by one")
     if not path.parent.is_dir():
         raise DipbenchError(f"{option} {path}: there is no folder {path.parent}; make it first")
     try:

@@ -4,6 +4,7 @@ import time
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -179,10 +180,8 @@ def run_build(
     notes.print(f"{folder}: {made}")
     failed = counts.get("failed", 0) + left_failed
     if failed:
-        notes.print(
-            f"{failed} failed: `dipbench train --out {folder} --retry-failed` tries again"
-            f"{_first_reason(folder)}"
-        )
+        again = f"dipbench train --out {quote(str(folder))} --retry-failed"
+        notes.print(f"{failed} failed: `{again}` tries again{_first_reason(folder)}")
     return counts, left_failed
 
 
@@ -209,7 +208,7 @@ def finish(folder: options.StoreFolder) -> None:
     Example: `dipbench finish my-store`
     """
     manifest = merge_parts(folder)
-    say(f"{folder}: generation {manifest.generation}; ask it with --store {folder}")
+    say(f"{folder}: generation {manifest.generation}; ask it with --store {quote(str(folder))}")
 
 
 def _executor(

@@ -44,6 +44,7 @@ _DAMAGE = (
     OSError,
     ValueError,
     NotImplementedError,
+    RecursionError,
 )
 Refuse = Callable[[str, str], None]
 """Is told the name and the reason of what was refused."""
@@ -180,7 +181,13 @@ def _walk_zip(path: Path, name: str, refuse: Refuse) -> Iterator[Member]:
             if reason:
                 refuse(inner, reason)
             else:
-                yield Member(inner, info.file_size, partial(archive.read, info))
+                yield Member(inner, info.file_size, partial(_unpacked, archive, info))
+
+
+def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    # Asked for without a number, `zipfile` unpacks all that there is, whatever was announced.
+    with archive.open(info) as file:
+        return file.read(info.file_size + 1)
 
 
 def _inner_archive(name: str) -> str | None:
@@ -196,8 +203,8 @@ def _zip_problem(info: zipfile.ZipInfo) -> str | None:
         return "is a link or a device"
     if info.flag_bits & 1:
         return "is encrypted"
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2):
-        return f"is packed by method {info.compress_type}; deflate and bzip2 are read"
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return f"is packed by method {info.compress_type}; deflate is read: unpack it, import that"
     if is_bomb(info.file_size, info.compress_size, MEMBER_ALLOWANCE):
         return f"would expand from {info.compress_size} to {info.file_size} bytes: a bomb"
     return None
@@ -208,10 +215,13 @@ def _check_directory(path: Path) -> None:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 66_000))
         tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
+    # As `zipfile` finds it: a record without a comment at the very end comes first, and where a
+    # 64-bit record is named before it, that one's size counts.
+    bare = tail[-22:-18] == b"PK\x05\x06" and tail[-2:] == b"\0\0"
+    at = len(tail) - 22 if bare else tail.rfind(b"PK\x05\x06")
     size = int.from_bytes(tail[at + 12 : at + 16], "little")
-    wide = tail.rfind(b"PK\x06\x06")
-    if at >= 0 and size == 0xFFFFFFFF and wide >= 0:
+    wide = tail.rfind(b"PK\x06\x06", 0, max(at, 0))
+    if wide >= 0 and tail[at - 20 : at - 16] == b"PK\x06\x07":
         size = int.from_bytes(tail[wide + 40 : wide + 48], "little")
     if at < 0 or size > MAX_DIRECTORY_BYTES:
         raise RefusedError("has no directory, or one too large to be a published tree's")

@@ -86,11 +86,11 @@ def download(name: str, out: Path | str | None = None, offline: bool = False) ->
         MissingExtraError: zenodo-get is not installed.
     """
     dataset, folder = find_dataset(name), _folder(name, out)
+    if _is_offline(offline):
+        return _present(_read_list(folder, dataset), folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _sole_download(folder):
-            if _is_offline(offline):
-                return _present(_read_list(folder, dataset), folder)
             files = list_record(dataset)
             _write_list(folder, files)
             return _fetch_all(files, folder)

@@ -1,7 +1,7 @@
 """Scores of many models, streamed: one record per model, initialisation and score."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from functools import cache, partial
 from typing import Any, Literal, get_args
@@ -63,7 +63,7 @@ def score_models(
     observation: Observation | None = None,
     device: str = "auto",
     threads: int = 1,
-) -> Iterator[Record]:
+) -> Generator[Record, None, None]:
     """Score models one after the other, keeping the value of every initialisation.
 
     How the untrained output of an array score is made:
@@ -133,7 +133,7 @@ def score_models(
 
 def _streamed(
     maker: "_Maker", models: Iterable[Model], indices: range, threads: int
-) -> Iterator[Record]:
+) -> Generator[Record, None, None]:
     """All records in order, while the next initialisations are made."""
     waiting: deque[Future[list[Record]]] = deque()
     with single_threads(threads) as pool:

@@ -134,7 +134,7 @@ class Budget:
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise QueryError(unknown("unit of cost", self.unit, UNITS))
-        if not 0 < self.amount < math.inf:
+        if not isinstance(self.amount, (int, float)) or not 0 < self.amount < math.inf:
             raise QueryError(
                 f"a budget of {self.amount!r} {self.unit} cannot be spent: give a number above 0"
             )

@@ -22,6 +22,7 @@ from ...evaluate.protocol import Iterations, Protocol, get_protocol
 from ...evaluate.reducing import reduce_observation
 from ...evaluate.registry import Score, get_score
 from ...evaluate.selecting import liveliest_at_noise, nearest_to_average, nearest_to_noise
+from ...integers import is_count
 from .isnas_stages import Deadline, Progress, Work, score_all, spent, train_kept
 from .journal import Journal
 
@@ -165,7 +166,7 @@ def search(
     truth = None if truth is None else load_image(truth, name="truth")
     task = task_of(observation, task)
     check_wishes(observation, task, output, truth)
-    if not 1 <= keep <= models:
+    if not is_count(keep) or not is_count(models) or keep > models:
         raise QueryError(f"{keep} of {models} models cannot be kept: give 1 to {models}")
     if budget is not None and not budget > 0:
         raise QueryError(f"a budget of {budget:g} seconds buys nothing: give more")

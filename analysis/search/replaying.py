@@ -8,9 +8,9 @@ import pandas as pd
 from ...benchmark import Benchmark
 from ...benchmark.question import By
 from ...benchmark.scorefiles import names_by_way
-from ...errors import QueryError, unknown
+from ...errors import QueryError, listed_names, unknown
 from ...genotypes import Genotype
-from ...integers import is_count
+from ...integers import is_count, is_integer
 from ...seeds import generator
 from .._cells import read_cell
 from ..association import kendall_tau
@@ -19,7 +19,7 @@ from .interface import UNITS, Budget, Searcher, Trace, Trial, run_search
 from .listed import RandomSearch, ScoreGuided, SuccessiveHalving
 from .spaces import AllGenotypes, CompleteSpace
 from .surrogate import SurrogateObjective
-from .table import TableObjective, default_signal
+from .table import TableObjective, check_judged_by, default_signal
 from .walking import LocalSearch, RandomDraws, RegularisedEvolution
 
 DEFAULT_SCORE = "psd_db_strip_mse"
@@ -87,12 +87,16 @@ def replay(
     Raises:
         QueryError: an unknown name, or an algorithm that this table cannot serve.
     """
-    read_cell(bench, image, task, by, scored=False)  # which refuses what nothing can be judged by
+    if not isinstance(budget, Budget):
+        raise QueryError(f"give a budget as Budget({budget!r})")
+    check_judged_by(by)
+    if bench.protocol.stops_by_truth or not is_integer(by):
+        read_cell(bench, image, task, by, scored=False)  # refuses what nothing can be judged by
     searches = []
     signal = signal or default_signal(bench, image, task, run_seed)
     table = TableObjective(bench, image, task, signal, by=by, seed=run_seed)
     searchable(table)
-    for name in dict.fromkeys(algorithms):
+    for name in dict.fromkeys(listed_names("algorithms", algorithms)):
         if name not in ALGORITHMS:
             raise QueryError(unknown("algorithm", name, ALGORITHMS))
         for seed in dict.fromkeys(seeds):
@@ -199,7 +203,7 @@ def replay_surrogate(
         raise QueryError(f"a surrogate is asked for models: give a whole number, not {questions!r}")
     budget = Budget(questions)
     searches = []
-    for name in dict.fromkeys(algorithms):
+    for name in dict.fromkeys(listed_names("algorithms", algorithms)):
         if name not in ON_SURROGATE:
             raise QueryError(unknown("algorithm on a surrogate", name, ON_SURROGATE))
         for seed in dict.fromkeys(seeds):

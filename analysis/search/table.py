@@ -16,7 +16,7 @@ from ...evaluate.registry import canonical
 from ...integers import is_integer
 from .._cells import read_cell
 from .._directions import declared_sign
-from .._truth import on_shared_seeds
+from .._truth import STOP, on_shared_seeds
 from .interface import Cost, Objective, Outcome, Trial
 from .signals import (
     DEFAULT_SIGNAL,
@@ -66,6 +66,7 @@ class TableObjective(Objective):
         by: By = "best_psnr_smooth",
         seed: int | None = None,
     ) -> None:
+        check_judged_by(by)
         best = bench.best(image, task, by=by, seed=seed)
         self.label = f"table {bench.manifest.name}, {best.image}, {best.task}, signal {signal}"
         self._bench, self._signal, self._by = bench, check_signal(signal), by
@@ -221,6 +222,9 @@ class TableObjective(Objective):
             ).dropna(subset=["iteration"])
         except QueryError:  # of no run at all
             return {}
+        # Of a model that some run of ended before, the others alone would be too good.
+        whole = self._bench.query_many(None, self.image, self.task, seed=self._seed)
+        found = found[found["n"].to_numpy() == whole["n"].reindex(found.index).to_numpy()]
         stops = dict(zip(found["model"], (found["iteration"] + 1).tolist(), strict=True))
         here = self._facts[self.image]
         # Where the criterion never stops a run, a query answers its last iteration.
@@ -316,6 +320,20 @@ class TableObjective(Objective):
             known = [None if value != value else float(value) for value in values]
             found[image][model] = dict(zip(facts.columns, known, strict=True))
         return found
+
+
+def check_judged_by(by: By) -> None:
+    """Refuse what scores, but no searches, are judged by.
+
+    Raises:
+        QueryError: it is a stopping criterion.
+
+    >>> check_judged_by("best_psnr")
+    """
+    if str(by).startswith(STOP):
+        raise QueryError(
+            f"a search is judged by a summary or an iteration, not by {by}: give another"
+        )
 
 
 def _known_to(run: Facts) -> float:

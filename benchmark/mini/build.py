@@ -106,8 +106,22 @@ def folder_of(work: Path, part: Part) -> Path:
     return work / "-".join(map(str, part))
 
 
+def heal(shipped: Path) -> tuple[Path, Path]:
+    """Put back what a publishing that was killed between its two renames has moved away.
+
+    Returns:
+        Where the new is made, and where the old is moved meanwhile.
+    """
+    place = shipped.parent / f".new-{shipped.name}"
+    old = place / "old"
+    if old.is_dir() and not shipped.is_dir():
+        old.replace(shipped)
+    return place, old
+
+
 def shipped_parts(shipped: Path) -> set[Part]:
     """The parts that are shipped already."""
+    heal(shipped)
     if not (shipped / MANIFEST).is_file():
         return set()
     frame = dipbench.load(shipped).to_frame()
@@ -285,10 +299,8 @@ def publish(work: Path, shipped: Path, card: Path, initialisations: int | None =
     Raises:
         DipbenchError: if there is neither.
     """
-    place = shipped.parent / f".new-{shipped.name}"
-    new, old = place / shipped.name, place / "old"
-    if old.is_dir() and not shipped.is_dir():
-        old.replace(shipped)  # a publishing was killed between two renames
+    place, old = heal(shipped)
+    new = place / shipped.name
     sources = copy_of_shipped(work, shipped)
     for folder in complete_parts(work):
         finish(folder)

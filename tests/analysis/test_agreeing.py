@@ -89,7 +89,7 @@ def test_what_is_missing_is_told(bench, other):
 def test_why_one_of_them_has_no_psnr_is_told(bench, other):
     other.protocol = get_protocol("mini64")
     other.runs["status"] = "stopped"
-    told = "120 of the 120 runs were stopped by a rule that knows the truth"
+    told = "120 of the 120 runs were stopped by the protocol's rule"
     for pair, start in (
         ((other, bench), told),
         ((bench, other), f"of the other benchmark: {told}"),

@@ -48,3 +48,22 @@ def test_levels_of_too_few_models_are_named(bench):
 def test_too_few_genotypes_are_refused(make_bench):
     with pytest.raises(QueryError, match="on 4 genotypes"):
         attribute_effects(make_bench(models=4), "camera", "denoising")
+
+
+def test_a_level_of_few_codes_has_no_interval(make_bench):
+    bench = make_bench(models=150)
+    frame = attribute_effects(bench, "camera", "denoising").set_index(["attribute", "level"])
+    assert frame.loc[("primitive", "nearest"), "reason"] is None
+    few = attribute_effects(make_bench(models=12), "camera", "denoising")
+    few = few[few["reason"].eq("no interval: fewer than 5 upsample codes")]
+    assert few[["low", "high", "p_bootstrap", "p_max"]].isna().all(axis=None)
+
+
+def test_chance_is_taken_for_an_effect_no_more_often_than_is_said(make_bench):
+    rng, found = np.random.default_rng(1), 0
+    bench = make_bench(models=30)
+    for _ in range(60):
+        bench.runs["best_psnr_smooth"] = rng.normal(26, 1, len(bench.runs))
+        effects = attribute_effects(bench, "camera", "denoising", resamples=100)
+        found += bool(effects["p_max"].min() < 0.05)
+    assert found <= 7  # of 60 at 5 %: more have a chance of 1 %

@@ -87,7 +87,7 @@ def test_why_there_is_no_psnr_is_told(bench):
     bench.runs["status"] = "stopped"
     frame = compare_scores(bench, "psd_db_strip_mse", "psd_db_mse", by="final_psnr")
     assert frame["n"].eq(0).all()
-    assert frame["reason"].str.startswith("80 of the 80 runs were stopped by a rule").all()
+    assert frame["reason"].str.startswith("80 of the 80 runs were stopped by the").all()
 
 
 def test_a_baseline_that_takes_another_image_says_so(make_bench):
@@ -116,9 +116,9 @@ def test_scores_are_compared_on_some_of_the_models():
 def test_runs_that_a_rule_ended_too_early_are_in_the_way_of_their_own_kind_alone():
     mini, asked = load("mini"), {"scores": ["macs"], "by": "stop:discrepancy", "resamples": 0}
     assert correlate(mini, where="primitive != 'bilinear'", **asked)["n"].tolist() == [408]
-    with pytest.raises(QueryError, match="2 of the 228 runs were stopped by a rule"):
+    with pytest.raises(QueryError, match="2 of the 228 runs were stopped by the protocol's rule"):
         correlate(mini, where="primitive == 'bilinear'", **asked)
-    with pytest.raises(QueryError, match="2 of the 1044 runs were stopped by a rule"):
+    with pytest.raises(QueryError, match="2 of the 1044 runs were stopped by the protocol's rule"):
         correlate(mini, **asked)
     kinds = [genotype.primitive for genotype in mini.genotypes]
     few, count = (

@@ -13,7 +13,7 @@ from dipbench.analysis.correlation import _adjusted, kendalls
 from dipbench.analysis.tables import picks
 from dipbench.analysis.transfer import truth_transfer
 from dipbench.errors import QueryError
-from dipbench.evaluate.protocol import get_protocol
+from dipbench.evaluate.protocol import DiscrepancyStop, get_protocol
 from dipbench.genotypes import Genotype
 
 SCORE = "psd_db_strip_mse"
@@ -227,9 +227,9 @@ def test_the_picks_are_those_of_the_declared_end_on_every_seed(bench):
     ("asked", "told"),
     [
         ({"scores": "psd_db_mse"}, "give a list of scores"),
-        ({"k": 0}, "give 1 or more"),
+        ({"k": 0}, "give a whole number from 1"),
         ({"level": 95}, "between 0 and 1"),
-        ({"resamples": -1}, "give 0 or more"),
+        ({"resamples": -1}, "give a whole number from 0"),
         ({"by": 100}, "outside the curves' 0..99"),
     ],
 )
@@ -476,3 +476,39 @@ def test_an_order_that_is_all_but_perfect_has_a_p_value(bench):
     taus = np.random.default_rng(0).uniform(0.9992, 0.9998, 500)
     [row] = _adjusted([(found | {"tau": 0.9995, "p_value": 1e-6}, taus)])
     assert row["p_max"] == row["p_holm"] == 1e-6
+
+
+def test_of_few_models_no_score_is_found_by_chance(make_bench):
+    bench, rng, found = make_bench(models=6), np.random.default_rng(0), 0
+    for _ in range(40):
+        bench.runs["best_psnr_smooth"] = rng.normal(26, 1, len(bench.runs))
+        frame = correlate(bench, "camera", resamples=200)
+        assert (frame["p_max"] >= frame["p_holm"] - 1e-12).all()
+        found += bool(frame["p_max"].min() < 0.05)
+    assert found <= 5
+
+
+def test_models_that_a_blind_rule_ended_before_an_iteration_are_no_fair_sample(bench):
+    bench.protocol = bench.protocol.replace(stop=DiscrepancyStop())
+    bench.runs.loc[bench.runs["model"] == str(bench.genotypes[0]), "status"] = "stopped"
+    for key, curve in bench.curves["psnr_smooth"].items():
+        if key[0] == str(bench.genotypes[0]):
+            curve[50:] = np.nan
+    assert correlate(bench, "camera", by=40, resamples=0)["n"].eq(40).all()
+    with pytest.raises(QueryError, match="2 of the 80 runs were stopped by the protocol's rule"):
+        correlate(bench, "camera", by=60)
+
+
+def test_a_best_model_without_the_score_is_told(bench):
+    best = bench.runs[bench.runs["image"] == "camera"].groupby("model")["best_psnr_smooth"].mean()
+    rows = bench.score_rows
+    lacks = (rows["model"] == best.idxmax()) & (rows["score"] == "psd_db_mse")
+    bench.score_rows = rows[~lacks]
+    reasons = correlate(bench, "camera", resamples=0).set_index("score")["reason"]
+    assert "the best of all, " in str(reasons["psd_db_mse"])
+    assert "the best of all, " not in str(reasons["psd_99_per_bw"])
+
+
+def test_a_name_in_place_of_a_benchmark_is_told():
+    with pytest.raises(QueryError, match=r"mini is not open: give dipbench.load\('mini'\)"):
+        correlate("mini")

@@ -53,7 +53,7 @@ def test_picks_without_a_psnr_say_why(bench):
     frame = picks(bench, by="final_psnr")
     assert sorted(frame["k"].unique()) == [5, 15]
     assert frame["regret"].isna().all()
-    assert frame["reason"].str.startswith("80 of the 80 runs were stopped by a rule").all()
+    assert frame["reason"].str.startswith("80 of the 80 runs were stopped by the").all()
 
 
 def test_one_score_over_images_is_its_transfer(bench):

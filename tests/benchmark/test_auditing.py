@@ -10,14 +10,14 @@ import pytest
 
 from dipbench.benchmark import auditing, training
 from dipbench.benchmark.auditing import audit_runs, compare
-from dipbench.benchmark.building import build
+from dipbench.benchmark.building import finish
 from dipbench.benchmark.compacting import compact
-from dipbench.benchmark.executors.local import LocalExecutor
 from dipbench.benchmark.merging import Generation
 from dipbench.benchmark.parts import write_part
 from dipbench.benchmark.plan import Plan
 from dipbench.benchmark.schema import Run
 from dipbench.benchmark.store import PARTS
+from dipbench.benchmark.training import train_unit
 from dipbench.errors import DeviceError, StoreError
 from dipbench.evaluate import fitting
 from dipbench.evaluate.memory import too_little_memory
@@ -26,8 +26,11 @@ Freeze = Callable[..., Plan]
 
 
 def trained(folder: Path, frozen_plan: Freeze, seeds: tuple[int, ...] = (0, 1)) -> Generation:
-    frozen_plan(folder, ("deep-decoder",), ("denoising-25", "inpainting-50"), seeds, iterations=3)
-    build(folder, LocalExecutor(1, "cpu"))
+    plan = frozen_plan(
+        folder, ("deep-decoder",), ("denoising-25", "inpainting-50"), seeds, iterations=3
+    )
+    train_unit(folder, plan, tuple(plan.run_keys()), "cpu")
+    finish(folder)
     return Generation(folder)
 
 
@@ -127,7 +130,7 @@ def test_a_benchmark_without_usable_runs_is_one_error(
 ) -> None:
     plan = frozen_plan(tmp_path, ("deep-decoder",))
     write_part(tmp_path / PARTS, [make_run(plan.models[0], status="failed", psnr=())])
-    build(tmp_path, LocalExecutor(1, "cpu"))
+    finish(tmp_path)
     with pytest.raises(StoreError, match="holds no usable run to audit"):
         audit_runs(tmp_path, 1)
 
@@ -135,8 +138,7 @@ def test_a_benchmark_without_usable_runs_is_one_error(
 def test_a_run_that_needs_too_much_memory_is_one_error(
     tmp_path: Path, frozen_plan: Freeze, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frozen_plan(tmp_path, ("deep-decoder",))
-    build(tmp_path, LocalExecutor(1, "cpu"))
+    trained(tmp_path, frozen_plan)
 
     def too_large(*given: object, **options: object) -> None:
         raise too_little_memory("cuda:0")

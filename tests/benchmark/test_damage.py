@@ -1,5 +1,6 @@
 """Damaged, foreign, hostile and changing stores: one line each, never a crash or a wrong number."""
 
+import errno
 import json
 import re
 import subprocess
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree, rmtree
+from typing import Any
 
 import h5py
 import numpy as np
@@ -379,3 +381,30 @@ def test_read_only_media_are_read_and_refused_for_writing(
     with pytest.raises(StoreError, match="cannot write") as caught:
         add(folder, sound)
     assert "\n" not in str(caught.value)
+
+
+def test_what_the_system_refuses_is_not_called_damage(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", refuse)
+        with pytest.raises(StoreError, match=r"json cannot be read: Too many open files$"):
+            Benchmark(store)
+
+
+def test_a_disk_without_locks_is_read(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, tried = h5py.File, []
+
+    def without_locks(path: Path, mode: str = "r", **how: Any) -> h5py.File:
+        tried.append(how)
+        if how.get("locking") is not False:
+            raise OSError(errno.ENOLCK, "No locks available")
+        return opened(path, mode, **how)
+
+    bench = Benchmark(store)
+    monkeypatch.setattr(h5py, "File", without_locks)
+    assert len(bench.curve(bench.models[0], *bench.pairs[0]))
+    assert tried == [{}, {"locking": False}]

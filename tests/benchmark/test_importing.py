@@ -581,7 +581,7 @@ def test_damaged_pictures_of_what_is_there_are_one_error(store: Path, tmp_path: 
     path = file_of(copy, read_manifest(copy), "images")
     path.write_bytes(b"x" * path.stat().st_size)
     empty.mkdir()
-    with pytest.raises(StoreError, match=r"cannot be read .*restore it from a copy"):
+    with pytest.raises(StoreError, match=r"is damaged .*restore it from a copy"):
         import_published([empty], copy)
 
 

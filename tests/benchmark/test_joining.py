@@ -100,6 +100,11 @@ def test_runs_whose_manifest_was_lost_are_not_removed(
         with pytest.raises(StoreError, match=f"{told}; or move {runs.name} away, to make its"):
             act()
     assert runs.is_file()
+    content = runs.read_bytes()
+    runs.write_bytes(b"damaged")
+    with pytest.raises(StoreError, match=told):
+        finish(tmp_path)
+    runs.write_bytes(content)
     write(tmp_path, plan, 0)  # as a merging leaves it that is killed before it commits
     build(tmp_path, Nothing())
     assert len(Benchmark(tmp_path).to_frame()) == 2

@@ -310,7 +310,7 @@ def test_opening_leaves_the_curves_closed(
     again.best("camera", "denoising")
     again.to_frame()
     again.coverage()
-    with pytest.raises(StoreError, match=r"curves-1-\w{8}\.h5 cannot be read"):
+    with pytest.raises(StoreError, match=r"curves-1-\w{8}\.h5 is damaged"):
         again.curve(models[0], "camera", "denoising")
 
 

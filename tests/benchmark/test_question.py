@@ -415,3 +415,12 @@ def test_a_condition_on_the_seed_is_told_that_all_runs_have_to_fulfil_it() -> No
 def test_an_iteration_in_quotes_is_told_without() -> None:
     with pytest.raises(QueryError, match="an iteration is a whole number: 303"):
         load("mini").best("camera", "denoising", by="303")
+
+
+def test_a_long_list_is_read_and_a_long_condition_refused() -> None:
+    table = pa.table({"a": [1, 2, None], "b": ["x", "y", None]})
+    assert matching(table, f"a in {tuple(range(2, 20_000))}").to_pylist() == [False, True, False]
+    assert matching(table, "a not in (2, 3)").to_pylist() == [True, False, False]
+    assert matching(table, "b not in ('x', 'z')").to_pylist() == [False, True, False]
+    with pytest.raises(QueryError, match=r"joins 1,001 parts: give 1,000 at most"):
+        matching(table, " or ".join(["a == 1"] * 1001))

@@ -20,6 +20,8 @@ from dipbench.data import load_image
 from dipbench.errors import QueryError, StoreError
 from dipbench.evaluate import SCORES, register_score
 from dipbench.evaluate.scoring import score_models
+from dipbench.genotypes import ISNAS522
+from dipbench.genotypes.network import count_genotype_macs
 
 FIXTURES = Path(__file__).parents[1] / "analysis/reporting/conftest.py"
 PLACE = ["model", "image", "task", "score", "initialisation"]
@@ -30,7 +32,7 @@ def make_store(tmp_path):
     made = runpy.run_path(str(FIXTURES))
 
     def make(name):
-        models = made["MODELS"][:10]
+        models = [str(genotype) for genotype in sorted(ISNAS522, key=count_genotype_macs)[:10]]
         options = {"images": "camera", "models": models, "tasks": ("denoising-25",), "seeds": (0,)}
         return made["make_store"](tmp_path / name, scores=(), **options).folder
 

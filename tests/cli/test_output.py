@@ -1,11 +1,15 @@
 """JSON for programs: what is not finite is null, wherever it stands."""
 
+import errno
 import io
 import json
+import pickle
 from dataclasses import dataclass
 from math import inf, nan
 
+from dipbench.cli.misuse import exit_status
 from dipbench.cli.output import console, model_cell, print_json, score_cell, table
+from dipbench.errors import StoreError
 
 
 @dataclass(frozen=True)
@@ -68,3 +72,11 @@ def shown(made, width):
     text = io.StringIO()
     type(console)(file=text, width=width).print(made)
     return text.getvalue().splitlines()
+
+
+def test_a_failing_disk_is_told_from_a_mistake_between_processes_too():
+    told = StoreError("cannot write")
+    told.errno = errno.ENOSPC
+    assert exit_status(pickle.loads(pickle.dumps(told))) == 1
+    assert exit_status(StoreError("cannot write")) == 2
+    assert exit_status(OSError(errno.ESTALE, "Stale file handle")) == 1

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 
 import pytest
 
@@ -91,3 +92,19 @@ def test_a_folder_that_takes_no_figures_is_refused(dipbench, tmp_path, monkeypat
     answer = dipbench("report", "looked-at-later", "--png", tmp_path / "a" / "b")
     assert (answer.status, answer.err.count("\n")) == (2, 1)
     assert f"{tmp_path} is not writable" in answer.err
+
+
+def test_a_target_that_is_no_regular_file_is_left_alone(dipbench, store, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    answer = dipbench("report", store, "--html", tmp_path / "pipe")
+    assert (answer.status, answer.err.count("\n")) == (2, 1)
+    assert "is no regular file" in answer.err
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_figures_are_written_for_print_too(dipbench, store, tmp_path):
+    answer = dipbench("report", store, "--pdf", tmp_path, "--by", "stop:oracle", "--resamples", 200)
+    assert answer.status == 0, answer.err
+    written = [path.name for path in tmp_path.iterdir()]
+    assert "scatters--camera--denoising-25--stop-oracle.pdf" in written
+    assert not [name for name in written if ":" in name]

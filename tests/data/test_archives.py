@@ -1,5 +1,6 @@
 import io
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -212,11 +213,38 @@ def test_encrypted_and_oddly_packed_files_of_a_zip_are_refused(tmp_path: Path) -
     path = tmp_path / "z"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("odd", b"x", zipfile.ZIP_LZMA)
+        archive.writestr("bzip2", b"x", zipfile.ZIP_BZIP2)
         archive.writestr("secret", b"x")
     data = path.read_bytes()
     at = data.rfind(b"PK\x01\x02")
     path.write_bytes(data[: at + 8] + b"\x01" + data[at + 9 :])
-    assert set(walked(path)[1]) == {"z/odd", "z/secret"}
+    assert set(walked(path)[1]) == {"z/odd", "z/bzip2", "z/secret"}
+
+
+def test_a_zip_that_announces_less_than_it_holds_is_not_unpacked_beyond_it(tmp_path: Path) -> None:
+    path = make(tmp_path / "zip", {"a.npy": bytes(10**8)})
+    data, size = path.read_bytes(), (10**8).to_bytes(4, "little")
+    path.write_bytes(data.replace(size, (1000).to_bytes(4, "little")))
+    tracemalloc.start()
+    try:
+        _, refused = walked(path)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert list(refused) == ["published/a.npy"]
+    assert most < 10**7
+
+
+def test_the_directory_of_a_zip_is_bounded_as_zipfile_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "MAX_DIRECTORY_BYTES", 100)
+    path = make(tmp_path / "zip", {f"{number}.npy": b"x" for number in range(9)})
+    data = bytearray(path.read_bytes())
+    assert walked(path)[0] == {}
+    data[-6:-2] = b"PK\x05\x06"  # where the directory begins, to be taken for the record
+    path.write_bytes(data)
+    assert "one too large" in walked(path)[1]["published"]
 
 
 @pytest.mark.parametrize(

@@ -337,6 +337,30 @@ def discrepancies(bench):
     return [table.fresh().evaluate(Trial(model)).signal for model in bench.models]
 
 
+def test_a_model_that_one_seed_of_lacks_the_discrepancy_has_none():
+    mini = load("mini")
+    tables = [
+        TableObjective(mini, "camera", "denoising", "discrepancy", seed=seed)
+        for seed in (0, 1, None)
+    ]
+    lacking = []
+    for model in mini.models:
+        signals = [table.evaluate(Trial(model)).signal for table in tables]
+        assert (signals[2] is None) == (None in signals[:2])
+        lacking += [model] * (signals[2] is None)
+    assert len(lacking) == 2
+
+
+def test_what_no_search_is_judged_by_is_refused(listed):
+    for by, told in (("stop:variance", "not by stop:variance"), ("best", "unknown summary")):
+        with pytest.raises(QueryError, match=told):
+            replay(listed, "camera", "denoising", ["random"], Budget(900), by=by)
+    with pytest.raises(QueryError, match=r"give a list of algorithms: \['random'\]"):
+        replay(listed, "camera", "denoising", "random", Budget(900))
+    with pytest.raises(QueryError, match=r"give a budget as Budget\(900\)"):
+        replay(listed, "camera", "denoising", ["random"], 900)
+
+
 def test_other_images_without_a_model_in_common_name_no_budget(listed):
     bench, frame = Benchmark(listed.folder), listed.to_frame()
     apart = (frame["image"] == "coins") == frame["model"].isin(bench.models[:3])
