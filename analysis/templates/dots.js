@@ -41,12 +41,9 @@ function dotPlot({ width, rows, title, lines = [] }) {
   return root;
 }
 
-/** Raw tau with the sign that the declared direction gives it; both ends of an interval too. */
+/** Directed tau and its interval; of a score without a direction raw tau alone. */
 function directed(row) {
-  const sign = row.direction === "lower" ? -1 : 1;
-  const flip = (value) => (value == null ? null : sign * value);
-  const [low, high] = sign < 0 ? [row.tau_high, row.tau_low] : [row.tau_low, row.tau_high];
-  return { value: flip(row.tau), low: flip(low), high: flip(high) };
+  return { value: row.direction ? row.tau_directed : row.tau, low: row.tau_directed_low, high: row.tau_directed_high };
 }
 
 function tauFigure(width, one) {
@@ -240,7 +237,8 @@ function scatterFigure(width, one) {
   }
   const head = el("p", { class: "key" }, el("strong", {}, words(chosen.score)),
     row ? el("span", {}, row.tau == null ? row.reason ?? ""
-      : `${chosen.image}: raw τ = ${number(row.tau, 3, true)}${inBrackets(row.tau_low, row.tau_high)}${withP("p max", row.p_max)}, n = ${row.n}`) : null,
+      : `${chosen.image}: ${row.direction ? "" : "raw "}τ = ${number(directed(row).value, 3, true)}`
+        + `${inBrackets(directed(row).low, directed(row).high)}${withP("p max", row.p_max)}, n = ${row.n}`) : null,
     ...[...data.kinds, ""].filter((kind) => there.has(kind)).map(kindKey));
   return { head, node: root, query: row ? fillQuery(data.tables.correlations.row, row) : "", name: `${words(chosen.score)} against PSNR, ${points.length} models` };
 }

@@ -266,3 +266,15 @@ def test_a_curve_that_is_removed_leaves_the_focus_in_the_figure(opened):
     )
     active = opened.switch_to.active_element
     assert active.get_attribute("aria-label").startswith("Remove ")
+
+
+def test_the_intervals_of_the_taus_hold_their_dots(opened):
+    held = opened.execute_script(
+        """return [...document.querySelectorAll("#figure-tau g.row")].map((row) => {
+          const place = (kind, name) => +row.querySelector(kind).getAttribute(name);
+          const at = place(".dot", "cx");
+          return place(".interval", "x1") <= at && at <= place(".interval", "x2");
+        })"""
+    )
+    assert len(held) >= 3
+    assert all(held)
