@@ -13,7 +13,7 @@ from dipbench.benchmark.importing import import_published
 from dipbench.benchmark.keeping import keep, restore
 from dipbench.benchmark.locking import builder_lock
 from dipbench.benchmark.parts import list_parts, part_keys, read_made, write_part
-from dipbench.benchmark.pictures import read_observation
+from dipbench.benchmark.pictures import StoredObservations, read_observation
 from dipbench.benchmark.plan import PLAN, PLAN_PICTURES, Plan, check_plan
 from dipbench.benchmark.schema import Run
 from dipbench.benchmark.store import BEACON, MANIFEST, PARTS, read_manifest
@@ -267,3 +267,13 @@ def test_a_look_at_the_folder_sets_no_damaged_part_aside(
     told: list[Any] = []
     build(tmp_path, Nothing(), on_start=lambda progress: told.extend(progress.damaged))
     assert [path.name for path in told] == [f"{damaged.name}.corrupt"]
+
+
+def test_whether_an_observation_is_there_is_told_without_reading_it(
+    tmp_path: Path, frozen_plan: Freeze, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen_plan(tmp_path)
+    stored = StoredObservations(tmp_path / PLAN_PICTURES)
+    monkeypatch.setattr("dipbench.benchmark.pictures.read_observation", pytest.fail)
+    assert ("camera", "denoising-25") in stored
+    assert ("camera", "sr-2") not in stored

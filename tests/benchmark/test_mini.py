@@ -422,3 +422,12 @@ def test_a_mistake_is_one_line(
     said = capsys.readouterr().err
     assert "tpux" in said
     assert said.count("\n") == 1
+
+
+def test_what_a_publishing_moved_away_before_it_was_killed_counts(tmp_path: Path) -> None:
+    module, shipped = load_script(), tmp_path / "mini"
+    moved = tmp_path / ".new-mini" / "old"
+    copytree(dipbench.load("mini").folder, moved)
+    assert len(module.shipped_parts(shipped)) == 2
+    assert (shipped / "benchmark.json").is_file()
+    assert not moved.exists()
