@@ -153,11 +153,12 @@ def _curve(record: Mapping[Any, Any], name: str) -> np.ndarray:
         raise RefusedError(f"the pickle has no list of numbers {name!r}")
     if not values:
         raise RefusedError(f"its curve {name!r} is empty")
-    curve = np.array(values, np.float64)
+    with np.errstate(over="ignore"):  # what is too large for a curve is infinite in it
+        curve = np.array(values, np.float64).astype(np.float32)
     if not np.isfinite(curve).all():
         at = int(np.flatnonzero(~np.isfinite(curve))[0])
         raise RefusedError(f"its curve {name!r} is NaN or infinite from iteration {at} on")
-    return curve.astype(np.float32)
+    return curve
 
 
 def _number(record: Mapping[Any, Any], name: str) -> float:

@@ -103,6 +103,8 @@ def check_mask(mask: np.ndarray, sides: tuple[int, ...]) -> None:
             f"a mask must be a NumPy array (H, W) of bool, got {type(mask).__name__}: load_mask "
             "reads others"
         )
+    if isinstance(mask, np.ma.MaskedArray):
+        raise TaskError("a mask must be a plain array, got a masked one: give its .filled()")
     if mask.dtype != bool or mask.ndim != 2:
         raise TaskError(f"a mask must be (H, W) of bool, got {mask.shape} of {mask.dtype}")
     if mask.shape != tuple(sides):

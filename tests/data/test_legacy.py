@@ -91,6 +91,7 @@ BROKEN = {
     "curves of unequal length": (record(loss=[0.1]), "unequal lengths"),
     "a NaN in a curve": (record(psnr_gt=[1.0, float("nan")]), "from iteration 1 on"),
     "an infinite loss": (record(loss=[float("inf"), 1.0]), "NaN or infinite"),
+    "a loss too large for a curve": (record(loss=[1e39, 1.0]), "infinite from iteration 0 on"),
     "an empty curve": (record(loss=[], psnr_gt=[], psnr_gt_sm=[]), "is empty"),
     "text in a curve": (record(loss=["a", "b"]), "list of numbers"),
     "an iteration outside": (record(best_iter=2), "outside its 2 iterations"),

@@ -253,6 +253,12 @@ def test_masks_that_are_no_arrays_are_refused(mask: object) -> None:
         MaskInpainting(mask)
 
 
+def test_a_mask_that_is_masked_itself_is_refused() -> None:
+    half = np.ma.masked_array(np.eye(64, dtype=bool), mask=np.eye(64, dtype=bool))
+    with pytest.raises(TaskError, match="got a masked one"):
+        MaskInpainting(half)
+
+
 def test_a_task_degrades_images_alone() -> None:
     with pytest.raises(ImageError, match="a task degrades an Image, got str 'camera'"):
         Denoising().observe("camera", 0)
