@@ -39,9 +39,10 @@ def best(
     limits = options.read_limits(where, budget_iterations, budget_seconds, stopping)
     bench = load(store)
     found = bench.best(image, task, options.read_by(by), seed, **limits)
-    _note_left_out(bench.left_out(image, task, options.read_by(by), seed, **limits))
+    left_out = bench.left_out(image, task, options.read_by(by), seed, **limits)
+    _note_left_out(left_out)
     if as_json:
-        print_json(found)
+        print_json({**vars(found), "left_out": left_out})
     else:
         console.print(
             results_table(
@@ -107,9 +108,11 @@ def query(
     rank = bench.rank(model, *asked, **limits)
     regret = bench.regret(model, *asked, **limits)
     ranked = int(bench.query_many(None, *asked, **limits)["rank"].notna().sum())
-    _note_left_out(bench.left_out(*asked, **limits))
+    left_out = bench.left_out(*asked, **limits)
+    _note_left_out(left_out)
     if as_json:
-        print_json({**vars(found), "rank": rank, "ranked": ranked, "regret": regret})
+        ranks = {"rank": rank, "ranked": ranked, "regret": regret, "left_out": left_out}
+        print_json({**vars(found), **ranks})
     else:
         title = f"{found.image}, {found.task}, by {options.asked_words(by, limits)}"
         console.print(results_table([found], title, first=rank))

@@ -77,7 +77,7 @@ def test_query_tells_rank_and_regret(dipbench, store):
     best = package.load(store).best("camera", "denoising").model
     answer = dipbench("query", best, "camera", "denoising", "--store", store, "--json")
     found = json.loads(answer.out)
-    assert (found["rank"], found["regret"]) == (1, 0.0)
+    assert (found["rank"], found["ranked"], found["regret"]) == (1, 8, 0.0)
     third = package.load(store).top("camera", "denoising", 3)[2]
     limits = ("--where", f"best_psnr_smooth > {third.psnr - 1}")
     asked = ("query", third.model, "camera", "denoising", "--store", store)
@@ -219,6 +219,9 @@ def test_limits_reach_the_benchmark_and_what_is_left_out_is_told(dipbench, store
     largest = runs_of(store).query("task == 'denoising-25'")["best_psnr"].max()
     answer = dipbench(*asked, "--where", f"best_psnr < {largest}")
     assert "runs left out" in answer.err
+    left_out = json.loads(answer.out)["left_out"]
+    assert left_out == bench.left_out("camera", "denoising", where=f"best_psnr < {largest}")
+    assert left_out["where"] == 2
     refused = dipbench(*asked, "--where", "parametres < 1")
     assert refused.status == 2
     assert "parameters" in refused.err
