@@ -110,9 +110,8 @@ def psnr_by_seed(
             if len(mine) and (isinstance(by, str) or by < mine["length"].max()):
                 psnr[:, column] = _replayed(bench, image, task, seed, by, models)
     untold = np.zeros(psnr.shape, np.bool_)
-    by_truth = bench.protocol.stops_by_truth
-    # Whatever rule ended them: of those that still ran at an iteration the others tell nothing.
-    if (by_truth or is_integer(by)) and not str(by).startswith("best"):
+    # Those that still ran at an iteration tell nothing of the others, whatever rule ended them.
+    if (bench.protocol.stops_by_truth or is_integer(by)) and not str(by).startswith("best"):
         cut = wide(runs.assign(cut=runs["status"] == "stopped"), models, "seed", "cut", seeds) == 1
         untold = cut if str(by).startswith("final") else cut & np.isnan(psnr)
     return known, psnr, untold

@@ -10,10 +10,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import QueryError
 from ..genotypes.upsample import Block
-from ._cells import FEW_CODES, has_enough_codes, read_cell, shared_weights, weights_of
+from ._cells import FEW_CODES, read_cell, shared_weights, weights_of
 from ._columns import describe
 from .association import MINIMUM_MODELS
-from .resampling import bootstrap_p_value, holm, interval, max_statistic, why_no_p_value
+from .resampling import (
+    MINIMUM_GROUPS,
+    bootstrap_p_value,
+    holm,
+    interval,
+    max_statistic,
+    why_no_p_value,
+)
 
 SKIPS = 25
 COLUMNS = (
@@ -90,12 +97,13 @@ def attribute_effects(
             f"no effects on {int(known.sum())} genotypes: at least {MINIMUM_MODELS} are needed"
         )
     chosen = [genotypes[model] for model, ok in zip(cell.models, known, strict=True) if ok]
+    codes = cell.groups[known]
     rows, resampled, welch, left_out = [], [], [], []
     for (attribute, name), has in _levels(chosen).items():
         if min(has.sum(), (~has).sum()) < MINIMUM_MODELS:
             left_out.append(f"{attribute} {name}")
             continue
-        enough = all(has_enough_codes(cell, side) for side in _sides(known, has))
+        enough = min(np.unique(codes[side]).size for side in (has, ~has)) >= MINIMUM_GROUPS
         drawn = level_effect(has, truth[known], weights_of(cell, weights, known) * enough)
         resampled.append(drawn)
         ends = interval(drawn, level)
@@ -131,13 +139,6 @@ def attribute_effects(
         left_out=left_out,
         missing=int((~known).sum()),
     )
-
-
-def _sides(known: NDArray[np.bool_], has: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """(all models,) masks of the known ones with a level and of those without."""
-    sides = [np.zeros_like(known) for _ in range(2)]
-    sides[0][known], sides[1][known] = has, ~has
-    return sides
 
 
 def _welch(a: Floats, b: Floats) -> float:

@@ -71,8 +71,7 @@ def correlate_over_images(
             continue
         frame = pd.DataFrame(rows)
         drawn = np.stack([column for _, column in judged], axis=1)
-        p_max = resampling.max_tau(frame["tau"], drawn, frame["n_smallest"])
-        frame["p_max"] = np.where(frame["p_bootstrap"].notna(), p_max, np.nan)
+        frame["p_max"] = resampling.max_tau(frame["tau"], drawn, frame["n_smallest"])
         frames.append(frame)
     if not frames or all(frame["tau"].isna().all() for frame in frames):
         raise QueryError(

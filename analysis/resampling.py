@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..benchmark.question import NUMBERS
 from ..errors import QueryError
 
 MINIMUM_GROUPS = 5
@@ -175,7 +176,7 @@ def interval(resampled: ArrayLike, level: float = 0.95) -> Interval:
     >>> interval([0.25] * 100)
     Interval(low=0.25, high=0.25, undefined=0)
     """
-    if not isinstance(level, (int, float)) or not 0 < level < 1:
+    if not isinstance(level, NUMBERS) or not 0 < level < 1:
         raise QueryError(f"a level of {level} is none: give one between 0 and 1, such as 0.95")
     values = np.asarray(resampled, dtype=np.float64)
     defined = values[np.isfinite(values)]

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from ...benchmark.question import NUMBERS
 from ...errors import QueryError, unknown
 from ...integers import is_count
 
@@ -134,7 +135,7 @@ class Budget:
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise QueryError(unknown("unit of cost", self.unit, UNITS))
-        if not isinstance(self.amount, (int, float)) or not 0 < self.amount < math.inf:
+        if not isinstance(self.amount, NUMBERS) or not 0 < self.amount < math.inf:
             raise QueryError(
                 f"a budget of {self.amount!r} {self.unit} cannot be spent: give a number above 0"
             )
