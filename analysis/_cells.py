@@ -17,7 +17,7 @@ from ..evaluate.registry import canonical
 from ..genotypes import Genotype
 from ..integers import is_integer
 from ..seeds import generator, stable_seed
-from ._truth import UNKNOWN_SEED, check_summary, psnr_by_seed, summary_name, wide
+from ._truth import STOP, UNKNOWN_SEED, check_summary, psnr_by_seed, summary_name, wide
 from .resampling import MINIMUM_GROUPS, group_weights
 
 SCORE_COLUMNS = ("model", "image", "task", "score", "initialisation", "value", "how")
@@ -50,8 +50,15 @@ class Withheld(NamedTuple):
         return (
             f"{self.untold.sum()} of the {runs} runs were stopped by the protocol's rule before "
             f"a {summary_name(by)} was known, and the others are no fair sample: judge by a best "
-            "PSNR, such as best_psnr_smooth"
+            f"PSNR, such as best_psnr_smooth{_without_them(by)}"
         )
+
+
+def _without_them(by: str | int) -> str:
+    """How a stopping criterion is judged on the models that it can be judged on."""
+    if not str(by).startswith(STOP):
+        return ""
+    return f", or without those models: where='stop_{str(by).removeprefix(STOP)} > 0'"
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..errors import QueryError
 from .plots_style import PALETTE, QUIET, new_figure, style
 
 if TYPE_CHECKING:
@@ -61,19 +62,30 @@ def dynamics(restoration: "Restoration") -> Figure:
             curves["psnr_observed"], color=PALETTE[4], linewidth=0.9, label="against observation"
         )
         middle.set_ylabel("PSNR (dB)")
-        middle.legend(loc="lower right", fontsize=6, frameon=True, edgecolor="none", framealpha=0.8)
+        # Above the curves, which may run anywhere.
+        middle.legend(
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=3,
+            fontsize=6,
+            borderaxespad=0,
+            borderpad=0.2,
+            handlelength=1.2,
+            columnspacing=1,
+        )
         _trim(middle, [curves[kind] for kind in curves if kind.startswith("psnr")])
         lower.semilogy(np.maximum(curves["variance"], 1e-12), color=PALETTE[2], linewidth=0.9)
         lower.set_ylabel("moving variance")
         lower.set_ylim(bottom=float(np.min(curves["variance"][1:], initial=1.0)) / 2)
         lower.set_xlabel("iteration")
         for axes in (upper, middle, lower):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.axvline(restoration.iteration, color=QUIET, linestyle="--", linewidth=0.8)
         upper.set_title(
-            f"{restoration.model}\n{restoration.task}; dashed: iteration {restoration.iteration}, "
-            f"kept ({restoration.kept.replace('_', ' ')})",
+            f"{_in_two(restoration.model)}\n{restoration.task}; dashed: iteration "
+            f"{restoration.iteration}, kept ({restoration.kept.replace('_', ' ')})",
             loc="left",
-            fontsize=7,
+            fontsize=6,
         )
     return figure
 
@@ -81,11 +93,16 @@ def dynamics(restoration: "Restoration") -> Figure:
 def contact_sheet(tiles: Sequence[Tile], title: str = "") -> Figure:
     """Pictures side by side, each with its name above and its figures below.
 
+    Raises:
+        QueryError: there is none.
+
     >>> import numpy as np
     >>> from dipbench.analysis.plots_restoration import Tile, contact_sheet
     >>> len(contact_sheet([Tile("a", np.zeros((1, 64, 64)))]).axes)
     1
     """
+    if not tiles:
+        raise QueryError("a contact sheet of no pictures: give one Tile or more")
     rows = -(-len(tiles) // MOST_COLUMNS)
     columns = -(-len(tiles) // rows)
     _, height, width = tiles[0].image.shape
@@ -157,13 +174,17 @@ def _show(axes: Axes, tile: Tile) -> None:
         axes.imshow(image[0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     else:
         axes.imshow(np.moveaxis(image, 0, 2), interpolation="nearest")
-    # A genotype's text is wider than a tile.
-    axes.set_title(tile.title.replace("/", "/\n"), fontsize=5.5 if "/" in tile.title else 7)
+    axes.set_title(_in_two(tile.title), fontsize=5.5 if "/" in tile.title else 7)
     axes.set_xlabel(tile.caption, fontsize=7)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def _in_two(model: str) -> str:
+    """A genotype's text, which is wider than a tile or a column, in two lines."""
+    return model.replace("/", "/\n")
 
 
 def _trim(axes: Axes, curves: list[np.ndarray]) -> None:

@@ -176,8 +176,7 @@ def interval(resampled: ArrayLike, level: float = 0.95) -> Interval:
     >>> interval([0.25] * 100)
     Interval(low=0.25, high=0.25, undefined=0)
     """
-    if not isinstance(level, NUMBERS) or not 0 < level < 1:
-        raise QueryError(f"a level of {level} is none: give one between 0 and 1, such as 0.95")
+    check_level(level)
     values = np.asarray(resampled, dtype=np.float64)
     defined = values[np.isfinite(values)]
     undefined = values.size - defined.size
@@ -185,6 +184,18 @@ def interval(resampled: ArrayLike, level: float = 0.95) -> Interval:
         return Interval(np.nan, np.nan, undefined)
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high), undefined)
+
+
+def check_level(level: float) -> None:
+    """Refuse what is no level of an interval.
+
+    Raises:
+        QueryError: It is no number between 0 and 1.
+
+    >>> check_level(0.95)
+    """
+    if not isinstance(level, NUMBERS) or not 0 < level < 1:
+        raise QueryError(f"a level of {level!r} is none: give one between 0 and 1, such as 0.95")
 
 
 def holm(p_values: ArrayLike) -> Floats:

@@ -14,6 +14,7 @@ from ...integers import is_count, is_integer
 from ...seeds import generator
 from .._cells import read_cell
 from ..association import kendall_tau
+from ..resampling import check_level
 from .bayesian import BayesianOptimisation
 from .interface import UNITS, Budget, Searcher, Trace, Trial, run_search
 from .listed import RandomSearch, ScoreGuided, SuccessiveHalving
@@ -99,7 +100,7 @@ def replay(
     for name in dict.fromkeys(listed_names("algorithms", algorithms)):
         if name not in ALGORITHMS:
             raise QueryError(unknown("algorithm", name, ALGORITHMS))
-        for seed in dict.fromkeys(seeds):
+        for seed in _distinct(seeds):
             objective = table.fresh()
             searcher = ALGORITHMS[name](objective, generator("search", name, seed), score)
             searches.append((name, seed, run_search(searcher, objective, budget)))
@@ -110,6 +111,17 @@ def replay(
     found = _frame(searches, regret, signal=signal, by=by, budget=budget)
     found.attrs["signal_tau"] = signal_tau(table, regret)
     return found
+
+
+def _distinct(seeds: Sequence[int]) -> list[int]:
+    """Each seed once.
+
+    Raises:
+        QueryError: it is one number.
+    """
+    if is_integer(seeds):
+        raise QueryError(f"give the searches' seeds as a list, such as [{seeds}] or range({seeds})")
+    return list(dict.fromkeys(seeds))
 
 
 def default_score(bench: Benchmark) -> str | None:
@@ -206,7 +218,7 @@ def replay_surrogate(
     for name in dict.fromkeys(listed_names("algorithms", algorithms)):
         if name not in ON_SURROGATE:
             raise QueryError(unknown("algorithm on a surrogate", name, ON_SURROGATE))
-        for seed in dict.fromkeys(seeds):
+        for seed in _distinct(seeds):
             searcher = ON_SURROGATE[name](generator("search", name, seed))
             searches.append((name, seed, run_search(searcher, objective, budget)))
 
@@ -276,8 +288,7 @@ def regret_by_cost(replayed: pd.DataFrame, *, level: float = 0.95, seed: int = 0
     Raises:
         QueryError: of no algorithm every search has chosen a model, or the level is none.
     """
-    if not 0 < level < 1:
-        raise QueryError(f"the level must lie between 0 and 1, got {level}")
+    check_level(level)
     unit, budget = replayed.attrs["unit"], replayed.attrs["budget"]
     last = min(budget, float(replayed[unit].max()))
     rows, left_out = [], []

@@ -1,5 +1,7 @@
 """Pictures of restorations: what is drawn is what was recorded."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,8 +14,10 @@ from dipbench.analysis.plots_restoration import (
 )
 from dipbench.analysis.search.isnas import Candidate, SearchResult
 from dipbench.data import load_image, parse_task
+from dipbench.errors import QueryError
 from dipbench.evaluate.comparing import Row
 from dipbench.evaluate.restoring import restore
+from dipbench.genotypes import ISNAS522
 
 TASK = parse_task("denoising-25")
 CAMERA = load_image("camera", size=64)
@@ -31,6 +35,24 @@ def test_dynamics_show_the_curves_and_mark_what_was_kept(restored):
     assert np.array_equal(middle.lines[1].get_ydata(), restored.fit.psnr_smooth)
     assert upper.lines[-1].get_xdata()[0] == restored.iteration
     assert "PSNR (dB)" in middle.get_ylabel()
+
+
+def test_the_longest_name_and_the_legend_lie_within_the_figure(restored):
+    longest = max(map(str, ISNAS522), key=len)
+    figure = dynamics(replace(restored, model=longest, kept="discrepancy"))
+    figure.draw_without_rendering()
+    upper, middle, lower = figure.axes
+    edge = figure.bbox.x1
+    assert upper._left_title.get_window_extent().x1 <= edge
+    legend = middle.get_legend().get_window_extent()
+    assert middle.bbox.y1 <= legend.y0
+    assert legend.x1 <= edge
+    assert all(tick == round(tick) for tick in lower.get_xticks())
+
+
+def test_a_sheet_of_no_pictures_is_refused():
+    with pytest.raises(QueryError, match="no pictures"):
+        contact_sheet([])
 
 
 def test_dynamics_without_a_truth():

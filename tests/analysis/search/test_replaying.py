@@ -357,6 +357,8 @@ def test_what_no_search_is_judged_by_is_refused(listed):
             replay(listed, "camera", "denoising", ["random"], Budget(900), by=by)
     with pytest.raises(QueryError, match=r"give a list of algorithms: \['random'\]"):
         replay(listed, "camera", "denoising", "random", Budget(900))
+    with pytest.raises(QueryError, match=r"seeds as a list, such as \[5\] or range\(5\)"):
+        replay(listed, "camera", "denoising", ["random"], Budget(900), seeds=5)
     with pytest.raises(QueryError, match=r"give a budget as Budget\(900\)"):
         replay(listed, "camera", "denoising", ["random"], 900)
 
