@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 
 class DipbenchError(Exception):
@@ -104,7 +104,10 @@ def unknown(kind: str, name: object, known: Iterable[object], limit: int = 12) -
     return f"unknown {kind} {str(name)!r}{hint} There are: {listed(names, limit)}"
 
 
-def listed_names(kind: str, given: Sequence[Any]) -> Sequence[Any]:
+Names = TypeVar("Names", bound=Iterable[Any])
+
+
+def listed_names(kind: str, given: Names) -> Names:
     """Names as they are, unless they are one text, which would be taken letter by letter.
 
     Raises:

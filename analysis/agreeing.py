@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from ..errors import QueryError, listed
-from ._cells import Cell, read_cells, weights_over
-from ._columns import describe
 from .association import MINIMUM_MODELS, kendall_tau
+from .cells import Cell, read_cells, weights_over
 from .resampling import interval, resampled_tau
 from .specificity import Floats, seeds_against_others
 from .transfer import aligned, union
+from .units import describe
 
 COLUMNS = (
     *("image", "task", "by", "tau", "tau_low", "tau_high", "seed_tau", "attainable_tau"),

@@ -10,9 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import QueryError
 from ..genotypes.upsample import Block
-from ._cells import FEW_CODES, read_cell, shared_weights, weights_of
-from ._columns import describe
-from .association import MINIMUM_MODELS
+from .association import MINIMUM_MODELS, Floats
+from .cells import FEW_CODES, read_cell, shared_weights, weights_of
 from .resampling import (
     MINIMUM_GROUPS,
     bootstrap_p_value,
@@ -21,14 +20,13 @@ from .resampling import (
     max_statistic,
     why_no_p_value,
 )
+from .units import describe
 
 SKIPS = 25
 COLUMNS = (
     *("attribute", "level", "n_with", "n_without", "mean_psnr"),
     *("effect", "low", "high", "p_bootstrap", "p_max", "reason"),
 )
-
-Floats = NDArray[np.float64]
 
 
 def level_effect(has: ArrayLike, psnr: ArrayLike, weights: Floats | None = None) -> Floats:

@@ -5,19 +5,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..errors import QueryError
 from ..seeds import generator
 from . import association, resampling
-from ._cells import FEW_CODES, Cell, has_enough_codes, score_names, shared_weights, weights_of
-from ._columns import describe
-from ._directions import direction, turned
+from .association import Floats
 from .baselines import judged_cells, why_unknown
+from .cells import FEW_CODES, Cell, has_enough_codes, score_names, shared_weights, weights_of
+from .directions import direction, turned
+from .units import describe
 
 MINIMUM_IMAGES = 6
-
-Floats = NDArray[np.float64]
 
 
 def correlate_over_images(

@@ -11,21 +11,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy.stats
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..errors import QueryError, listed_names
 from ..evaluate.registry import Direction, canonical
-from ._cells import Cell, finite_mean, fulfilling, read_cells
-from ._columns import describe
+from .association import Floats
+from .cells import Cell, finite_mean, fulfilling, only, read_cells
 from .transfer import aligned, task_cells, union
+from .units import describe
 
 ELSEWHERE = "mean_rank_elsewhere"
 DIRECTIONS: dict[str, Direction] = {ELSEWHERE: "lower"}
 """The baselines computed from a benchmark, and their good ends."""
 
 ONE_IMAGE = f"{ELSEWHERE} ranks models on other images, and there is only one"
-
-Floats = NDArray[np.float64]
 
 
 def ranks_elsewhere(psnr: ArrayLike) -> Floats:
@@ -131,9 +130,7 @@ def judged_cell(
     Raises:
         QueryError: As `judged_cells`, or nothing was trained or scored there.
     """
-    for cell in judged_cells(bench, image, task, names, by, where):
-        return cell
-    raise QueryError(f"nothing is known of {image} under {task}: no run, no score; train it first")
+    return only(judged_cells(bench, image, task, names, by, where), image, task)
 
 
 def why_unknown(cell: Cell, name: str) -> str:

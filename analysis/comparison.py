@@ -9,7 +9,8 @@ import pandas as pd
 from ..errors import QueryError
 from ..evaluate.registry import canonical
 from . import association, resampling
-from ._cells import (
+from .baselines import ELSEWHERE, ONE_IMAGE, judged_cells, why_unknown
+from .cells import (
     FEW_CODES,
     Cell,
     Floats,
@@ -18,10 +19,9 @@ from ._cells import (
     shared_weights,
     weights_of,
 )
-from ._columns import describe
-from ._directions import declared_sign, direction
-from .baselines import ELSEWHERE, ONE_IMAGE, judged_cells, why_unknown
+from .directions import declared_sign, direction
 from .resampling import resampled_tau_a
+from .units import describe
 
 COLUMNS = (
     *("image", "task", "first", "second", "n", "missing"),

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from ..errors import QueryError
 from ..integers import is_count
 from . import association, resampling, resampling_top, selection
-from ._cells import (
+from .association import Floats
+from .baselines import judged_cell, judged_cells, why_unknown
+from .cells import (
     FEW_CODES,
     Cell,
     has_enough_codes,
@@ -23,9 +25,8 @@ from ._cells import (
     shared_weights,
     weights_of,
 )
-from ._columns import describe
-from ._directions import declared_sign, directed, direction, turned
-from .baselines import judged_cell, judged_cells, why_unknown
+from .directions import declared_sign, directed, direction, turned
+from .units import describe
 
 METHOD = (
     "tau-b per (image, task) over the models that have both values; intervals: percentile "
@@ -47,8 +48,6 @@ COLUMNS = (
     *("best_psnr", "random_best_psnr", "oracle_psnr"),
     *("regret", "random_regret", "regret_crossfit", "random_regret_crossfit", "reason"),
 )
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

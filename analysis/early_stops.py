@@ -9,9 +9,10 @@ import pandas as pd
 from ..benchmark.schema import USABLE
 from ..errors import DipbenchError, listed_names
 from ..evaluate.stopping import STOPPING, get_criterion
-from ._cells import Cell, finite_mean, read_cells, runs_of
-from ._columns import describe
-from ._truth import MIXED_SEEDS, Floats
+from .association import Floats
+from .cells import Cell, finite_mean, read_cells, runs_of
+from .units import describe
+from .worth import MIXED_SEEDS
 
 COLUMNS = (
     *("image", "task", "criterion", "n", "left_out"),

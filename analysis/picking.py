@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from ..evaluate.registry import canonical
-from ._cells import Cell
-from ._columns import describe
-from ._directions import declared_sign, direction
 from .baselines import judged_cell
+from .cells import Cell
+from .directions import declared_sign, direction
 from .selection import pick_chances
+from .units import describe
 
 PICKS = (5, 15)
 

@@ -14,15 +14,15 @@ from ..errors import QueryError, listed_names
 from ..evaluate.registry import canonical
 from ..files import published
 from ..genotypes.upsample import PRIMITIVES
-from ._cells import Cell, read_cell
-from ._directions import direction
-from ._truth import summary_words
 from .baselines import judged_cell
-from .correlation import correlate, kendall
+from .cells import Cell, read_cell
+from .correlation import KendallResult, correlate, kendall
+from .directions import direction
 from .plots_models import attribute_plot, iteration_plot
 from .plots_scores import psnr_histogram, score_heatmap, tau_per_image
-from .plots_style import COLUMN_INCHES, PALETTE, QUIET, heading, new_figure, score_words, style
+from .plots_style import COLUMN_INCHES, PALETTE, QUIET, heading, new_figure, style
 from .plots_transfer import advantages, score_matrix, truth_heatmap, variance_shares
+from .worth import summary_words
 
 FORMATS = (".png", ".svg", ".pdf")
 MOST_CURVES = len(PALETTE)
@@ -62,8 +62,8 @@ def curves(
 ) -> Figure:
     """PSNR over the iterations of up to seven models, the best first in the legend.
 
-    A dot is where a curve is highest. Of several seeds a curve is their mean, whose highest value
-    is less than the mean of the seeds' best, which the legend has.
+    A dot marks a seed's best. Of several seeds a curve is their mean; the legend has the mean of
+    their best, which is above it.
 
     Args:
         bench: A benchmark.
@@ -95,19 +95,18 @@ def curves(
             for model in models
         ]
         drawn.sort(key=lambda line: -line[3].psnr)
-        # The best of the mean curve is less than the mean of the seeds' best.
         several = seed is None and len(cell.seeds) > 1
         for (name, at, values, best), colour in zip(drawn, PALETTE, strict=False):
-            peak = int(np.nanargmax(values))
-            dot = (at[peak], values[peak]) if several else (best.iteration, best.psnr)
             # The better ones above the others.
             order = 2 + best.psnr / 1000
             axes.plot(at, values, color=colour, label=f"{best.psnr:.2f} dB  {name}", zorder=order)
-            axes.plot(*dot, "o", color=colour, markersize=3.5, zorder=order + 1)
+            if not several:
+                dot = best.iteration, best.psnr
+                axes.plot(*dot, "o", color=colour, markersize=3.5, zorder=order + 1)
         _trim_start(axes, [np.asarray(line.get_ydata()) for line in axes.lines])
         axes.set_xlabel("iteration")
         axes.set_ylabel("smoothed PSNR (dB)" if kind == "psnr_smooth" else "PSNR (dB)")
-        told = "\nmean of the seeds; dB: mean of their best" if several else " (dB: best)"
+        told = "\nmean of the seeds; dB: the mean of their best" if several else " (dB: best)"
         heading(figure, f"{image}, {cell.task}{told}")
         figure.legend(loc="outside lower left", handlelength=1.0, borderaxespad=0.1, fontsize=6)
     return figure
@@ -137,13 +136,13 @@ def scatter(
         axes = figure.subplots()
         _dots(axes, cell, cell.score(score), size=9)
         good = direction(canonical(score))
-        name = score_words(score)
+        name = canonical(score)
         axes.set_xlabel(name if good is None else f"{name} ({good} is better)")
         axes.set_ylabel(summary_words(by))
         missing = f", {found.missing} missing" if found.missing else ""
         heading(
             figure,
-            f"{image}, {cell.task}\nraw Kendall's τ = {found.tau:+.2f}, "
+            f"{image}, {cell.task}\n{_tau_words(found)}, "
             f"{p_words(found.p_value)}, n = {found.n}{missing}",
         )
         axes.grid(color=QUIET, alpha=0.2, linewidth=0.5)
@@ -182,7 +181,7 @@ def scatters(bench: Any, image: str, task: object, by: str | int = "best_psnr_sm
             tau = f"τ = {row['tau_directed']:+.2f}"
             tau = f"raw τ = {row['tau']:+.2f}" if row["direction"] is None else tau
             told = f", n = {row['n']}" if row["n"] < table["n"].max() else ""
-            axes.set_title(f"{fill(score_words(row['score']), 20)}\n{tau}{told}", fontsize=6.5)
+            axes.set_title(f"{_in_lines(row['score'])}\n{tau}{told}", fontsize=6.5)
             axes.tick_params(labelsize=6)
             axes.locator_params(axis="x", nbins=3)
             axes.ticklabel_format(axis="x", scilimits=(-2, 4), useOffset=False)
@@ -194,6 +193,17 @@ def scatters(bench: Any, image: str, task: object, by: str | int = "best_psnr_sm
         directed = "τ directed: positive where a score works as declared"
         heading(figure, f"{cell.image}, {cell.task}; {directed}")
     return figure
+
+
+def _tau_words(found: KendallResult) -> str:
+    if found.tau_directed is None:
+        return f"raw Kendall's τ = {found.tau:+.2f}"
+    return f"directed Kendall's τ = {found.tau_directed:+.2f}"
+
+
+def _in_lines(score: str) -> str:
+    """A score's name, which may break after an underscore."""
+    return fill(score.replace("_", "_ "), 22).replace("_ ", "_")
 
 
 def model_words(model: str) -> str:
@@ -229,7 +239,7 @@ def _dots(axes: Axes, cell: Cell, values: NDArray[np.float64], size: float) -> N
                 color=colours.get(kind, QUIET),
                 alpha=0.6,
                 linewidths=0,
-                label=kind.replace("_", " "),
+                label=kind,
             )
 
 

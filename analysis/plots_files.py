@@ -6,10 +6,10 @@ from typing import Any
 
 from ..benchmark.question import DEFAULT_BY
 from ..errors import DipbenchError
-from ._cells import score_names
-from ._truth import check_summary
 from .baselines import judged_cells
+from .cells import score_names
 from .plots import IMAGE_FIGURES, TASK_FIGURES, save
+from .worth import check_summary
 
 
 def write_figures(

@@ -10,7 +10,6 @@ from matplotlib.image import AxesImage
 
 from ..errors import QueryError
 from ..genotypes.upsample import Block
-from ._truth import summary_name
 from .association import MINIMUM_MODELS
 from .attributes import attribute_effects
 from .plots_style import (
@@ -24,6 +23,7 @@ from .plots_style import (
     style,
 )
 from .tables import best_iterations
+from .worth import summary_name
 
 
 def attribute_plot(
@@ -64,11 +64,11 @@ def attribute_plot(
         above.set_yticks(at, labels)
         above.set_ylim(-0.7, row - 1)
         above.set_xlabel(f"{summary_name(by)}:\nmean with less mean without (dB)")
-        few = [each.replace("_", " ") for each in table.attrs["left_out"]]
+        few = list(table.attrs["left_out"])
         few = [each for each in few if not each.startswith("skip")]
         told = f"not drawn, of fewer than {MINIMUM_MODELS} models: {', '.join(few)}" if few else ""
         title = f"{table.attrs['image']}, {table.attrs['task']}, 95 % interval"
-        heading(figure, "\n".join([title, *wrap(told, 58)]))
+        heading(figure, "\n".join([title, *wrap(told, 52)]))
         _skips(figure, below, table)
     return figure
 
@@ -119,5 +119,5 @@ def _skips(figure: Figure, axes: Axes, table: Any) -> None:
 
 
 def _words(attribute: str, level: str) -> str:
-    word = f"{level}x{level}" if attribute == "kernel" else level.replace("_", " ")
+    word = f"{level}x{level}" if attribute == "kernel" else level
     return f"{attribute} {word}"

@@ -148,7 +148,7 @@ def search_course(found: "SearchResult") -> Figure:
         upper.hist(list(found.scores.values()), bins=40, color=QUIET, alpha=0.6)
         for score in kept:
             upper.axvline(score, color=PALETTE[0], linewidth=0.7)
-        name = found.score.replace("_", " ")
+        name = found.score
         upper.set_xlabel(name)
         upper.set_ylabel("models")
         upper.yaxis.set_major_locator(MaxNLocator(integer=True))

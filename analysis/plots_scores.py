@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from ..errors import QueryError, StoreError
-from ._cells import Cell, read_cell
-from ._directions import direction
-from ._truth import summary_name, summary_words
 from .averaging import correlate_over_images
 from .baselines import judged_cell
+from .cells import Cell, read_cell
 from .correlation import correlate
+from .directions import direction
 from .picking import sure_picks
 from .plots_style import (
+    COLUMN_INCHES,
     DIVERGING,
     PALETTE,
     QUIET,
@@ -23,11 +23,14 @@ from .plots_style import (
     colour_bar,
     heading,
     new_figure,
-    score_words,
     style,
 )
 from .reliability import seed_reliability
 from .tables import score_correlations
+from .worth import summary_name, summary_words
+
+MANY = 20
+"""More scores than so many have a figure wider than a column."""
 
 PICKS = ((15, PALETTE[5]), (5, PALETTE[1]))
 
@@ -48,7 +51,7 @@ def tau_per_image(bench: Any, task: object, by: str | int = "best_psnr_smooth") 
     limit = seed_reliability(bench, None, task, by, resamples=0)["ceiling"].mean(skipna=False)
     images = table["image"].nunique()
     with style():
-        figure = new_figure(height=1.0 + 0.17 * len(rows))
+        figure = new_figure(height=1.0 + 0.15 * len(rows), width=_width(len(rows)))
         axes = figure.subplots()
         axes.axvline(0, color=QUIET, linewidth=0.6)
         if images > 1:
@@ -60,11 +63,11 @@ def tau_per_image(bench: Any, task: object, by: str | int = "best_psnr_smooth") 
         at = means["score"].map(rows)
         ends = means["tau_directed_low"], means["tau_directed_high"]
         axes.hlines(at, *ends, color=PALETTE[0], linewidth=1.2)
-        axes.plot(means["tau_directed"], at, "o", color=PALETTE[0], markersize=3.5)
+        axes.plot(means["tau_directed"], at, "o", color=PALETTE[0], markersize=2.5)
         if np.isfinite(limit):
             axes.axvline(limit, color=PALETTE[1], linewidth=0.8, linestyle="--")
             axes.annotate(
-                "ceiling",
+                f"ceiling {limit:.2f}",
                 (limit, 1.0),
                 xycoords=("data", "axes fraction"),
                 ha="center",
@@ -72,11 +75,12 @@ def tau_per_image(bench: Any, task: object, by: str | int = "best_psnr_smooth") 
                 color=PALETTE[1],
                 fontsize=7,
             )
-        axes.set_yticks(range(len(rows)), [score_words(score) for score in rows])
+        axes.set_yticks(range(len(rows)), list(rows))
         axes.set_ylim(-0.7, len(rows) - 0.3)
-        axes.locator_params(axis="x", nbins=5)
+        axes.xaxis.set_major_locator(MultipleLocator(0.25 if len(rows) > MANY else 0.5))
+        axes.tick_params(axis="y", labelsize=6)
         axes.set_xlabel(
-            f"directed Kendall's τ\nwith {summary_name(by)}\n(positive: works\nas declared)"
+            f"directed Kendall's τ\nwith {summary_name(by)}\n(positive: works as declared)"
         )
         shown = f"{images} images, blue: their mean" if images > 1 else table["image"].iloc[0]
         heading(figure, f"{table['task'].iloc[0]}, {shown}, 95 % interval")
@@ -94,7 +98,7 @@ def score_heatmap(bench: Any, image: str, task: object) -> Figure:
         figure.set_layout_engine("compressed")  # else square cells leave a gap above
         axes = figure.subplots()
         drawn = axes.imshow(table.to_numpy(), cmap=DIVERGING, vmin=-1, vmax=1)
-        words = [score_words(name) for name in table.index]
+        words = list(table.index)
         axes.set_xticks(range(size), words, rotation=90)
         axes.set_yticks(range(size), words)
         axes.spines[:].set_visible(False)
@@ -112,7 +116,8 @@ def psnr_histogram(
     """The distribution of PSNR over the models, and below it what each score picks.
 
     Every row marks the PSNR of a score's 15 lowest (or highest, as declared) models, its 5 best
-    picks stronger; a pick that a tie leaves to chance is left out.
+    picks stronger; a pick that a tie leaves to chance is left out. The score of the highest
+    directed tau comes first.
     """
     try:
         cell = judged_cell(bench, image, task, None, by)
@@ -122,10 +127,13 @@ def psnr_histogram(
     if not truth.size:
         raise QueryError(f"nothing to draw: no usable run of {cell.image} {cell.task}")
     names = [name for name in cell.scores if direction(name) is not None]
+    if names:
+        table = correlate(bench, image, task, names, by, resamples=0).set_index("score")
+        names = list(table["tau_directed"].sort_values(ascending=False, na_position="last").index)
     with style():
-        figure = new_figure(height=1.7 + 0.17 * len(names))
+        figure = new_figure(height=1.7 + 0.15 * len(names), width=_width(len(names)))
         above, below = figure.subplots(
-            2, 1, sharex=True, height_ratios=[1.0, max(0.17 * len(names), 0.2)]
+            2, 1, sharex=True, height_ratios=[1.0, max(0.15 * len(names), 0.2)]
         )
         above.hist(truth, bins=min(40, max(8, truth.size // 8)), color=QUIET)
         above.axvline(truth.max(), color="black", linewidth=0.8, linestyle="--")
@@ -140,10 +148,11 @@ def psnr_histogram(
             fontsize=7,
         )
         above.set_ylabel("models")
-        above.yaxis.set_major_locator(MaxNLocator(integer=True))
+        above.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         for row, name in enumerate(reversed(names)):
             _mark_picks(below, cell, name, row)
-        below.set_yticks(range(len(names)), [score_words(name) for name in reversed(names)])
+        below.set_yticks(range(len(names)), names[::-1])
+        below.tick_params(axis="y", labelsize=6)
         below.set_ylim(-0.7, len(names) - 0.3)
         below.set_xlabel(summary_words(by))
         heading(figure, f"{cell.image}, {cell.task}")
@@ -153,6 +162,11 @@ def psnr_histogram(
         ]
         figure.legend(handles=handles, loc="outside upper right", ncols=2, handletextpad=0.1)
     return figure
+
+
+def _width(scores: int) -> float:
+    """Inches: the long names of many scores would leave their dots too little of one column."""
+    return COLUMN_INCHES * (1.5 if scores > MANY else 1)
 
 
 def _mark_picks(axes: Axes, cell: Cell, name: str, row: int) -> None:

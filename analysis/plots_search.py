@@ -5,9 +5,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from ..errors import QueryError
-from ._truth import summary_words
 from .plots_style import PALETTE, new_figure, style
 from .search.replaying import regret_by_cost
+from .worth import summary_words
 
 COST_WORDS = {
     "iterations": "iterations trained",

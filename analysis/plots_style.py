@@ -106,12 +106,3 @@ def short_number(value: float) -> str:
     """
     text = f"{abs(value):.2f}"
     return ("−" if value < 0 and float(text) else "") + text.removeprefix("0")
-
-
-def score_words(score: str) -> str:
-    """A score's name as the publication spells it.
-
-    >>> score_words("psd_db_strip_mse")
-    'psd db strip mse'
-    """
-    return score.replace("_", " ")

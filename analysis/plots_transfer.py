@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..errors import QueryError
-from ._directions import is_baseline, sees_the_image
-from ._truth import summary_name
+from .directions import is_baseline, sees_the_image
 from .plots_style import (
     DIVERGING,
     PALETTE,
@@ -17,11 +16,11 @@ from .plots_style import (
     colour_bar,
     heading,
     new_figure,
-    score_words,
     style,
 )
 from .specificity import OF_EACH, all_score_transfers, score_transfer
 from .tables import scores_over_images, truth_over_images, variance
+from .worth import summary_name
 
 
 def truth_heatmap(bench: Any, task: object, by: str | int = "best_psnr_smooth") -> Figure:
@@ -51,7 +50,7 @@ def score_matrix(
     name = score or _best_score(bench, task, by)
     found = score_transfer(bench, task, name, by, resamples=OF_EACH)
     ends = found.interval
-    title = f"{score_words(found.score)}, {found.task}\ndiagonal less rest: {found.advantage:+.3f}"
+    title = f"{found.score}, {found.task}\ndiagonal less rest: {found.advantage:+.3f}"
     if np.isfinite([ends.low, ends.high]).all():
         title += f" [{ends.low:+.3f}, {ends.high:+.3f}]"
     images = list(found.images)
@@ -91,7 +90,7 @@ def advantages(bench: Any, task: object, by: str | int = "best_psnr_smooth") -> 
         axes.axvline(0, color=QUIET, linewidth=0.6)
         axes.hlines(rows, table["low"], table["high"], color=PALETTE[0])
         axes.plot(table["advantage"], rows, "o", color=PALETTE[0], markersize=3.5)
-        axes.set_yticks(rows, [score_words(name) for name in table["score"]])
+        axes.set_yticks(rows, table["score"])
         axes.set_ylim(-0.7, len(table) - 0.3)
         axes.set_xlabel(f"directed τ\nwith {summary_name(by)},\nown image less others")
         heading(

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..errors import QueryError
 from ..seeds import generator
-from ._cells import (
+from .association import MINIMUM_MODELS, Floats, kendall_tau
+from .cells import (
     FEW_CODES,
     Cell,
     has_enough_codes,
@@ -23,9 +24,8 @@ from ._cells import (
     shared_weights,
     weights_of,
 )
-from ._columns import describe
-from .association import MINIMUM_MODELS, kendall_tau
 from .resampling import interval, resampled_tau
+from .units import describe
 
 COLUMNS = (
     *("image", "task", "by", "seeds", "n", "missing"),
@@ -37,8 +37,6 @@ SCORE_COLUMNS = (
     *("image", "task", "score", "initialisations", "n", "missing"),
     *("reliability", "share_of_mean", "reason"),
 )
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from typing import Any
 
 from ..benchmark.card import CARD_SECTIONS, LICENCE
 from ..benchmark.store import Manifest
-from ._truth import summary_words
 from .report_tables import ask
+from .worth import summary_words
 
 COUNTS = {
     "models": "len(bench.models)",

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import DipbenchError, QueryError
-from ._cells import Cell
 from .baselines import DIRECTIONS, judged_cells
+from .cells import Cell
 from .picking import sure_picks
 from .report_tables import arguments, ask, columns, fill, plain
 from .specificity import all_score_transfers

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DipbenchError
-from ._truth import STOP
 from .attributes import attribute_effects
 from .averaging import correlate_over_images
 from .baselines import mean_rank_elsewhere
@@ -28,6 +27,7 @@ from .tables import (
     truth_specificity,
     variance,
 )
+from .worth import STOP
 
 SIGNIFICANT = 8
 """More than are shown by far: the page rounds again."""

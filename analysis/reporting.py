@@ -14,13 +14,13 @@ from ..errors import QueryError
 from ..evaluate.registry import canonical
 from ..files import published
 from ..genotypes.upsample import PRIMITIVES
-from ._directions import is_baseline
-from ._truth import check_summary
+from .directions import is_baseline
 from .report_curves import BUDGET, curve_payload
 from .report_facts import facts
 from .report_pictures import pictures
 from .report_scores import model_tables, score_matrices, score_tables, transfer_tables
 from .report_tables import Progress, all_tables, arguments, fill
+from .worth import check_summary
 
 MOST_BYTES = 10_000_000
 ROOM = 200_000

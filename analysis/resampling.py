@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..benchmark.question import NUMBERS
 from ..errors import QueryError
+from .association import Floats
 
 MINIMUM_GROUPS = 5
 FEWEST_JUDGED = 8
@@ -21,8 +22,6 @@ FEWEST_JUDGED = 8
 UNDEFINED_SHARE = 0.05
 SAME = 1e-12
 """Values that differ by less differ by rounding."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

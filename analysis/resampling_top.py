@@ -8,11 +8,10 @@ simulated benchmarks such intervals at nominal 95 % held the expected regret in 
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from .association import Floats
 from .resampling import concordance, lower_and_tied
-
-Floats = NDArray[np.float64]
 
 
 def resampled_precision(

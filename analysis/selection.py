@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from math import comb
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..errors import QueryError
-
-Floats = NDArray[np.float64]
+from .association import Floats
 
 
 @dataclass(frozen=True)

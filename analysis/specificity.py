@@ -8,23 +8,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..errors import QueryError
 from ..seeds import generator
-from ._cells import Cell, score_names, weights_over
-from ._columns import describe
-from ._directions import declared_sign
-from .association import MINIMUM_MODELS, kendall_tau
+from .association import MINIMUM_MODELS, Floats, kendall_tau
+from .cells import Cell, score_names, weights_over
+from .directions import declared_sign
 from .resampling import Interval, interval, resampled_tau
 from .transfer import aligned, seeded_cells, task_cells, union
+from .units import describe
 
 EXACT_IMAGES = 7
 PERMUTATIONS = 5000
 OF_EACH = 300
 """Resamples where all scores are judged: each takes a tau for every score and pair of images."""
 
-Floats = NDArray[np.float64]
 Across = Callable[[Sequence[Floats], Sequence[Floats]], Iterable[tuple[Floats, ...]]]
 
 

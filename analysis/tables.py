@@ -11,17 +11,17 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from ..benchmark.schema import USABLE, peak_censored
 from ..errors import QueryError
 from . import association
-from ._cells import FEW_CODES, read_cell, read_cells, runs_of
-from ._columns import describe
-from ._directions import sees_the_image
-from ._truth import check_summary, query_arguments
 from .attributes import attribute_effects
 from .averaging import correlate_over_images
+from .cells import FEW_CODES, read_cell, read_cells, runs_of
 from .correlation import correlate, picks_of
+from .directions import sees_the_image
 from .picking import PICKS
 from .reliability import score_reliability, seed_reliability
 from .specificity import all_score_transfers, score_transfer, truth_specificity
 from .transfer import truth_transfer, variance_over_images, variance_shares
+from .units import describe
+from .worth import check_summary, query_arguments
 
 Table = Callable[..., pd.DataFrame]
 

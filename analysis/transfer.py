@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import QueryError
-from ._cells import Cell, read_cells, weights_over
-from .association import MINIMUM_MODELS, kendall_tau
+from .association import MINIMUM_MODELS, Floats, kendall_tau
+from .cells import Cell, read_cells, weights_over
 from .resampling import Interval, interval
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from .store import (
     read_manifest,
     writing,
 )
-from .verifying import listed, refuse_unsound
+from .verifying import refuse_unsound, told_of
 
 
 @dataclass(frozen=True)
@@ -175,5 +175,5 @@ def _key(row: dict[str, object]) -> tuple[object, ...]:
 
 
 def _refuse(what: str, names: Iterable[str]) -> None:
-    for problem in listed(what, list(names)):
+    for problem in told_of(what, list(names)):
         raise StoreError(f"{problem}; nothing was written")

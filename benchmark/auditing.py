@@ -176,7 +176,7 @@ class _Remaking:
         return self._made[key]
 
     def _make(self, key: RunKey) -> Run:
-        observation = read_observation(self._pictures, (key.image, key.task))
+        observation = read_observation(self._pictures, key.pair)
         image = self._images.get(key.image)
         try:
             return make_run(key, image, observation, self._protocol, self._device)

@@ -1,6 +1,7 @@
 """Building a benchmark: what remains of its plan is trained, and what is there is merged."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -13,10 +14,9 @@ from .executors import Executor, Unit
 from .joining import check_joins, refuse_orphans
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock, living_shards
 from .merging import merge
-from .parts import Keys, finished_keys, list_parts, readable_keys
-from .pictures import StoredObservations
-from .plan import PLAN_PICTURES, Plan, read_plan, read_planned_images
-from .schema import RunKey, row_order, supersedes
+from .parts import Keys, finished_keys, list_parts, readable_keys, table_keys
+from .plan import Plan, planned_observations, read_plan, read_planned_images
+from .schema import RunKey, furthest, row_order
 from .store import (
     BEACON,
     MANIFEST,
@@ -24,6 +24,7 @@ from .store import (
     Manifest,
     check_writable,
     file_of,
+    find_manifest,
     read_manifest,
     read_table,
     remove_leftovers,
@@ -98,12 +99,26 @@ def recorded(
     With `readable_keys` these stay where they are.
     """
     by_part, damaged = keys_of(list_parts(folder / PARTS))
-    statuses = dict(_committed(folder))
-    for key, status in chain.from_iterable(by_part.values()):
-        if supersedes(status, statuses.get(key)):
-            statuses[key] = status
+    manifest = find_manifest(folder)
+    committed = table_keys(read_table(folder, manifest, "runs")) if manifest else []
+    statuses = furthest(chain(committed, *by_part.values()))
     planned = set(plan.run_keys())
     return {key: status for key, status in statuses.items() if key in planned}, damaged
+
+
+def remaining(
+    plan: Plan, shard: Shard, statuses: Mapping[RunKey, str], retry_failed: bool
+) -> list[RunKey]:
+    """The runs that a shard has left to make.
+
+    Args:
+        plan: what is built.
+        shard: which share of its runs.
+        statuses: of the runs that are on disk, see `recorded`.
+        retry_failed: whether those recorded as failed are made again.
+    """
+    made = {key for key, status in statuses.items() if status != "failed" or not retry_failed}
+    return [key for key in shard.takes(plan.run_keys()) if key not in made]
 
 
 def build(
@@ -134,7 +149,7 @@ def build(
     """
     plan = read_plan(folder)
     read_planned_images(folder, plan)
-    check_joins(folder, plan, StoredObservations(folder / PLAN_PICTURES))
+    check_joins(folder, plan, planned_observations(folder))
     check_writable(folder)
     with writing(folder), _sole_builder(folder, shard):
         remove_leftovers(folder)
@@ -142,15 +157,11 @@ def build(
             for beacon in folder.glob(f"{BEACON}*"):
                 beacon.unlink(missing_ok=True)
         statuses, damaged = recorded(folder, plan)
-        failed = {key for key, status in statuses.items() if status == "failed"}
-        skipped = set(statuses) - (failed if retry_failed else set())
+        left = remaining(plan, shard, statuses, retry_failed)
         own = shard.takes(plan.run_keys())
-        remaining = [key for key in own if key not in skipped]
-        done = [key for key in own if key in skipped]
-        on_start(
-            Progress(len(own), len(set(done) - failed), len(set(done) & failed), tuple(damaged))
-        )
-        for outcome in executor.run(folder, plan, _units(remaining)):
+        there = Counter(statuses[key] == "failed" for key in set(own) - set(left))
+        on_start(Progress(len(own), there[False], there[True], tuple(damaged)))
+        for outcome in executor.run(folder, plan, _units(left)):
             for key, status in outcome:
                 on_run(key, status)
         if shard.count == 1:
@@ -211,7 +222,7 @@ def finish(folder: Path, patience: float = 0.0) -> Manifest:
             return manifest
         plan = read_plan(folder)
         images = read_planned_images(folder, plan)
-        check_joins(folder, plan, StoredObservations(folder / PLAN_PICTURES))
+        check_joins(folder, plan, planned_observations(folder))
         return merge(
             folder,
             Manifest(
@@ -226,17 +237,8 @@ def finish(folder: Path, patience: float = 0.0) -> Manifest:
                 files={},
             ),
             images.values(),
-            StoredObservations(folder / PLAN_PICTURES),
+            planned_observations(folder),
         )
-
-
-def _committed(folder: Path) -> Iterable[tuple[RunKey, str]]:
-    if not (folder / MANIFEST).is_file():
-        return
-    rows = read_table(folder, read_manifest(folder), "runs")
-    columns = rows.select([*RunKey._fields, "status"]).to_pydict().values()
-    for *key, status in zip(*columns, strict=True):
-        yield RunKey(*key), status
 
 
 def _units(keys: Iterable[RunKey]) -> list[Unit]:

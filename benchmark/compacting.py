@@ -191,7 +191,7 @@ def _write(
     chosen = choose_sources({}, sources)
     for key in sorted(chosen, key=row_order):
         if (key.image, key.task, key.seed) in parts:
-            by_pair[key.image, key.task].append(key)
+            by_pair[key.pair].append(key)
     paths = {role: out / f"{role}-1.{ending}" for role, ending in _ENDINGS.items()}
     tables: list[pa.Table] = []
     digests: list[str] = []

@@ -11,7 +11,7 @@ from ..errors import QueryError, StoreError, one_line, unknown
 from .hdf5 import open_to_read
 from .schema import Pair
 from .store import unreadable
-from .thinning import DECIBELS, ITERATIONS, LENGTH, dataset_name, restored, rounded
+from .thinning import DECIBEL_SUFFIX, ITERATIONS, LENGTH, dataset_name, restored, rounded
 
 CHUNK_VALUES = 4096
 """Curves shorter than this share a chunk: every chunk costs an entry in the file's index."""
@@ -75,7 +75,7 @@ class CurvesReader:
                 names = [name for name in self._group(*pair) if name not in (LENGTH, ITERATIONS)]
             except (OSError, RuntimeError) as error:
                 raise self._damaged("/".join(pair), error) from error
-            self._kinds[pair] = tuple(name.removesuffix(DECIBELS) for name in names)
+            self._kinds[pair] = tuple(name.removesuffix(DECIBEL_SUFFIX) for name in names)
         return self._kinds[pair]
 
     def lengths(self, image: str, task: str) -> np.ndarray:

@@ -10,22 +10,21 @@ from ..data import Observation
 from ..data.archives import walk
 from ..data.refusal import RefusedError
 from ..errors import StoreError, listed
-from .importmerging import Committed, commit_import, stored_observations
+from .importmerging import Committed, commit_import
 from .importreport import Report, make_report
 from .intake import HASHES, Intake
 from .joining import refuse_orphans
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .parts import finished_keys, list_parts, read_made
-from .pictures import read_images
+from .pictures import committed_observations, read_images
 from .plan import PLAN
 from .schema import Pair, RunKey
 from .staging import Staging
 from .store import (
-    MANIFEST,
     PARTS,
     check_writable,
     file_of,
-    read_manifest,
+    find_manifest,
     read_table,
     remove_bare,
     remove_leftovers,
@@ -89,7 +88,7 @@ def _import(
     with builder_lock(folder, "import"), _scratch(folder) as scratch:
         remove_leftovers(folder)
         staging = Staging(scratch)
-        committed, stored = _committed(folder), stored_observations(folder)
+        committed, stored = _held_hashes(folder), committed_observations(folder)
         _stage_stored(folder, stored, staging)
         by_part, _ = finished_keys(list_parts(folder / PARTS))
         written = {key for keys in by_part.values() for key, _ in keys}
@@ -131,8 +130,8 @@ def _scratch(folder: Path) -> Iterator[Path]:
 def _check_target(folder: Path) -> None:
     if (folder / PLAN).is_file():
         raise StoreError(f"{folder} is a benchmark that is trained: import into another folder")
-    if (folder / MANIFEST).is_file():
-        manifest = read_manifest(folder)
+    manifest = find_manifest(folder)
+    if manifest is not None:
         if not manifest.is_imported:
             raise StoreError(
                 f"{folder} holds runs that were trained under {manifest.protocol.get('name')}, not "
@@ -149,11 +148,12 @@ def _check_target(folder: Path) -> None:
     check_writable(folder)
 
 
-def _committed(folder: Path) -> Committed:
-    if not (folder / MANIFEST).is_file():
+def _held_hashes(folder: Path) -> Committed:
+    manifest = find_manifest(folder)
+    if manifest is None:
         return {}
-    rows = read_table(folder, read_manifest(folder), "runs").select([*RunKey._fields, *HASHES])
-    return {RunKey(*(row.pop(name) for name in RunKey._fields)): row for row in rows.to_pylist()}
+    rows = read_table(folder, manifest, "runs").select([*RunKey._fields, *HASHES]).to_pylist()
+    return {RunKey.of(row): {name: row[name] for name in HASHES} for row in rows}
 
 
 def _stage_stored(folder: Path, stored: Mapping[Pair, Observation], staging: Staging) -> None:
@@ -161,8 +161,9 @@ def _stage_stored(folder: Path, stored: Mapping[Pair, Observation], staging: Sta
 
     Further runs may come without, and those that come with others are told apart.
     """
-    if (folder / MANIFEST).is_file():
-        images = read_images(file_of(folder, read_manifest(folder), "images"))
+    manifest = find_manifest(folder)
+    if manifest is not None:
+        images = read_images(file_of(folder, manifest, "images"))
         for image in images.values():
             staging.add_image(image.name, image.array)
     for pair in filter(staging.lacks_mask, stored):

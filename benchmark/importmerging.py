@@ -14,7 +14,7 @@ from ..evaluate.protocol import get_protocol
 from .intake import HASHES, Intake
 from .merging import merge
 from .parts import finished_keys, list_parts
-from .pictures import StoredObservations, read_images, read_observation
+from .pictures import LazyObservations, committed_observations, read_images, read_observation
 from .schema import Pair, RunKey
 from .scorefiles import (
     SCORE_KEYS,
@@ -23,8 +23,17 @@ from .scorefiles import (
     committed_scores,
     first_values,
 )
-from .staging import LazyObservations, Staging
-from .store import IMPORTED_FROM, MANIFEST, PARTS, Manifest, file_of, read_manifest, read_table
+from .staging import Staging
+from .store import (
+    IMPORTED_FROM,
+    MANIFEST,
+    PARTS,
+    Manifest,
+    file_of,
+    find_manifest,
+    read_manifest,
+    read_table,
+)
 from .training import environment
 
 PROTOCOL = "isnas"
@@ -75,13 +84,6 @@ def commit_import(
         _merge_scores(folder, intake)
 
 
-def stored_observations(folder: Path) -> Mapping[Pair, Observation]:
-    """The observations that a benchmark holds; none where there is no benchmark yet."""
-    if not (folder / MANIFEST).is_file():
-        return {}
-    return StoredObservations(file_of(folder, read_manifest(folder), "images"))
-
-
 def _observations(staging: Staging) -> tuple[dict[tuple[Pair, str], str], dict[Pair, str]]:
     """Final hashes of what runs were trained on, and for each pair the one that is kept.
 
@@ -107,7 +109,7 @@ def _facts(
     """The `HASHES` of runs, which may have come after them; one that is committed stays."""
     facts = {}
     for key in intake.observed.keys() | intake.inputs.keys():
-        pair, held = (key.image, key.task), committed.get(key, {})
+        pair, held = key.pair, committed.get(key, {})
         found = (hashes.get((pair, intake.observed.get(key, ""))), intake.inputs.get(key))
         facts[key] = {
             name: value
@@ -123,26 +125,26 @@ def _is_new(found: _Found) -> bool:
         return True
     if not found.committed:
         return False
-    pairs = {(key.image, key.task) for key in found.committed}
+    pairs = {key.pair for key in found.committed}
     pictures = found.staging.image_names & {key.image for key in found.committed}
     return bool(
         pictures - set(read_manifest(found.folder).images)
-        or (found.chosen.keys() & pairs) - stored_observations(found.folder).keys()
+        or (found.chosen.keys() & pairs) - committed_observations(found.folder).keys()
         or any(found.facts.get(key) for key in found.committed)
     )
 
 
 def _merge(found: _Found, sources: Sequence[str]) -> None:
     folder, staging, chosen = found.folder, found.staging, found.chosen
-    before = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+    before = find_manifest(folder)
     by_part, _ = finished_keys(list_parts(folder / PARTS))
     keys = found.committed.keys() | {key for entries in by_part.values() for key, _ in entries}
     stored_in = file_of(folder, before, "images") if before else Path()
     held = read_images(stored_in) if before else {}
-    stored = stored_observations(folder)
+    stored = committed_observations(folder)
     fresh = sorted(staging.image_names & {key.image for key in keys} - set(held))
     makers: dict[Pair, Callable[[], Observation]] = {}
-    for pair in sorted({(key.image, key.task) for key in keys}):
+    for pair in sorted({key.pair for key in keys}):
         if pair in stored:
             makers[pair] = partial(read_observation, stored_in, pair)
         elif pair in chosen:

@@ -10,7 +10,7 @@ from .intake import HASHES, Intake, Problem
 from .pictures import StoredObservations, count_outputs
 from .schema import RUNS_SCHEMA, RunKey
 from .scorefiles import committed_scores
-from .store import MANIFEST, file_of, read_manifest, read_table
+from .store import file_of, find_manifest, read_manifest, read_table
 
 _TOLERANCE_DB = 1e-4
 
@@ -46,8 +46,9 @@ def make_report(folder: Path, intake: Intake) -> Report:
     """What an import did, and what is to be said of the benchmark that it left."""
     rows = RUNS_SCHEMA.empty_table()
     warnings, scores = [], 0
-    if (folder / MANIFEST).is_file():
-        rows = read_table(folder, read_manifest(folder), "runs")
+    manifest = find_manifest(folder)
+    if manifest is not None:
+        rows = read_table(folder, manifest, "runs")
         warnings = [
             *_mixed(rows),
             *_untold(folder, rows),
@@ -111,7 +112,7 @@ def _contradictory(intake: Intake) -> list[str]:
 
 def _contradictions(rows: pa.Table, intake: Intake) -> list[str]:
     """Warnings where a table gives another best PSNR than the run that it names, or no run."""
-    best = {RunKey(*(row[name] for name in RunKey._fields)): row for row in rows.to_pylist()}
+    best = {RunKey.of(row): row for row in rows.to_pylist()}
     missing = sum(key not in best for key in intake.tables)
     found = [f"the tables name {missing} runs that are not there"] if missing else []
     for key, table in intake.tables.items():

@@ -22,9 +22,10 @@ from .verifying import summaries_differ
 HASHES = ("observation_sha256", "input_sha256")
 """The facts of a run that files beside its own tell, which may come with a later import."""
 
-RUNS_PER_PART = 16
 IMPORTED: Made = {"imported": True}
 """What a part of published runs says of them."""
+
+RUNS_PER_PART = 16
 OUTPUT_BYTES_PER_PART = 8 * 2**20
 """A part is written once it has so many runs, or outputs of so many bytes."""
 
@@ -145,7 +146,7 @@ class Intake:
 
     def _observation(self, place: Place, member: Member) -> None:
         key = _key(place, place.model)
-        pair = key.image, key.task
+        pair = key.pair
         if self._lacks(key, "observation_sha256") or pair not in self._stored:
             self.observed[key] = self._staging.add_observed(pair, read_array(member.read()))
 

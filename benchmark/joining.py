@@ -12,9 +12,16 @@ from ..data import Observation
 from ..errors import ProtocolError, StoreError
 from ..evaluate.protocol import Protocol
 from .parts import list_parts, part_observations, read_made, readable_keys, table_keys
-from .pictures import Pair, StoredObservations
-from .schema import RunKey
-from .store import MANIFEST, PARTS, Manifest, file_of, orphaned, read_manifest, read_table
+from .pictures import committed_observations
+from .schema import Pair, RunKey
+from .store import (
+    MANIFEST,
+    PARTS,
+    Manifest,
+    find_manifest,
+    orphaned,
+    read_table,
+)
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -34,7 +41,7 @@ def check_joins(folder: Path, plan: "Plan", observations: Mapping[Pair, Observat
             observation, or of an image and task that neither it nor the plan has; or if its runs
             of an image and task of the plan have no seed, or its `benchmark.json` is lost.
     """
-    manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+    manifest = find_manifest(folder)
     _check_parts(folder, manifest, plan, observations)
     if manifest is None:
         refuse_orphans(folder)
@@ -46,7 +53,7 @@ def check_joins(folder: Path, plan: "Plan", observations: Mapping[Pair, Observat
         )
     planned = set(plan.pairs)
     keys = table_keys(read_table(folder, manifest, "runs")) if manifest.is_imported else []
-    if any(key.seed is None and (key.image, key.task) in planned for key, _ in keys):
+    if any(key.seed is None and key.pair in planned for key, _ in keys):
         raise StoreError(
             f"{folder} holds published runs, whose seed is not known, of what is to be trained: "
             "train into another folder (`dipbench agreement` compares the two)"
@@ -68,7 +75,7 @@ def pairs_partly_seeded(keys: Iterable[RunKey]) -> set[Pair]:
     """
     seeded: dict[Pair, set[bool]] = {}
     for key in keys:
-        seeded.setdefault((key.image, key.task), set()).add(key.seed is None)
+        seeded.setdefault(key.pair, set()).add(key.seed is None)
     return {pair for pair, kinds in seeded.items() if len(kinds) > 1}
 
 
@@ -122,7 +129,7 @@ def _check_parts(
     """See that the parts, whose plan may have been lost, are of this one."""
     protocol = plan.protocol.to_record()
     planned = set(plan.pairs)
-    committed = cache(lambda: _committed_observations(folder, manifest))
+    committed = cache(lambda: committed_observations(folder))
     expected: dict[Pair, str] = {}
     for part in list_parts(folder / PARTS):
         made = read_made(part)
@@ -151,13 +158,6 @@ def _check_parts(
                 )
 
 
-def _committed_observations(folder: Path, manifest: Manifest | None) -> Mapping[Pair, Observation]:
-    """What the runs of the benchmark in a folder, if there is one, were trained on."""
-    if manifest is None or "images" not in manifest.files:
-        return {}
-    return StoredObservations(file_of(folder, manifest, "images"))
-
-
 def _differences(
     folder: Path, manifest: Manifest, plan: "Plan", observations: Mapping[Pair, Observation]
 ) -> Iterator[str]:
@@ -170,7 +170,7 @@ def _differences(
         if manifest.images.get(name, sha256) != sha256:
             yield f"image {name}"
     if plan.observation_seed is None:
-        for pair in differing_observations(_committed_observations(folder, manifest), observations):
+        for pair in differing_observations(committed_observations(folder), observations):
             yield f"observation {' '.join(pair)}"
 
 

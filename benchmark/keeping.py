@@ -22,13 +22,12 @@ from .joining import check_joins, differing_settings
 from .locking import PATIENCE_SECONDS, builder_lock
 from .merging import Generation, Source, choose_sources, environment_of, load_runs
 from .parts import in_common, list_parts, part_keys, readable_keys, write_part
-from .pictures import StoredObservations
-from .plan import PLAN_PICTURES, Plan, read_plan
-from .schema import USABLE, Run, RunKey, row_order, supersedes
+from .plan import Plan, planned_observations, read_plan
+from .schema import USABLE, Run, RunKey, furthest, row_order, supersedes
 from .store import MANIFEST, PARTS, check_writable, writing
 
 RECORD = "kept.json"
-RUNS_PER_PART = 128
+RUNS_PER_KEPT_PART = 128
 
 
 def keep(folder: Path, kept: Path) -> int:
@@ -50,7 +49,7 @@ def keep(folder: Path, kept: Path) -> int:
     plan = read_plan(folder)
     if plan.outputs:
         raise StoreError(f"{folder} keeps smoothed outputs, which are too large to be kept apart")
-    check_joins(folder, plan, StoredObservations(folder / PLAN_PICTURES))
+    check_joins(folder, plan, planned_observations(folder))
     check_writable(kept)
     with (
         writing(kept, "keep them again"),
@@ -59,10 +58,7 @@ def keep(folder: Path, kept: Path) -> int:
         builder_lock(folder, "keep"),
     ):
         record = matching_record(kept, plan.protocol, plan.observation_seed, plan.images)
-        there: dict[RunKey, str] = {}
-        for key, status in chain.from_iterable(_entries(kept).values()):
-            if supersedes(status, there.get(key)):
-                there[key] = status
+        there = furthest(chain.from_iterable(_entries(kept).values()))
         # The parts come first: what is merged meanwhile is in the generation.
         # Damaged ones stay for `train` or `finish`, which say so.
         parts, _ = readable_keys(list_parts(folder / PARTS))
@@ -139,8 +135,8 @@ def _add(
     known = [environment for environment in environments if environment is not None]
     if len(known) == len(environments) > 0:
         made["environment"] = in_common(known)
-    for start in range(0, len(runs), RUNS_PER_PART):
-        write_part(place, runs[start : start + RUNS_PER_PART], made)
+    for start in range(0, len(runs), RUNS_PER_KEPT_PART):
+        write_part(place, runs[start : start + RUNS_PER_KEPT_PART], made)
     return len(runs)
 
 

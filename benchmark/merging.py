@@ -4,6 +4,7 @@ import hashlib
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 from secrets import token_hex
@@ -27,6 +28,7 @@ from .parts import (
     table_keys,
 )
 from .pictures import (
+    LazyObservations,
     Pair,
     StoredObservations,
     read_images,
@@ -108,7 +110,7 @@ def merge(
     digests: list[str] = []
     with published_hdf5(paths["curves"]) as file:
         ordered = sorted(sources, key=row_order)
-        for (image, task), keys in groupby(ordered, key=lambda key: (key.image, key.task)):
+        for (image, task), keys in groupby(ordered, key=lambda key: key.pair):
             runs = [
                 replace(run, facts={**run.facts, **facts.get(run.key, {})})
                 for run in load_runs(list(keys), sources)
@@ -252,25 +254,10 @@ def _with_those_before(
         images={**blank.images, **{image.name: image.sha256 for image in kept}},
         tasks=tuple(dict.fromkeys([*blank.tasks, *before.manifest.tasks])),
     )
-    return chain(images, kept), _Union(observations, StoredObservations(path)), complete
-
-
-class _Union(Mapping[Pair, Observation]):
-    """Two mappings as one, the first going before; nothing is read before it is asked for."""
-
-    def __init__(
-        self, first: Mapping[Pair, Observation], second: Mapping[Pair, Observation]
-    ) -> None:
-        self._first, self._second = first, second
-
-    def __getitem__(self, pair: Pair) -> Observation:
-        return self._first[pair] if pair in self._first else self._second[pair]
-
-    def __iter__(self) -> Iterator[Pair]:
-        return iter(dict.fromkeys([*self._first, *self._second]))
-
-    def __len__(self) -> int:
-        return len(set(self._first) | set(self._second))
+    stored = StoredObservations(path)
+    makers = {pair: partial(observations.__getitem__, pair) for pair in observations}
+    makers |= {pair: partial(stored.__getitem__, pair) for pair in stored if pair not in makers}
+    return chain(images, kept), LazyObservations(makers), complete
 
 
 def choose_sources(

@@ -139,7 +139,7 @@ def in_common(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:
 def table_keys(table: pa.Table) -> list[tuple[RunKey, str]]:
     """Key and status of each row of a runs table."""
     rows = table.select([*_KEYS, "status"]).to_pylist()
-    return [(RunKey(*(row[name] for name in _KEYS)), row["status"]) for row in rows]
+    return [(RunKey.of(row), row["status"]) for row in rows]
 
 
 def part_keys(path: Path) -> list[tuple[RunKey, str]]:

@@ -1,6 +1,7 @@
 """Images and observations in a file, on the 16-bit grid that their hashes are taken over."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -11,6 +12,7 @@ from ..data.quantisation import dequantise, quantise
 from ..errors import StoreError, TaskError
 from .hdf5 import opened_hdf5, published_hdf5
 from .schema import Pair, RunKey
+from .store import file_of, find_manifest
 
 
 def write_pictures(
@@ -46,32 +48,49 @@ def read_images(path: Path) -> dict[str, Image]:
     return found
 
 
-class StoredObservations(Mapping[Pair, Observation]):
-    """The observations of a file, read when asked for, so that never two need be in memory.
+class LazyObservations(Mapping[Pair, Observation]):
+    """Observations that are made when asked for, so that never two need be in memory.
+
+    Args:
+        makers: By pair, what makes the observation.
+    """
+
+    def __init__(self, makers: Mapping[Pair, Callable[[], Observation]]) -> None:
+        self._makers = makers
+
+    def __getitem__(self, pair: Pair) -> Observation:
+        return self._makers[pair]()
+
+    def __contains__(self, pair: object) -> bool:
+        return pair in self._makers  # a mapping's own would make it
+
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+class StoredObservations(LazyObservations):
+    """The observations of a file.
 
     Args:
         path: of a file that `write_pictures` wrote.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         with opened_hdf5(path) as file:
             images = file.get("observations", {})
-            self._pairs = {(image, task): None for image, tasks in images.items() for task in tasks}
+            pairs = [(image, task) for image, tasks in images.items() for task in tasks]
+        super().__init__({pair: partial(read_observation, path, pair) for pair in pairs})
 
-    def __getitem__(self, pair: Pair) -> Observation:
-        if pair not in self._pairs:
-            raise KeyError(pair)
-        return read_observation(self._path, pair)
 
-    def __contains__(self, pair: object) -> bool:
-        return pair in self._pairs  # a mapping's own would read it
-
-    def __iter__(self) -> Iterator[Pair]:
-        return iter(self._pairs)
-
-    def __len__(self) -> int:
-        return len(self._pairs)
+def committed_observations(folder: Path) -> Mapping[Pair, Observation]:
+    """What the runs of the benchmark in a folder were trained on; none without a benchmark."""
+    manifest = find_manifest(folder)
+    if manifest is None or "images" not in manifest.files:
+        return {}
+    return StoredObservations(file_of(folder, manifest, "images"))
 
 
 def read_observation(path: Path, pair: Pair) -> Observation:

@@ -17,9 +17,9 @@ from ..seeds import checked_seed
 from .choosing import model_text
 from .joining import check_joins, differing_observations, refuse_imported
 from .locking import PATIENCE_SECONDS, builder_lock
-from .pictures import Pair, StoredObservations, read_images, write_pictures
-from .schema import RunKey, row_order
-from .store import MANIFEST, read_manifest, writing
+from .pictures import StoredObservations, read_images, write_pictures
+from .schema import Pair, RunKey, row_order
+from .store import find_manifest, writing
 
 PLAN = "plan.json"
 PLAN_PICTURES = "plan-images.h5"
@@ -220,7 +220,7 @@ def check_plan(
                 f"`dipbench train --out {quote(str(folder))}` alone, or choose another folder"
             )
         if plan.observation_seed is None and observations:
-            frozen = StoredObservations(folder / PLAN_PICTURES)
+            frozen = planned_observations(folder)
             others = list(differing_observations(frozen, _planned(plan, observations)))
             if others:
                 raise StoreError(
@@ -272,7 +272,7 @@ def read_plan(folder: Path) -> Plan:
 
 def _why_no_plan(folder: Path) -> str:
     refuse_imported(folder)
-    manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+    manifest = find_manifest(folder)
     shown = quote(str(folder))
     if manifest and (manifest.stride is not None or manifest.is_imported):
         return (
@@ -296,6 +296,11 @@ def _check_kinds(record: Any) -> None:
         raise TypeError("images must have hashes")
     if not all(type(seed) is int for seed in record["seeds"]):
         raise TypeError("seeds must be whole numbers")
+
+
+def planned_observations(folder: Path) -> StoredObservations:
+    """What the runs of the plan in a folder are trained on."""
+    return StoredObservations(folder / PLAN_PICTURES)
 
 
 def read_planned_images(folder: Path, plan: Plan) -> dict[str, Image]:

@@ -20,8 +20,8 @@ from .pictures import stored_noise
 from .plan import PLAN, read_plan
 from .question import DEFAULT_BY, By, Limits, Question, asked
 from .ranking import Ranking, Result, rank, shared_seeds
-from .runs import Pair, Runs
-from .schema import RUNS_SCHEMA, STATUSES
+from .runs import Runs
+from .schema import RUNS_SCHEMA, STATUSES, Pair
 from .scorefiles import names_by_way
 from .store import file_of, read_manifest, read_table
 
@@ -343,7 +343,9 @@ class Benchmark:
 
     def _names(self, image: str, task: str | Task) -> Pair:
         if image not in self.images:
-            raise QueryError(unknown("image", image, self.images))
+            swapped = image in {*self.tasks, *(known.split("-")[0] for known in self.tasks)}
+            hint = f"; {image!r} is a task, and the image comes before it" if swapped else ""
+            raise QueryError(unknown("image", image, self.images) + hint)
         text = task if isinstance(task, str) else str(task)
         return image, text if text in self.tasks else find_task(text, self.tasks)
 

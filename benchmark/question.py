@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import QueryError, unknown
 from ..evaluate.stopping import STOPPING
 from ..integers import is_count, is_integer
-from .schema import FURTHER, SUMMARIES, is_summary
+from .schema import FURTHER_SUMMARY, SUMMARIES, is_summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,7 @@ class Question:
         >>> Question(stopping="variance").check()
         """
         if not is_integer(self.by) and not is_summary(self.by):
-            told = unknown("summary", self.by, [*SUMMARIES, FURTHER, "an iteration"])
+            told = unknown("summary", self.by, [*SUMMARIES, FURTHER_SUMMARY, "an iteration"])
             criterion = str(self.by).removeprefix("stop:")
             if criterion in STOPPING:
                 raise QueryError(f"{told}; ask with stopping={criterion!r}")

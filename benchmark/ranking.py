@@ -11,7 +11,8 @@ from ..errors import QueryError, listed
 from ..evaluate.protocol import Protocol
 from .curves import CurvesReader
 from .question import Question
-from .runs import Pair, PairRuns, Runs
+from .runs import PairRuns, Runs
+from .schema import Pair
 from .values import run_values
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ USABLE = ("finished", "stopped")
 """The statuses whose summaries are compared; the others are left out and counted."""
 
 SUMMARIES = ("best_psnr_smooth", "best_psnr", "final_psnr_smooth", "final_psnr")
-FURTHER = "one of a further average that was recorded, such as best_psnr_smooth_0.9"
+FURTHER_SUMMARY = "one of a further average that was recorded, such as best_psnr_smooth_0.9"
 """What else a run can be summarised by, in words."""
 _OTHER_SUMMARY = re.compile(r"(best|final)_psnr_smooth_[0-9.]+")
 
@@ -58,7 +58,7 @@ place in its (image, task) group of the curves file."""
 
 CENSORED = "peak_censored"
 STOP_COLUMN = "stop_"
-_FURTHER = {
+_FURTHER_COLUMNS = {
     CENSORED: pa.bool_(),
     _OTHER_SUMMARY.pattern: pa.float32(),
     rf"{_OTHER_SUMMARY.pattern}_iteration": pa.int32(),
@@ -87,7 +87,7 @@ def runs_schema(names: Iterable[str]) -> pa.Schema:
     """
     schema = RUNS_SCHEMA
     for name in sorted(set(names)):
-        kinds = [kind for pattern, kind in _FURTHER.items() if re.fullmatch(pattern, name)]
+        kinds = [kind for pattern, kind in _FURTHER_COLUMNS.items() if re.fullmatch(pattern, name)]
         if kinds and name not in RUNS_SCHEMA.names:
             schema = schema.append(pa.field(name, kinds[-1]))
     return schema
@@ -114,8 +114,32 @@ class RunKey(NamedTuple):
     task: str
     seed: int | None
 
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "RunKey":
+        """The key of a row of a runs table, whatever else it holds."""
+        return cls(*(row[name] for name in cls._fields))
+
+    @property
+    def pair(self) -> Pair:
+        """The image and the task."""
+        return self.image, self.task
+
     def __str__(self) -> str:
         return f"{self.model} on {self.image}, {self.task}, seed {self.seed}"
+
+
+def furthest(entries: Iterable[tuple[RunKey, str]]) -> dict[RunKey, str]:
+    """The status of each run, of several records the one that came furthest.
+
+    >>> key = RunKey("dip", "camera", "denoising-25", 0)
+    >>> list(furthest([(key, "failed"), (key, "finished"), (key, "diverged")]).values())
+    ['finished']
+    """
+    statuses: dict[RunKey, str] = {}
+    for key, status in entries:
+        if supersedes(status, statuses.get(key)):
+            statuses[key] = status
+    return statuses
 
 
 @dataclass(frozen=True)

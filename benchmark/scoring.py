@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from itertools import chain, groupby
 from operator import itemgetter
@@ -26,7 +27,7 @@ from ..integers import is_count
 from ..seeds import generator
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .parts import list_parts, remove_parts, set_aside
-from .pictures import StoredObservations, read_images
+from .pictures import StoredObservations, committed_observations, read_images
 from .query import Benchmark
 from .schema import Pair
 from .scorefiles import SCORES_SCHEMA, commit_scores, committed_scores, first_values
@@ -105,16 +106,18 @@ def score_store(
     bench = Benchmark(folder)
     pictures = file_of(folder, bench.manifest, "images")
     images: Mapping[str, Image] = read_images(pictures)
-    observations: Mapping[Pair, Observation] = StoredObservations(pictures)
-    bare = [pair for pair in bench.pairs if pair[0] not in images or pair not in observations]
+    stored = StoredObservations(pictures)
+    bare = [pair for pair in bench.pairs if pair[0] not in images or pair not in stored]
     if bare:
         listed = ", ".join(map(" ".join, bare))
         raise StoreError(
             f"{folder} lacks the picture or the observation of {listed}: import it again with its "
             "images, or score a benchmark that has them"
         )
+    observe: Callable[[Pair], Observation] = partial(_observation_now, folder)
     if size is not None:
-        images, observations = _in_size(bench, images, size)
+        images, others = _in_size(bench, images, size)
+        observe = others.__getitem__
     suffix = "" if size is None else f"-{size}"
     with writing(folder, "give the same command again"), builder_lock(folder, "scoring"):
         models = _sampled(bench.models, sample, seed)
@@ -136,7 +139,7 @@ def score_store(
                 first=batch.first,
                 seed=seed,
                 protocol=bench.protocol,
-                observation=observations[batch.image, batch.task],
+                observation=observe((batch.image, batch.task)),
                 device=device,
                 threads=thread_count(threads),
             )
@@ -149,6 +152,15 @@ def score_store(
                     for _ in part:
                         on_model()
         return merge_scores(folder)
+
+
+def _observation_now(folder: Path, pair: Pair) -> Observation:
+    """What runs of a pair were trained on.
+
+    Runs may be merged while models are scored, and after two merges the file that was there at the
+    start is gone.
+    """
+    return committed_observations(folder)[pair]
 
 
 def _in_size(

@@ -1,7 +1,6 @@
 """Pictures gathered while runs are imported: on the disk, for an archive may hold any number."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from ..data import Image, Observation
 from ..data.quantisation import content_sha256, dequantise, quantise
 from ..errors import ImageError, TaskError
-from .pictures import Pair
+from .schema import Pair
 
 
 class Staging:
@@ -113,26 +112,3 @@ class Staging:
 
     def _load(self, digest: str) -> np.ndarray:
         return dequantise(np.load(self._folder / f"{digest}.npy", allow_pickle=False))
-
-
-class LazyObservations(Mapping[Pair, Observation]):
-    """Observations that are made when asked for, so that never two need be in memory.
-
-    Args:
-        makers: By pair, what makes the observation.
-    """
-
-    def __init__(self, makers: Mapping[Pair, Callable[[], Observation]]) -> None:
-        self._makers = makers
-
-    def __getitem__(self, pair: Pair) -> Observation:
-        return self._makers[pair]()
-
-    def __contains__(self, pair: object) -> bool:
-        return pair in self._makers  # a mapping's own would make it
-
-    def __iter__(self) -> Iterator[Pair]:
-        return iter(self._makers)
-
-    def __len__(self) -> int:
-        return len(self._makers)

@@ -138,6 +138,15 @@ def record_sha256(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def find_manifest(folder: Path) -> Manifest | None:
+    """Read and check `benchmark.json`, where there is one.
+
+    Raises:
+        StoreError: as `read_manifest`, if there is one.
+    """
+    return read_manifest(folder) if (folder / MANIFEST).is_file() else None
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Read and check `benchmark.json`.
 
@@ -290,7 +299,7 @@ def commit(
     Raises:
         StoreError: if another generation than `after` is there, whose changes would be lost.
     """
-    before = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+    before = find_manifest(folder)
     found = before.generation if before else 0
     if after is not None and found != after:
         raise StoreError(

@@ -18,7 +18,7 @@ from .schema import Run
 
 LENGTH = "length"
 ITERATIONS = "iterations"
-DECIBELS = "_db"
+DECIBEL_SUFFIX = "_db"
 LOGARITHMIC = ("loss", "variance")
 LEFT_OUT = ("psnr_observed",)
 DECIMALS = 3
@@ -75,7 +75,7 @@ def dataset_name(kind: str) -> str:
     >>> dataset_name("loss"), dataset_name("psnr")
     ('loss_db', 'psnr')
     """
-    return kind + DECIBELS if kind in LOGARITHMIC else kind
+    return kind + DECIBEL_SUFFIX if kind in LOGARITHMIC else kind
 
 
 def thinned_curves(run: Run, kept: np.ndarray) -> dict[str, np.ndarray]:

@@ -17,8 +17,8 @@ from ..genotypes import Genotype
 from .conditions import known_texts, matching
 from .curves import CurvesReader
 from .question import By, Question
-from .runs import Pair, Runs
-from .schema import STOP_COLUMN, is_summary
+from .runs import Runs
+from .schema import STOP_COLUMN, Pair, is_summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,7 +156,7 @@ def _inapplicable(name: str, protocol: Protocol) -> str:
     >>> _inapplicable("variance", get_protocol("quick"))
     'variance is not applicable'
     """
-    later = f", or stops after the end of the run, which was {STOPPED_BEFORE}"
+    later = ", or would stop later than the protocol's rule, which knows the truth, ended the run"
     return f"{name} is not applicable" + later * protocol.stops_by_truth
 
 

@@ -1,6 +1,6 @@
 """Verifying a benchmark: every file against its hash, every number against the curves it is of."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ from .store import (
 )
 from .verifying_thinned import censoring_differs, check_thinned, iterations_agree
 
-DECIBELS = 1e-3
+TOLERANCE_DB = 1e-3
 """How far a summary may lie from its curve, dB: published ones were rounded differently."""
 
 SHOWN = 5
@@ -61,9 +61,14 @@ def verify(folder: Path, on_step: Callable[[str], None] = lambda step: None) -> 
     if problems:
         # A number from a damaged file would only be the same problem in other words.
         return problems
-    checks = (_run_problems, _picture_problems, _score_problems, _output_problems)
-    for check in checks:
-        on_step(check.__name__.strip("_").replace("_problems", "s"))
+    checks = {
+        "runs": _run_problems,
+        "pictures": _picture_problems,
+        "scores": _score_problems,
+        "outputs": _output_problems,
+    }
+    for step, check in checks.items():
+        on_step(step)
         try:
             problems += check(folder, manifest)
         except (
@@ -131,7 +136,7 @@ def _run_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
             return
     keys = table.group_by(list(RunKey._fields)).aggregate([([], "count_all")])
     repeated = keys.filter(pc.field("count_all") > 1).to_pylist()
-    yield from listed("runs recorded twice", [_name(row) for row in repeated])
+    yield from told_of("runs recorded twice", [str(RunKey.of(row)) for row in repeated])
     statuses = set(pc.unique(table["status"]).to_pylist())
     if not statuses <= set(STATUSES):
         yield f"unknown statuses: {', '.join(map(str, statuses - set(STATUSES)))}"
@@ -142,13 +147,13 @@ def _run_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
     if sum(part.stop - part.start for part in runs.parts.values()) != table.num_rows:
         return  # of some images and tasks there are rows that would not be looked at
     if not manifest.is_imported:
-        yield from listed(
+        yield from told_of(
             "finished runs of another length than the protocol's", _odd(manifest, table)
         )
         # Published runs may have come without their pictures.
         bare = _strange(table["image"], manifest.images)
-        yield from listed("runs of images without a hash", bare)
-    yield from listed("runs of tasks that are not named", _strange(table["task"], manifest.tasks))
+        yield from told_of("runs of images without a hash", bare)
+    yield from told_of("runs of tasks that are not named", _strange(table["task"], manifest.tasks))
     curves = CurvesReader(file_of(folder, manifest, "curves"))
     digests: list[str] = []
     try:
@@ -159,7 +164,7 @@ def _run_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
         curves.close()
     with opened_hdf5(file_of(folder, manifest, "curves")) as file:
         held = {(image, task) for image, tasks in file.items() for task in tasks}
-    yield from listed("curves without rows", [" ".join(pair) for pair in held - runs.parts.keys()])
+    yield from told_of("curves without rows", [" ".join(pair) for pair in held - runs.parts.keys()])
     if content_sha256(digests) != manifest.content_sha256:
         yield "the content hash is another than that of the runs and curves"
 
@@ -173,7 +178,7 @@ def _odd(manifest: Manifest, table: pa.Table) -> list[str]:
         task: protocol.iterations_for(parse_task(task).kind)
         for task in pc.unique(finished["task"]).to_pylist()
     }
-    return [_name(row) for row in rows if row["length"] != lengths[row["task"]]]
+    return [str(RunKey.of(row)) for row in rows if row["length"] != lengths[row["task"]]]
 
 
 def _pair_problems(
@@ -193,7 +198,7 @@ def _pair_problems(
     if stride is not None:
         hashes, wrong = check_thinned(pair, rows.to_pylist(), curves)
         digests += hashes
-        yield from listed("runs whose summaries differ from their curves", wrong)
+        yield from told_of("runs whose summaries differ from their curves", wrong)
         return
     kinds = {kind: curves.curves(*pair, kind) for kind in curves.kinds(*pair)}
     for kind, curve in kinds.items():
@@ -202,7 +207,7 @@ def _pair_problems(
             return
     wrong, broken = [], []
     for place, row in enumerate(rows.to_pylist()):
-        key = RunKey(*(row[name] for name in RunKey._fields))
+        key = RunKey.of(row)
         own = {kind: curve[place, : lengths[place]] for kind, curve in kinds.items()}
         own = {kind: curve for kind, curve in own.items() if not np.isnan(curve).all()}
         digests.append(run_sha256(Run(key, row["status"], curves=own)))
@@ -212,8 +217,8 @@ def _pair_problems(
             broken.append(str(key))
         elif summaries_differ(row, own) or censoring_differs(row):
             wrong.append(str(key))
-    yield from listed("usable runs whose PSNR is not finite", broken)
-    yield from listed("runs whose summaries differ from their curves", wrong)
+    yield from told_of("usable runs whose PSNR is not finite", broken)
+    yield from told_of("runs whose summaries differ from their curves", wrong)
 
 
 def summaries_differ(row: Mapping[str, object], own: Mapping[str, np.ndarray]) -> bool:
@@ -244,19 +249,19 @@ def _agrees(
         # Of equal values any may be the published one.
         kind = name.removeprefix("best_").removesuffix("_iteration")
         curve = own[kind]
-        return 0 <= held < len(curve) and bool(curve.max() - curve[int(held)] <= DECIBELS)
+        return 0 <= held < len(curve) and bool(curve.max() - curve[int(held)] <= TOLERANCE_DB)
     if name == "spikes":
         return True  # counted from the loss before it was rounded to float32
     if name == "loss":
         return bool(np.isclose(float(held), float(own["loss"][-1]), rtol=1e-5, equal_nan=True))
-    return abs(float(held) - float(value)) <= DECIBELS  # type: ignore[arg-type]
+    return abs(float(held) - float(value)) <= TOLERANCE_DB  # type: ignore[arg-type]
 
 
 def _picture_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
     path = file_of(folder, manifest, "images")
     images = read_images(path)
     lost = [name for name in manifest.images if name not in images]
-    yield from listed("images that are not in the images file", lost)
+    yield from told_of("images that are not in the images file", lost)
     for name, image in images.items():
         if manifest.images.get(name) != image.sha256:
             yield f"image {name} differs from the SHA-256 in benchmark.json"
@@ -276,7 +281,7 @@ def _picture_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
             yield f"{' '.join(pair)}: runs were trained on {len(known)} observations, not on one"
     if not manifest.is_imported:
         lost = [" ".join(pair) for pair in recorded if pair not in stored]
-        yield from listed("observations that are not in the images file", lost)
+        yield from told_of("observations that are not in the images file", lost)
 
 
 def _score_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
@@ -289,8 +294,8 @@ def _score_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
         return
     if not manifest.is_imported:
         unknown = _strange(table["image"], manifest.images)
-        yield from listed("scores of unknown images", unknown)
-        yield from listed("scores of unknown tasks", _strange(table["task"], manifest.tasks))
+        yield from told_of("scores of unknown images", unknown)
+        yield from told_of("scores of unknown tasks", _strange(table["task"], manifest.tasks))
     twice = table.num_rows - table.group_by(SCORE_KEYS).aggregate([]).num_rows
     if twice:
         yield f"{twice} scores are recorded twice"
@@ -310,12 +315,9 @@ def _strange(column: pa.ChunkedArray, known: object) -> list[str]:
     return [str(name) for name in pc.unique(column).to_pylist() if name not in known]  # type: ignore[operator]
 
 
-def _name(row: dict[str, object]) -> str:
-    return str(RunKey(*(row[name] for name in RunKey._fields)))  # type: ignore[arg-type]
-
-
-def listed(what: str, names: list[str]) -> Iterator[str]:
-    """How many there are, if any, and which the first are."""
-    if names:
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        yield f"{len(names)} {what}: {'; '.join(names[:SHOWN])}{more}"
+def told_of(what: str, names: Sequence[str]) -> list[str]:
+    """A line that says how many there are and which the first are; no line where there is none."""
+    if not names:
+        return []
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return [f"{len(names)} {what}: {'; '.join(names[:SHOWN])}{more}"]

@@ -11,7 +11,7 @@ from .merging import run_sha256
 from .schema import CENSORED, STOP_COLUMN, USABLE, Pair, Run, RunKey, is_summary, peak_censored
 from .thinning import thinned_iterations
 
-DECIBELS = 2e-3
+TOLERANCE_DB = 2e-3
 """How far a summary may lie from a curve that is rounded to 0.001 dB."""
 
 
@@ -22,7 +22,7 @@ def thinned_sha256(row: Mapping[str, Any], stored: Mapping[str, np.ndarray]) -> 
         row: of the runs table.
         stored: its curves by dataset, as they are stored.
     """
-    key = RunKey(*(row[name] for name in RunKey._fields))
+    key = RunKey.of(row)
     facts = {
         name: float(np.float32(value)).hex() if isinstance(value, float) else value
         for name, value in sorted(row.items())
@@ -67,7 +67,7 @@ def check_thinned(
         hashes.append(thinned_sha256(row, own))
         differs = any(_differs(row, kind, own[kind], kept) for kind in own if f"best_{kind}" in row)
         if row["status"] in USABLE and (differs or censoring_differs(row)):
-            wrong.append(str(RunKey(*(row[name] for name in RunKey._fields))))
+            wrong.append(str(RunKey.of(row)))
     return hashes, wrong
 
 
@@ -94,4 +94,4 @@ def _differs(row: Mapping[str, Any], kind: str, curve: np.ndarray, kept: np.ndar
     values = dict(zip(kept.tolist(), curve.tolist(), strict=True))
     stated = {at: best, row["length"] - 1: final}
     off = [abs(values[i] - value) for i, value in stated.items() if i in values]
-    return not max([float(curve.max()) - best, *off]) <= DECIBELS
+    return not max([float(curve.max()) - best, *off]) <= TOLERANCE_DB

@@ -4,14 +4,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from .locking import HEARTBEAT_SECONDS, Builder, builders
 from .parts import glance, list_parts, table_keys
 from .plan import read_plan
 from .roster import Sheet, Worker, read_sheets
-from .schema import RunKey, supersedes
-from .store import MANIFEST, PARTS, read_manifest, read_table
+from .schema import RunKey, furthest
+from .store import PARTS, find_manifest, read_table
 
 SILENT_SECONDS = 6 * HEARTBEAT_SECONDS
 """A builder that has not been seen for so long is taken for dead."""
@@ -97,18 +98,12 @@ class Watch:
         # The parts come first: a generation that is committed meanwhile holds what was in them.
         self._parts = {path: self._parts.get(path) or glance(path) for path in paths}
         self._read_generation()
-        statuses = dict(self._committed)
-        for entries in self._parts.values():
-            for key, status in entries:
-                if supersedes(status, statuses.get(key)):
-                    statuses[key] = status
+        statuses = furthest(chain(self._committed, *self._parts.values()))
         return {key: status for key, status in statuses.items() if key in self._planned}
 
     def _read_generation(self) -> None:
-        if not (self._folder / MANIFEST).is_file():
-            return
-        manifest = read_manifest(self._folder)
-        if manifest.generation != self._generation:
+        manifest = find_manifest(self._folder)
+        if manifest is not None and manifest.generation != self._generation:
             self._generation = manifest.generation
             self._committed = table_keys(read_table(self._folder, manifest, "runs"))
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..data import load_image, parse_task
 from ..errors import ImageError, TaskError
 from . import degraded, options
 from .output import console, model_cell, notes, number_text, print_json, progress_bar, say, table
@@ -163,7 +164,6 @@ def _print_kept(rows: "list[Row]") -> None:
 def _degrade(
     image: str, task: str, mask: Path | None, size: int | None, seed: int
 ) -> "tuple[Observation, Task, Image]":
-    from ..data import load_image, parse_task
 
     # With a mask file, inpainting is what hides the mask's pixels.
     wanted = parse_task("inpainting-mask" if mask and task == "inpainting" else task, mask)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..data import load_image, save_image
 from ..errors import ImageError, one_line
 from ..files import published
 from . import degraded, options
@@ -40,7 +41,6 @@ def compress(
     """
     check_target(out, ENDING, "--out")
     check_apart({"--out": out}, {"the picture": image})
-    from ..data import load_image
     from ..evaluate.compression import compress as run
 
     picture = load_image(image, name="picture")
@@ -118,10 +118,12 @@ def decompress(
     check_target(out, PICTURES, "--out")
     check_apart({"--out": out}, {"the .dd file": file})
     data = _read(file)
-    from ..data import save_image
     from ..evaluate.compression import decompress as run
 
-    picture, exact = run(data, threads)
+    try:
+        picture, exact = run(data, threads)
+    except ImageError as error:
+        raise ImageError(f"{file}: {error}") from error
     save_image(out, picture)
     if as_json:
         print_json({"shape": list(picture.shape), "exact": exact, "written": str(out)})

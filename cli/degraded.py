@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ..data import PACKAGED, load_image, load_observation, parse_task
+from ..errors import ImageError
+from ..evaluate.quality import psnr
 from .output import notes
 
 if TYPE_CHECKING:
@@ -41,9 +44,13 @@ def read_degraded(image: str | Path, task: str, mask: Path | None) -> "tuple[Obs
     Raises:
         DipbenchError: as `load_observation` and `parse_task` do.
     """
-    from ..data import load_observation, parse_task
     from ..evaluate.restoring import task_of
 
+    if str(image) in PACKAGED and not Path(image).exists():
+        raise ImageError(
+            f"no such image file: {image}; the packaged image of that name is not degraded: "
+            f"`dipbench compare {image}` degrades it and restores it with models side by side"
+        )
     wanted = parse_task(task, mask if task.startswith("inpainting-mask") else None)
     observation = load_observation(image, wanted, mask)
     return observation, task_of(observation, task if task == "inpainting" else wanted)
@@ -51,15 +58,11 @@ def read_degraded(image: str | Path, task: str, mask: Path | None) -> "tuple[Obs
 
 def read_truth(path: Path | None) -> "Image | None":
     """The ground truth, where there is one."""
-    from ..data import load_image
-
     return None if path is None else load_image(path, name="truth")
 
 
 def degraded_psnr(observation: "Observation", truth: "Image | None") -> float | None:
     """The PSNR of a degraded picture itself, dB; None if it lacks pixels or has no truth."""
-    from ..evaluate.quality import psnr
-
     if truth is None or observation.mask is not None or observation.zoom > 1:
         return None
     return psnr(observation.observed, truth.array)

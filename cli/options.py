@@ -53,7 +53,11 @@ OneImage = Annotated[str | None, typer.Option("--image", help="One image; by def
 OneTask = Annotated[str | None, typer.Option("--task", help="One task; by default all.")]
 Model = Annotated[
     str,
-    typer.Argument(help="A genotype, an index of the 522, or a named network.", show_default=False),
+    typer.Argument(
+        help="A genotype (its skips as 25 bits or 7 hexadecimal digits), an index of the 522, or "
+        "a named network.",
+        show_default=False,
+    ),
 ]
 _SUMMARIES = (
     f"One of {', '.join(SUMMARIES)}, one of a further average that was recorded "

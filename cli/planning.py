@@ -9,8 +9,9 @@ import typer
 
 from ..benchmark import load
 from ..benchmark.choosing import parse_models
-from ..benchmark.pictures import Pair, StoredObservations, read_images
+from ..benchmark.pictures import StoredObservations, read_images
 from ..benchmark.plan import Plan, check_fit, check_plan, make_plan, read_plan, read_planned_images
+from ..benchmark.schema import Pair
 from ..benchmark.store import file_of
 from ..data import Image, Observation, load_images
 from ..errors import DipbenchError, unknown

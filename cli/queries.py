@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..benchmark import load
+from ..benchmark import Benchmark, load
 from ..benchmark.names import find_task, text_of
 from ..benchmark.scorefiles import names_by_way
 from . import options
@@ -44,11 +44,9 @@ def best(
     if as_json:
         print_json({**vars(found), "left_out": left_out})
     else:
-        console.print(
-            results_table(
-                [found], f"best by {options.asked_words(by, limits)} on {found.image}, {found.task}"
-            )
-        )
+        words = f"{options.asked_words(by, limits)} on {found.image}, {found.task}"
+        ranked = _ranked(bench, image, task, options.read_by(by), seed, **limits)
+        console.print(results_table([found], f"best by {words}{_among(bench, ranked)}"))
 
 
 def top(
@@ -77,8 +75,9 @@ def top(
     if as_json:
         print_json(found)
     else:
-        words = options.asked_words(by, limits)
-        title = f"top {len(found)} by {words} on {found[0].image}, {found[0].task}"
+        words = f"{options.asked_words(by, limits)} on {found[0].image}, {found[0].task}"
+        ranked = _ranked(bench, image, task, options.read_by(by), seed, **limits)
+        title = f"top {len(found)} by {words}{_among(bench, ranked)}"
         console.print(results_table(found, title))
 
 
@@ -107,7 +106,7 @@ def query(
     found = bench.query(model, *asked, **limits)
     rank = bench.rank(model, *asked, **limits)
     regret = bench.regret(model, *asked, **limits)
-    ranked = int(bench.query_many(None, *asked, **limits)["rank"].notna().sum())
+    ranked = _ranked(bench, *asked, **limits)
     left_out = bench.left_out(*asked, **limits)
     _note_left_out(left_out)
     if as_json:
@@ -117,6 +116,17 @@ def query(
         title = f"{found.image}, {found.task}, by {options.asked_words(by, limits)}"
         console.print(results_table([found], title, first=rank))
         say(f"rank {rank} of {ranked}, {regret:.2f} dB below the best")
+
+
+def _ranked(bench: Benchmark, *asked: Any, **limits: Any) -> int:
+    """How many models have an answer to a question."""
+    return int(bench.query_many(None, *asked, **limits)["rank"].notna().sum())
+
+
+def _among(bench: Benchmark, ranked: int) -> str:
+    """Which of the models were compared, where not all of them were."""
+    every = len(bench.models)
+    return "" if ranked == every else f", among the {ranked:,} of {every:,} models that have it"
 
 
 def curve(

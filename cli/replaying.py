@@ -1,8 +1,9 @@
 """The command that replays architecture searches against a benchmark."""
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +13,12 @@ from ..evaluate.plugins import load_plugin
 from . import options
 from .output import console, notes, print_json, say, table
 from .targets import FIGURES, check_target
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..analysis.search import Budget
+    from ..analysis.search.table import TableObjective
 
 DEFAULT_ALGORITHMS = ("random", "score", "halving")
 
@@ -76,19 +83,10 @@ def search_replay(
     """
     check_target(out, FIGURES, "--out")
     if surrogate:
-        idle = {"--signal": signal, "--unit": unit, "--score": score, "--seed": seed}
-        given = [name for name, value in idle.items() if value is not None]
-        if given:
-            raise QueryError(
-                f"--surrogate takes no {', '.join(given)}: it predicts the truth, and counts "
-                "questions"
-            )
-    from ..analysis.search import Budget
-    from ..analysis.search.interface import UNITS
+        _refuse_idle({"--signal": signal, "--unit": unit, "--score": score, "--seed": seed})
     from ..analysis.search.replaying import (
         DEFAULT_SCORE,
         ON_SURROGATE,
-        default_budget,
         default_score,
         regret_by_cost,
         replay,
@@ -112,23 +110,14 @@ def search_replay(
             bench, image, task, names, _questions(budget), by=judged, seeds=searches
         )
     else:
-        unit = unit or "iterations"
-        if unit not in UNITS:
-            raise QueryError(unknown("unit of cost", unit, UNITS))
         seen = signal or default_signal(bench, image, task, seed)
-        if budget is None:
-            if unit != "iterations":
-                raise QueryError(
-                    f"a search in {unit} has no default budget: give --budget, or leave out --unit"
-                )
-            table_of = TableObjective(bench, image, task, seen, by=judged, seed=seed)
-            budget = default_budget(table_of).amount
+        searched = TableObjective(bench, image, task, seen, by=judged, seed=seed)
         found = replay(
             bench,
             image,
             task,
             names,
-            Budget(budget, unit),  # type: ignore[arg-type]
+            _budget(searched, budget, unit or "iterations"),
             signal=seen,
             by=judged,
             seeds=searches,
@@ -140,26 +129,58 @@ def search_replay(
         from ..analysis.plots_search import regret_curves
 
         notes.print(f"wrote {save(regret_curves(found), out)}")
-    by_cost = regret_by_cost(found)
-    for name in by_cost.attrs["left_out"]:
-        notes.print(
-            f"{name}: within {by_cost.attrs['budget']:g} {by_cost.attrs['unit']} not every search "
-            "chose a model: give more"
+    by_cost, spent = regret_by_cost(found), spending(found)
+    _tell_shortfalls(by_cost, spent)
+    last = by_cost.groupby("algorithm", sort=False).tail(1)
+    ends = last.merge(spent.drop(columns="searches"), on="algorithm").to_dict("records")
+    if as_json:
+        told = {key: found.attrs.get(key) for key in ("signal", "signal_tau", "budget", "unit")}
+        left_out = by_cost.attrs["left_out"]
+        print_json({"label": found.attrs["label"], **told, "rows": ends, "left_out": left_out})
+    else:
+        _print_ends(ends, found.attrs, by)
+
+
+def _refuse_idle(options_given: Mapping[str, object]) -> None:
+    """Refuse options that a search on a surrogate does not look at."""
+    given = [name for name, value in options_given.items() if value is not None]
+    if given:
+        raise QueryError(
+            f"--surrogate takes no {', '.join(given)}: it predicts the truth, and counts questions"
         )
-    spent = spending(found)
+
+
+def _budget(searched: "TableObjective", amount: float | None, unit: str) -> "Budget":
+    """The budget that was given, or the default one, which is of iterations."""
+    from ..analysis.search import Budget
+    from ..analysis.search.interface import UNITS
+    from ..analysis.search.replaying import default_budget
+
+    if unit not in UNITS:
+        raise QueryError(unknown("unit of cost", unit, UNITS))
+    if amount is not None:
+        return Budget(amount, unit)  # type: ignore[arg-type]
+    if unit != "iterations":
+        raise QueryError(
+            f"a search in {unit} has no default budget: give --budget, or leave out --unit"
+        )
+    return default_budget(searched)
+
+
+def _tell_shortfalls(by_cost: "pd.DataFrame", spent: "pd.DataFrame") -> None:
+    """Say which algorithms are not compared, and which had nothing left to try."""
+    budget, unit = by_cost.attrs["budget"], by_cost.attrs["unit"]
+    for name in by_cost.attrs["left_out"]:
+        notes.print(f"{name}: within {budget:g} {unit} not every search chose a model: give more")
     for row in spent[spent["ended"] > 0].itertuples():
         notes.print(
             f"{row.algorithm}: {row.ended} of {row.searches} searches had nothing left to try "
-            f"before {found.attrs['budget']:,.0f} {found.attrs['unit']} were spent"
+            f"before {budget:,.0f} {unit} were spent"
         )
-    last = by_cost.groupby("algorithm", sort=False).tail(1)
-    ends = last.merge(spent.drop(columns="searches"), on="algorithm")
-    if as_json:
-        left_out = by_cost.attrs["left_out"]
-        label, records = found.attrs["label"], ends.to_dict("records")
-        told = {key: found.attrs.get(key) for key in ("signal", "signal_tau", "budget", "unit")}
-        print_json({"label": label, **told, "rows": records, "left_out": left_out})
-        return
+
+
+def _print_ends(ends: Sequence[Mapping[Any, Any]], told: Mapping[Any, Any], by: str) -> None:
+    """Where the searches of each algorithm ended."""
     rows = [
         (
             row["algorithm"],
@@ -167,14 +188,14 @@ def search_replay(
             f"{row['regret']:.3f}",
             "" if math.isnan(row["low"]) else f"{row['low']:.3f} … {row['high']:.3f}",
         )
-        for row in ends.to_dict("records")
+        for row in ends
     ]
-    columns = ["algorithm", f">{found.attrs['unit']} spent", ">regret dB", ">95 % interval"]
-    console.print(table(columns, rows, found.attrs["label"]))
-    tau = found.attrs.get("signal_tau")
+    columns = ["algorithm", f">{told['unit']} spent", ">regret dB", ">95 % interval"]
+    console.print(table(columns, rows, told["label"]))
+    tau = told.get("signal_tau")
     if tau is not None:
         say(
-            f"over whole trainings {found.attrs['signal']} has a Kendall's tau of {tau:+.2f} with "
+            f"over whole trainings {told['signal']} has a Kendall's tau of {tau:+.2f} with "
             f"{by}: positive where it speaks for the better model"
         )
 

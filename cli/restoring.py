@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ..data import save_image
 from . import degraded, options
 from .comparing import compare
 from .compressing import compress, decompress
@@ -88,7 +89,6 @@ def restore(
         {"--out": out, "--gif": gif, "--plot": plot},
         {"the degraded picture": image, "--mask": mask, "--truth": truth},
     )
-    from ..data import save_image
     from ..evaluate.animation import Frames
     from ..evaluate.published import published_protocol
     from ..evaluate.restoring import restore as run
@@ -197,7 +197,6 @@ def search(
         {"the degraded picture": image, "--mask": mask, "--truth": truth},
     )
     from ..analysis.search.isnas import search as run
-    from ..data import save_image
 
     observation, wanted = degraded.read_degraded(image, task, mask)
     known = degraded.read_truth(truth)

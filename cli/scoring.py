@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..benchmark.scorefiles import committed_scores
 from ..evaluate.plugins import load_plugin
 from . import options
 from .output import notes, print_json, progress_bar
@@ -90,7 +91,6 @@ def score(
 
 def _tell_held(folder: Path, added: Sequence[str], how: str, size: int | None) -> None:
     """Say which values of a plugin's scores are there: they may be of an earlier formula."""
-    from ..benchmark.scorefiles import committed_scores
     from ..benchmark.scoring import way_of
 
     rows = committed_scores(folder).select(["score", "how"]).to_pylist()
@@ -133,12 +133,11 @@ def run_scoring(folder: Path, names: Sequence[str], **wishes: Any) -> "Scored":
 
 def _tell_missing(folder: Path, names: Sequence[str], how: str, size: int | None) -> None:
     """Say why scores made in this way have no value, the commonest reasons first."""
-    from ..benchmark.scorefiles import committed_scores
+    from ..benchmark.scoring import way_of
 
     rows = committed_scores(folder).select(["score", "value", "how", "reason"]).to_pylist()
-    way = how if size is None else f"{how}-{size}"
-    asked = [row for row in rows if row["score"] in names and row["how"] == way]
-    bare = [row for row in asked if row["value"] is None]
-    reasons = Counter((row["score"], row["reason"]) for row in bare)
+    bare = [row for row in rows if row["value"] is None and row["score"] in names]
+    asked = [row for row in bare if row["how"] == way_of(row["score"], how, size)]
+    reasons = Counter((row["score"], row["reason"]) for row in asked)
     for (name, reason), count in reasons.most_common(MOST_REASONS):
         notes.print(f"{name} lacks {count} values: {reason}")

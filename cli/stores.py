@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from ..benchmark import adding, verifying
+from ..benchmark.card import read_sections
 from ..benchmark.loading import find
+from ..benchmark.store import MANIFEST, orphaned, read_manifest
 from . import options
 from .output import notes, print_json, say
 
@@ -28,9 +31,7 @@ def add(
 
     Example: `dipbench add demo-store other-store`
     """
-    from ..benchmark.adding import add as add_runs
-
-    done = add_runs(folder, find(other))
+    done = adding.add(folder, find(other))
     facts = {
         "runs": done.runs,
         "alike": done.alike,
@@ -82,7 +83,6 @@ def compact(
 
     Example: `dipbench compact my-store --out small --stride 8`
     """
-    from ..benchmark.card import read_sections
     from ..benchmark.compacting import compact as make_copy
 
     sections = {} if card is None else read_sections(card)
@@ -108,10 +108,10 @@ def verify(store: options.NamedStore, as_json: options.Json = False) -> None:
 
     Example: `dipbench verify demo-store`
     """
-    from ..benchmark.verifying import verify as find_problems
-
     folder = find(store)
-    problems = find_problems(folder, lambda step: notes.print(f"checking {step}"))
+    if not (folder / MANIFEST).is_file() and orphaned(folder) is None:
+        read_manifest(folder)  # says that it is no benchmark, which is no damage of one
+    problems = verifying.verify(folder, lambda step: notes.print(f"checking {step}"))
     if as_json:
         print_json({"folder": str(folder), "problems": problems})
     elif problems:

@@ -11,7 +11,7 @@ import typer
 from rich.progress import Task
 
 from ..benchmark import load
-from ..benchmark.building import WHOLE, Progress, Shard, build, read_progress, recorded
+from ..benchmark.building import WHOLE, Progress, Shard, build, read_progress, recorded, remaining
 from ..benchmark.building import finish as merge_parts
 from ..benchmark.executors import Executor
 from ..benchmark.executors.local import LocalExecutor, default_workers
@@ -69,7 +69,7 @@ def train(
     protocol: Annotated[
         str, typer.Option("--protocol", "--preset", help="isnas, quick or mini64.")
     ] = "isnas",
-    size: Annotated[int | None, typer.Option(help="Resize images to this side.")] = None,
+    size: Annotated[int | None, typer.Option(min=64, help="Resize images to this side.")] = None,
     iterations: Annotated[int | None, typer.Option(help="Instead of the protocol's.")] = None,
     seeds: Annotated[str, typer.Option(help="Comma list of run seeds.")] = "0",
     observation_seed: Annotated[int, typer.Option(help="Seed of the noise and the masks.")] = 0,
@@ -125,8 +125,9 @@ def train(
     share = Shard.parse(shard)
     if dry_run:
         check_target_folder(out, "--out")
-        remaining = _remaining(out, plan, share, retry_failed)
-        _print_estimate(plan, remaining, pictures, LocalExecutor(workers, device), as_json)
+        statuses, _ = recorded(out, plan, readable_keys)  # nothing is touched
+        left = remaining(plan, share, statuses, retry_failed)
+        _print_estimate(plan, left, pictures, LocalExecutor(workers, device), as_json)
         return
     check_writable(out)
     if plans:
@@ -239,13 +240,6 @@ def _precision(name: str, device: str, executor: ExecutorName) -> str:
     return resolve_precision(name, resolve_device(device))
 
 
-def _remaining(folder: Path, plan: Plan, shard: Shard, retry_failed: bool) -> list[RunKey]:
-    """The runs that a shard has left to make; nothing is touched."""
-    statuses, _ = recorded(folder, plan, readable_keys)
-    made = {key for key, status in statuses.items() if status != "failed" or not retry_failed}
-    return [key for key in shard.takes(plan.run_keys()) if key not in made]
-
-
 def _print_estimate(
     plan: Plan,
     keys: list[RunKey],
@@ -265,8 +259,9 @@ def _print_estimate(
     about = "about" if plan.protocol.stop is None else "at most about"  # a rule may end runs early
     planned = len(plan.run_keys())
     say(
-        f"{found.runs:,}{'' if found.runs == planned else f' of {planned:,}'} runs, {about} "
-        f"{_span(found.hours)} with {workers} side by side on this machine, and "
+        f"{found.runs:,}{'' if found.runs == planned else f' of {planned:,}'} "
+        f"run{'s' * (planned != 1)}, {about} {_span(found.hours)} with {workers} side by side on "
+        "this machine, and "
         f"{_size(found.gigabytes)} of curves"
     )
 

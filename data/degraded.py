@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ImageError, TaskError
-from .images import MINIMUM_SIDE, Image, Source, read_array
+from .images import Image, Source, check_sides, read_array
 from .inpainting import MaskInpainting
 from .layouts import ALPHA_DROPPED, check_values, in_colour, split_alpha
 from .masks import load_mask
@@ -57,7 +57,7 @@ def load_observation(
     label = name or "the array"
     values, alpha = split_alpha(array, label)
     zoom = task.zoom if isinstance(task, SuperResolution) else 1
-    _check_sides(label, values.shape, zoom)
+    check_sides(label, values.shape, zoom)
     known = None
     if task.kind == "inpainting":
         known = np.isfinite(values).all(axis=0)
@@ -107,11 +107,3 @@ def _joined(
             f"no pixel of {label} is marked missing: {way}, or mark it by alpha 0 or NaN"
         )
     return np.asarray(joined)
-
-
-def _check_sides(label: str, shape: tuple[int, ...], zoom: int) -> None:
-    if zoom * min(shape[1:]) < MINIMUM_SIDE:
-        raise ImageError(
-            f"{label} is {shape[2]} pixels wide and {shape[1]} high; "
-            f"both must be {-(-MINIMUM_SIDE // zoom)} or more"
-        )

@@ -214,15 +214,22 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_sides(label: str, array: np.ndarray) -> None:
-    if min(array.shape[1:]) < MINIMUM_SIDE:
+def check_sides(label: str, shape: tuple[int, ...], zoom: int = 1) -> None:
+    """Refuse a picture (C, H, W) that is too small, once enlarged by `zoom`.
+
+    Raises:
+        ImageError: a side is under `MINIMUM_SIDE` pixels then.
+
+    >>> check_sides("thumb.png", (1, 16, 16), zoom=4)
+    """
+    if zoom * min(shape[1:]) < MINIMUM_SIDE:
         raise ImageError(
-            f"{label} is {array.shape[2]} pixels wide and {array.shape[1]} high; "
-            f"both must be {MINIMUM_SIDE} or more"
+            f"{label} is {shape[2]} pixels wide and {shape[1]} high; "
+            f"both must be {-(-MINIMUM_SIDE // zoom)} or more"
         )
 
 
 def _check_array(label: str, array: np.ndarray) -> None:
     check_planes(label, array)
-    _check_sides(label, array)
+    check_sides(label, array.shape)
     check_values(label, array)

@@ -1,6 +1,7 @@
 """Masks of missing pixels: (H, W) of bool, True where a pixel is known."""
 
 import hashlib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,10 @@ def text_mask(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     return ~letters[:height, :width]
 
 
+GREY, GREY_SHARE = 0.1, 0.01
+"""A mask of more such levels, as far from black and from white, is perhaps meant for none."""
+
+
 def load_mask(source: str | Path | np.ndarray) -> np.ndarray:
     """Read a mask: white (half or more) and True are known pixels, black and False missing ones.
 
@@ -86,7 +91,10 @@ def load_mask(source: str | Path | np.ndarray) -> np.ndarray:
         )
     planes = channels_first(array, label)
     check_values(label, planes)
-    return np.asarray(in_colour(planes, False)[0] >= 0.5)
+    levels = in_colour(planes, False)[0]
+    if np.mean((levels > GREY) & (levels < 1 - GREY)) > GREY_SHARE:
+        warnings.warn(f"{label} has greys: those of half or more are taken as known", stacklevel=2)
+    return np.asarray(levels >= 0.5)
 
 
 def mask_sha256(mask: np.ndarray) -> str:

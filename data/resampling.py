@@ -102,6 +102,18 @@ def lanczos_resize(array: FloatArray, height: int, width: int) -> FloatArray:
     )
 
 
+def padded_sides(height: int, width: int, multiple: int = 32) -> tuple[tuple[int, int], Crop]:
+    """The sides that `pad_to_multiple` gives an array of these, and where the array lies then.
+
+    >>> padded_sides(70, 64)
+    ((96, 64), (slice(13, 83, None), slice(0, 64, None)))
+    """
+    ends = [_ends(side, multiple) for side in (height, width)]
+    (top, bottom), (left, right) = ends
+    area = slice(top, top + height), slice(left, left + width)
+    return (top + height + bottom, left + width + right), area
+
+
 def pad_to_multiple(array: FloatArray, multiple: int = 32) -> tuple[FloatArray, Crop]:
     """Pad (..., H, W) by reflection until both sides are multiples of `multiple`.
 
@@ -118,10 +130,12 @@ def pad_to_multiple(array: FloatArray, multiple: int = 32) -> tuple[FloatArray, 
     >>> padded.shape, bool((padded[:, rows, columns] == image).all())
     ((3, 96, 64), True)
     """
-    sides = array.shape[-2:]
-    missing = [-side % multiple for side in sides]
-    before = [total // 2 for total in missing]
-    ends = [(start, total - start) for start, total in zip(before, missing, strict=True)]
-    padded = np.pad(array, [(0, 0)] * (array.ndim - 2) + ends, mode="reflect")
-    rows, columns = (slice(start, start + side) for start, side in zip(before, sides, strict=True))
-    return padded, (rows, columns)
+    height, width = array.shape[-2:]
+    ends = [(0, 0)] * (array.ndim - 2) + [_ends(height, multiple), _ends(width, multiple)]
+    return np.pad(array, ends, mode="reflect"), padded_sides(height, width, multiple)[1]
+
+
+def _ends(side: int, multiple: int) -> tuple[int, int]:
+    """What is put before a side and after it."""
+    missing = -side % multiple
+    return missing // 2, missing - missing // 2

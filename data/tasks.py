@@ -111,6 +111,24 @@ class SuperResolution(Task):
         return Observation(small.clip(0, 1), zoom=self.zoom)
 
 
+def check_observed(observation: Observation, task: Task) -> None:
+    """Refuse an observation that cannot be of a task.
+
+    Raises:
+        TaskError: the task is of another kind or zoom.
+
+    >>> check_observed(Observation(np.zeros((1, 64, 64))), Denoising(25))
+    """
+    zoom = task.zoom if isinstance(task, SuperResolution) else 1
+    masked = observation.mask is not None
+    if (task.kind == "inpainting") != masked or zoom != observation.zoom:
+        found = "lacks pixels" if masked else "has all pixels"
+        raise TaskError(
+            f"the observation is not of {task}: it {found} and is to be enlarged by "
+            f"{observation.zoom}; give the task that it was made by"
+        )
+
+
 def parse_task(task: str | Task, mask: str | Path | np.ndarray | None = None) -> Task:
     """Read a task's text form; a bare `denoising`, `inpainting` or `sr` is that task's default.
 

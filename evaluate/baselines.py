@@ -21,7 +21,7 @@ from .vision import import_torchvision
 EXTRA = "compare"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BaselineResult:
     """What another package's method made of an observation.
 

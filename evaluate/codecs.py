@@ -22,7 +22,7 @@ pictures.
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Coded:
     """A picture coded by a standard codec.
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data import Image, Observation, Task, load_image, load_observation
+from ..data import Image, Observation, Task
 from ..data.images import Source
-from ..data.resampling import pad_to_multiple
+from ..data.resampling import padded_sides
 from ..errors import DipbenchError, DivergenceError, GenotypeError, named
 from ..genotypes.named import NamedNetwork
 from ..genotypes.network import check_size
@@ -18,7 +18,7 @@ from .devices import resolve_device, resolve_precision
 from .memory import TooLittleMemoryError, memory_told
 from .models import model_name, parse_model, side_multiple
 from .quality import psnr
-from .restoring import best_kept, check_length, check_wishes, judge, restore, task_of
+from .restoring import check_length, judge, restore, wished
 
 if TYPE_CHECKING:
     from .fitting import Training
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _EMA = 0.99
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """One model's line of the comparison.
 
@@ -108,11 +108,7 @@ def compare(
     >>> rows[0].model, rows[0].kept, rows[0].iterations
     ('deep-decoder', 'last', 2)
     """
-    observation = load_observation(observation, task)
-    truth = None if truth is None else load_image(truth, name="truth")
-    task = task_of(observation, task)
-    keep = keep or best_kept(observation, task)
-    check_wishes(observation, task, keep, truth)
+    observation, task, keep, truth = wished(observation, task, keep, truth)
     check_length(iterations, seconds)
     checked_seed(seed, DipbenchError)
     resolve_precision(precision, resolve_device(device))
@@ -203,7 +199,7 @@ def _check_model(model: str, task: Task, observation: Observation) -> None:
         found.check_sides(observation.restored_shape)
     else:
         sides = observation.restored_shape[1:]
-        check_size(*pad_to_multiple(np.zeros(sides), side_multiple(model, str(task)))[0].shape)
+        check_size(*padded_sides(*sides, side_multiple(model, str(task)))[0])
 
 
 def _baseline(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ImageError
+from ..integers import is_integer
 
 MAGIC = b"\x89DIPDD\r\n"
 VERSION = 1
@@ -31,7 +32,7 @@ _FILTERS: list[dict[str, Any]] = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Code:
     """What a file says.
 
@@ -166,9 +167,9 @@ def check_bounds(channels: int, height: int, width: int, bits: int, seed: int) -
 
     >>> check_bounds(channels=3, height=512, width=512, bits=8, seed=0)
     """
-    if channels not in (1, 3) or not BITS[0] <= bits <= BITS[1]:
+    if channels not in (1, 3) or not is_integer(bits) or not BITS[0] <= bits <= BITS[1]:
         raise ImageError(
-            f"{channels} channels and {bits} bits cannot be: expected 1 or 3 channels and "
+            f"{channels} channels and {bits!r} bits cannot be: expected 1 or 3 channels and "
             f"{BITS[0]} to {BITS[1]} bits"
         )
     sides = min(height, width), max(height, width)

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data import Image, Observation, load_image, pad_to_multiple
+from ..data import Image, Observation, load_image
 from ..data.images import Source
+from ..data.resampling import padded_sides
 from ..errors import DipbenchError, DivergenceError, GenotypeError, unknown
 from ..genotypes.decoders import DeepDecoder
 from ..seeds import checked_seed
@@ -54,7 +55,7 @@ class Tried:
     psnr: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Compression:
     """A compressed picture and what it cost.
 
@@ -210,7 +211,7 @@ def _train(
     protocol = _protocol(threads).with_iterations(iterations)
     where = resolve_device(device)
     best: list[tuple[float, dict[str, Tensor]]] = []
-    _, (rows, columns) = pad_to_multiple(np.zeros(image.shape[1:]), MULTIPLE)
+    _, (rows, columns) = padded_sides(*image.shape[1:], MULTIPLE)
 
     @torch.no_grad()
     def keep(done: int, state: Training) -> None:
@@ -262,8 +263,7 @@ def _draw(code: Code) -> np.ndarray:
 
 @torch.no_grad()
 def _forward(network: nn.Module, code: Code) -> np.ndarray:
-    padded, (rows, columns) = pad_to_multiple(np.zeros((code.height, code.width)), MULTIPLE)
-    height, width = padded.shape
+    (height, width), (rows, columns) = padded_sides(code.height, code.width, MULTIPLE)
     shape = IN_CHANNELS, height // MULTIPLE, width // MULTIPLE
     z = draw_input(shape, _protocol(1), (code.seed, *_SEED_PARTS))
     picture: np.ndarray = network(z)[0, :, rows, columns].numpy()

@@ -25,7 +25,7 @@ def resolve_device(device: str = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise DeviceError(f"{device!r} is no device: choose auto, cpu, cuda or cuda:0") from error
     if resolved.type == "cpu":
         return resolved

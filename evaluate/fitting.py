@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data import Image, Observation, Task, load_image, pad_to_multiple, parse_task
+from ..data import Image, Observation, Task, load_image, parse_task
+from ..data.resampling import padded_sides
+from ..data.tasks import check_observed
 from ..errors import DipbenchError
 from ..genotypes.network import count_macs, count_parameters, count_used_parameters
 from ..genotypes.network_fast import accelerate
@@ -48,12 +50,13 @@ def fit(
 
     Args:
         model: a genotype (any form that `Genotype.parse` takes), the name of a named network, or
-            a module that maps an input of the image's size to an output of it.
+            a module, which maps an input of the image's size, padded to multiples of 32, to an
+            output of that size. A module is trained on in place, from the weights that it has.
         image: the ground truth; where the protocol has a `size`, its largest centred square is
             resized to that. None where only `observation` is known.
         task: what was done to the image, and so how an output is compared with the observation.
         iterations: instead of the protocol's number for this kind of task.
-        seed: of the run: network input, weights and input noise.
+        seed: of the run: network input, weights (but a module's) and input noise.
         protocol: a protocol or its name.
         device: `auto`, `cpu`, `cuda` or `cuda:0`.
         observation: what is trained on, instead of drawing it from the image.
@@ -73,7 +76,8 @@ def fit(
     >>> result.status, result.length, result.output.shape
     ('finished', 2, (1, 64, 64))
     """
-    with memory_told(resolve_device(device)):
+    # Whatever the caller's own code around it is to do without.
+    with memory_told(resolve_device(device)), torch.inference_mode(False), torch.enable_grad():
         training = prepare(
             model, image, task, iterations, seed, protocol, device, observation, observation_seed
         )
@@ -107,6 +111,7 @@ def prepare(
         if image is None:
             raise DipbenchError("nothing to train on: give an image or an observation")
         observation = task.observe(image, observation_seed)
+    check_observed(observation, task)
     if image is not None and image.shape != observation.restored_shape:
         raise DipbenchError(
             f"the observation is of an image of shape {observation.restored_shape}, not of one "
@@ -156,10 +161,8 @@ class Training:
         if isinstance(model, str):
             check_fits(model, str(seed_parts[-1]), observation.restored_shape)
         channels, height, width = observation.restored_shape
-        padded, self._area = pad_to_multiple(
-            np.zeros((height, width)), side_multiple(model, str(seed_parts[-1]))
-        )
-        rows, columns = padded.shape
+        multiple = side_multiple(model, str(seed_parts[-1]))
+        (rows, columns), self._area = padded_sides(height, width, multiple)
         built = build_model(model, (channels, rows, columns), protocol, seed_parts)
         self._macs = None if own else count_macs(built.network, (1, *built.input_shape))
         drawn = draw_input(built.input_shape, protocol, seed_parts)
@@ -170,7 +173,9 @@ class Training:
             self._run = accelerate(self.network, precision, rewrite=not own)
             self.input = drawn.to(device)
             self._noise = torch.Generator(device).manual_seed(stable_seed("jitter", *seed_parts))
-            self._deviation = torch.tensor(float(protocol.input_noise), device=device)
+            self._deviation = torch.tensor(
+                float(protocol.input_noise), dtype=torch.float32, device=device
+            )
             self._observed = torch.tensor(observation.observed, device=device)[None]
             self._operator = forward_operator(observation, device, torch.float32)
             share = 1.0 if observation.mask is None else float(np.mean(observation.mask))

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ScoreError
+
 BINS = 100
 
 Values = NDArray[np.float64]
@@ -14,6 +16,9 @@ def density_heights(values: Values, weights: Values) -> Values:
     Args:
         values: (C, n).
         weights: (n,), how often each column counts.
+
+    Raises:
+        ScoreError: the values differ, but by rounding alone.
 
     >>> import numpy as np
     >>> from dipbench.evaluate.histogram import density_heights
@@ -27,6 +32,8 @@ def density_heights(values: Values, weights: Values) -> Values:
         # As NumPy does: a single value lies in the middle of a range of width one.
         first, last = first - 0.5, last + 0.5
     edges = np.linspace(first, last, BINS + 1)
+    if not (np.diff(edges) > 0).all():
+        raise ScoreError("the values are equal to rounding: they have no histogram of their own")
     bins = _bins(values.ravel(), edges)
     repeated = np.broadcast_to(weights, values.shape).ravel()
     counts = np.bincount(bins, repeated, BINS)

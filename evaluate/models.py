@@ -97,18 +97,33 @@ def build_model(
     >>> built.name, built.input_shape
     ('nearest-sep_conv-7x7-relu/0000011001001001100111101', (3, 64, 64))
     """
+    built = outline(model, image_shape, protocol, str(seed_parts[-1]))
+    if not isinstance(model, nn.Module):
+        built.network.to_empty(device="cpu")
+        initialise(built.network, *seed_parts, built.name)
+    return built
+
+
+def outline(
+    model: Model, image_shape: tuple[int, int, int], protocol: Protocol, task: str
+) -> BuiltModel:
+    """As `build_model`, without weights: on the `meta` device, which is all that counting needs.
+
+    >>> from dipbench.evaluate.protocol import get_protocol
+    >>> planned = outline(0, (1, 64, 64), get_protocol("isnas"), "denoising-25")
+    >>> next(planned.network.parameters()).device
+    device(type='meta')
+    """
     channels, height, width = image_shape
     input_shape = (protocol.input_channels_for(channels), height, width)
     if isinstance(model, nn.Module):
         return BuiltModel("module", model, input_shape)
-    found = parse_model(model, str(seed_parts[-1]))
+    found = parse_model(model, task)
     with torch.device("meta"):  # where nothing is drawn that `initialise` draws again
         if isinstance(found, NamedNetwork):
             input_shape = found.input_shape(image_shape)
             network = found.build(image_shape)
         else:
             network = build_network(found, input_shape[0], channels)
-    network.to_empty(device="cpu")
-    name = _text(found)
-    initialise(network, *seed_parts, name)
-    return BuiltModel(name, network, input_shape)
+    # Whatever torch's default is at the caller's.
+    return BuiltModel(_text(found), network.float(), input_shape)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from math import inf
+from numbers import Real
 from typing import Any, Literal
 
 from ..errors import ProtocolError, unknown
@@ -27,6 +28,16 @@ of genotypes: a named network pads to its own (`models.side_multiple`: 1, 16, 32
 def _require(holds: bool, name: str, value: object, expected: str) -> None:
     if not holds:
         raise ProtocolError(f"protocol setting {name} is {value!r}: expected {expected}")
+
+
+def _require_numbers(settings: object, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        _require(_is_number(value), name, value, "a number")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _require_one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
@@ -59,8 +70,10 @@ class StopRule:
     start: int = 500
 
     def __post_init__(self) -> None:
+        _require_numbers(self, "drop_db")
         _require(0 <= self.drop_db < inf, "drop_db", self.drop_db, "0 or more, finite")
-        _require(self.start >= 0, "start", self.start, "0 or more")
+        whole = is_integer(self.start) and self.start >= 0
+        _require(whole, "start", self.start, "a whole number from 0")
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,7 @@ class VarianceStop:
     patience: int = 1000
 
     def __post_init__(self) -> None:
-        _require(self.patience >= 1, "patience", self.patience, "at least 1")
+        _require(is_count(self.patience), "patience", self.patience, "a whole number from 1")
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,7 @@ class DiscrepancyStop:
     alpha: float = 0.1
 
     def __post_init__(self) -> None:
+        _require_numbers(self, "alpha")
         _require(0 < self.alpha <= 1, "alpha", self.alpha, "in (0, 1]")
 
 
@@ -102,7 +116,8 @@ class PeakStop:
     peak_patience: int
 
     def __post_init__(self) -> None:
-        _require(self.peak_patience >= 1, "peak_patience", self.peak_patience, "at least 1")
+        whole = is_count(self.peak_patience)
+        _require(whole, "peak_patience", self.peak_patience, "a whole number from 1")
 
 
 Rule = StopRule | VarianceStop | DiscrepancyStop | PeakStop
@@ -110,6 +125,13 @@ Rule = StopRule | VarianceStop | DiscrepancyStop | PeakStop
 
 OF_THE_TRUTH = (StopRule, PeakStop)
 """The rules that need the ground truth, so that they belong to a benchmark, not to a method."""
+
+
+_NUMBERS = (
+    *("input_scale", "input_noise", "input_noise_decay", "learning_rate"),
+    *("variance_alpha", "weight_noise"),
+)
+"""Settings of a protocol that are numbers."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +186,12 @@ class Protocol:
     threads: int = 1
 
     def __post_init__(self) -> None:
+        _require(isinstance(self.name, str), "name", self.name, "a text")
+        told = "Iterations, such as Iterations(4000, 4000, 4000)"
+        _require(isinstance(self.iterations, Iterations), "iterations", self.iterations, told)
+        a_rule = self.stop is None or isinstance(self.stop, Rule)
+        _require(a_rule, "stop", self.stop, "a rule, such as VarianceStop(), or None")
+        _require_numbers(self, *_NUMBERS)
         pixels = self.size is None or (is_integer(self.size) and self.size >= 64)
         _require(pixels, "size", self.size, "a whole number of at least 64 pixels, or None")
         if self.size is not None:
@@ -172,10 +200,10 @@ class Protocol:
             "input_kind", self.input_kind, ("uniform", "normal", "meshgrid", "drifting")
         )
         _require(
-            self.input_channels is None or self.input_channels >= 1,
+            self.input_channels is None or is_count(self.input_channels),
             "input_channels",
             self.input_channels,
-            "at least 1",
+            "a whole number from 1, or None",
         )
         _require(
             self.input_kind != "meshgrid" or self.input_channels in (None, 2),
@@ -197,6 +225,7 @@ class Protocol:
         )
         _require(
             isinstance(self.ema, (tuple, list))
+            and all(map(_is_number, self.ema))
             and len({f"{weight:g}" for weight in self.ema}) == len(self.ema) > 0
             and all(0 < weight < 1 for weight in self.ema),
             "ema",
@@ -208,7 +237,8 @@ class Protocol:
             0 <= self.weight_noise < inf, "weight_noise", self.weight_noise, "0 or more, finite"
         )
         _require(
-            self.backtracking_db is None or self.backtracking_db > 0,
+            self.backtracking_db is None
+            or (_is_number(self.backtracking_db) and self.backtracking_db > 0),
             "backtracking_db",
             self.backtracking_db,
             "above 0, or None",
@@ -219,7 +249,15 @@ class Protocol:
         object.__setattr__(self, "threads", int(self.threads))
 
     def replace(self, **changes: Any) -> "Protocol":
-        """The same protocol with some settings changed."""
+        """The same protocol with some settings changed.
+
+        Raises:
+            ProtocolError: one is no setting, or unusable.
+        """
+        known = [item.name for item in fields(self)]
+        for name in changes:
+            if name not in known:
+                raise ProtocolError(unknown("protocol setting", name, known, limit=30))
         return replace(self, **changes)
 
     def iterations_for(self, kind: str) -> int:
@@ -339,6 +377,6 @@ def get_protocol(protocol: str | Protocol) -> Protocol:
     """
     if isinstance(protocol, Protocol):
         return protocol
-    if protocol not in PROTOCOLS:
+    if not isinstance(protocol, str) or protocol not in PROTOCOLS:
         raise ProtocolError(unknown("protocol", protocol, PROTOCOLS))
     return PROTOCOLS[protocol]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import MissingExtraError, ScoreError
+from ..errors import MissingExtraError, ScoreError, one_line
 
 LUMA_SCALE = np.array([65.481, 128.553, 24.966]) / 255
 LUMA_OFFSET = 16 / 255
@@ -17,14 +17,19 @@ def check_picture(name: str, array: ArrayLike) -> NDArray[np.float64]:
     """`array` as float64 (C, H, W).
 
     Raises:
-        ScoreError: if it has another number of axes, no values, or values that are no finite
-            real numbers.
+        ScoreError: if it has another number of axes, no values, values that are no finite real
+            numbers, or whole numbers above 1, such as those of a file.
     """
-    values = np.asarray(array)
+    try:
+        values = np.asarray(array)
+    except (ValueError, RuntimeError) as error:  # ragged, or a tensor that a gradient runs through
+        raise ScoreError(f"{name} is no array: {one_line(error)}") from error
     if values.dtype.kind not in "fiub":
         raise ScoreError(f"{name} holds {values.dtype}: give real numbers")
     if values.ndim != 3 or values.size == 0:
         raise ScoreError(f"{name} has shape {values.shape}: give (channels, height, width)")
+    if values.dtype.kind in "iu" and values.max() > 1:
+        raise ScoreError(f"{name} holds {values.dtype} up to {values.max()}: scale it to [0, 1]")
     values = values.astype(np.float64, copy=False)
     if not np.isfinite(values).all():
         raise ScoreError(f"{name} holds NaN or infinite values: give finite numbers")
@@ -140,11 +145,6 @@ def ssim(a: ArrayLike, b: ArrayLike) -> float:
 
 def _pair(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     first, second = check_picture("the first image", a), check_picture("the second image", b)
-    for name, given in (("first", np.asarray(a)), ("second", np.asarray(b))):
-        if given.dtype.kind in "iu" and given.max() > 1:
-            raise ScoreError(
-                f"the {name} image holds {given.dtype} up to {given.max()}: scale it to [0, 1]"
-            )
     if first.shape != second.shape:
         raise ScoreError(f"shapes differ: {first.shape} and {second.shape}; give two of one shape")
     return first, second

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 from ..errors import ScoreError, unknown
+from ..integers import is_integer
 
 Direction = Literal["lower", "higher"]
 Inputs = Literal["output", "output+image", "network"]
@@ -94,8 +95,14 @@ def register_score(
         raise ScoreError(unknown("direction", direction, get_args(Direction)))
     if inputs not in get_args(Inputs):
         raise ScoreError(unknown("kind of inputs", inputs, get_args(Inputs)))
+    if not name:
+        raise ScoreError("a score without a name: give one, such as my_score")
+    if len(cost) != 2 or not all(is_integer(passes) and passes >= 0 for passes in cost):
+        raise ScoreError(f"cost {cost!r} is none: give (forward, backward) passes, such as (1, 0)")
 
     def add(function: Function) -> Function:
+        if not callable(function):
+            raise ScoreError(f"score {name!r} is {function!r:.60}: give a function")
         if name in SCORES and not _is_redefined(SCORES[name].function, function):
             raise ScoreError(f"score {name!r} is registered already: give yours another name")
         lines = (function.__doc__ or "").strip().splitlines()

@@ -11,19 +11,18 @@ from ..data import (
     Image,
     MaskInpainting,
     Observation,
-    SuperResolution,
     Task,
     load_image,
     load_observation,
     parse_task,
 )
 from ..data.images import Source
+from ..data.tasks import check_observed
 from ..errors import (
     DivergenceError,
     ImageError,
     ProtocolError,
     ScoreError,
-    TaskError,
     unknown,
 )
 from .devices import resolve_device, resolve_precision, thread_count
@@ -48,7 +47,7 @@ KEEP = {
 Progress = Callable[[int, Training], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Restoration:
     """A restored picture and how it came about.
 
@@ -101,14 +100,16 @@ def restore(
     A truth is used for judging alone: the picture restored is the same without it. For `stopped`
     the training ends when the lowest moving variance has lasted a fifth of the iterations. For
     `discrepancy`, which takes denoising with a known sigma, it ends where `discrepancy_stop` says,
-    and the picture is the moving average of the outputs there, of weight 0.9.
+    and the picture is the moving average of the outputs there, of weight 1 - `variance_alpha` of
+    the protocol: 0.9, unless it says otherwise.
 
     Args:
         observation: what is known, such as `task.observe` makes it, or as `load_observation`
             takes it.
         task: what was done to the picture; a bare `inpainting` is that of the pixels that the
             observation lacks.
-        model: genotype, named network (`dip` is the variant for the task) or module.
+        model: genotype, named network (`dip` is the variant for the task) or module, which is
+            trained on in place: see `fit`.
         truth: the ground truth, as `load_image` takes it, of the restored picture's shape.
         keep: a key of `KEEP`; without one `discrepancy` where the noise is known, else `stopped`.
         iterations: instead of the protocol's.
@@ -142,11 +143,7 @@ def restore(
     >>> restored.image.shape, restored.iteration, restored.quality
     ((1, 64, 64), 4, {})
     """
-    observation = load_observation(observation, task)
-    truth = None if truth is None else load_image(truth, name="truth")
-    task = task_of(observation, task)
-    keep = keep or best_kept(observation, task)
-    check_wishes(observation, task, keep, truth)
+    observation, task, keep, truth = wished(observation, task, keep, truth)
     check_length(iterations, seconds)
     settings = _settings(model, task, protocol, iterations, keep, threads)
     settings = _with_noise(settings, input_noise, input_noise_decay)
@@ -284,14 +281,7 @@ def task_of(observation: Observation, task: Task | str) -> Task:
     if task == "inpainting" and observation.mask is not None:
         return MaskInpainting(observation.mask)
     task = parse_task(task)
-    zoom = task.zoom if isinstance(task, SuperResolution) else 1
-    masked = observation.mask is not None
-    if (task.kind == "inpainting") != masked or zoom != observation.zoom:
-        found = "lacks pixels" if masked else "has all pixels"
-        raise TaskError(
-            f"the observation is not of {task}: it {found} and is to be enlarged by "
-            f"{observation.zoom}; give the task that it was made by"
-        )
+    check_observed(observation, task)
     return task
 
 
@@ -320,18 +310,28 @@ def check_length(iterations: int | None, seconds: float | None) -> None:
         raise ProtocolError(f"a training cannot last {seconds:g} seconds: give 0 or more")
 
 
-def check_wishes(observation: Observation, task: Task, keep: str, truth: Image | None) -> None:
-    """Refuse, before any long work, an output that cannot be, and a truth of another shape.
+def wished(
+    observation: Observation | Image | Source,
+    task: Task | str,
+    keep: str | None,
+    truth: Image | Source | None,
+) -> tuple[Observation, Task, str, Image | None]:
+    """What is to be restored, read and checked before any long work: see `restore`.
 
     Raises:
-        DipbenchError: it is so.
+        DipbenchError: an output that cannot be kept, a truth of another shape, or what `restore`
+            refuses of an observation or a task.
         MissingExtraError: what judges by the truth is not installed.
 
-    >>> import numpy as np
-    >>> from dipbench.data import Denoising, Observation
-    >>> from dipbench.evaluate.restoring import check_wishes
-    >>> check_wishes(Observation(np.zeros((1, 64, 64))), Denoising(25), "last", None)
+    >>> from dipbench.data import Observation
+    >>> noisy = Observation(np.zeros((1, 64, 64)))
+    >>> wished(noisy, "denoising-25", None, None)[1:]
+    (Denoising(sigma=25.0), 'discrepancy', None)
     """
+    observation = load_observation(observation, task)
+    truth = None if truth is None else load_image(truth, name="truth")
+    task = task_of(observation, task)
+    keep = keep or best_kept(observation, task)
     if keep not in KEEP:
         raise ProtocolError(unknown("output to keep", keep, KEEP))
     if keep == "discrepancy" and task.mean_squared_noise(observation) is None:
@@ -343,3 +343,4 @@ def check_wishes(observation: Observation, task: Task, keep: str, truth: Image |
         )
     if truth is not None:
         import_ssim()  # by which it will be judged
+    return observation, task, keep, truth

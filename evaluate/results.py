@@ -12,7 +12,7 @@ OUT_OF_TIME = "its {:g} seconds were over after {} iterations"
 """The reason of a training that was given so many seconds."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fit:
     """What a training of one model on one image gave.
 

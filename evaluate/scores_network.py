@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 CONSTANT_WEIGHTS = (1e-7, 1.0)
 """The two weights of epsilon, as published."""
 
+ROUNDING = 1e-9
+"""A difference of scaled outputs under which it is rounding; those of genotypes are about 1."""
+
 _network_score = partial(register_score, inputs="network")
 
 
@@ -142,7 +145,9 @@ def epsilon(probe: Probe) -> float:
             raw = _before_sigmoid(network, probe.z.double())
             outputs.append(probe.crop(raw).cpu().numpy())
     a, b = (_scaled(output) for output in outputs)
-    return float(np.abs(a - b).mean() / np.mean([a, b]))
+    difference = np.abs(a - b).mean()
+    # One output in two scales: what would be left of it is rounding, in no order of worth.
+    return float(difference / np.mean([a, b])) if difference > ROUNDING else 0.0
 
 
 def _of_convolutions(probe: Probe) -> list[tuple[Tensor, Tensor]]:

@@ -42,7 +42,7 @@ def parameters_used(probe: Probe) -> float:
     """Number of weights that the forward pass uses."""
     from ..genotypes.network import count_used_parameters
 
-    return float(count_used_parameters(probe.untrained))
+    return float(count_used_parameters(probe.outline.network))
 
 
 @_baseline("macs", direction="lower")
@@ -50,7 +50,7 @@ def macs(probe: Probe) -> float:
     """Multiply-accumulates of one forward pass at the image's size."""
     from ..genotypes.network import count_macs
 
-    return float(count_macs(probe.untrained, tuple(probe.z.shape)))
+    return float(count_macs(probe.outline.network, (1, *probe.outline.input_shape)))
 
 
 @_baseline("primitive_attenuation", direction="lower")

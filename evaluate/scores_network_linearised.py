@@ -94,11 +94,11 @@ def _kernel(probe: Probe) -> tuple[Values, Product]:
     import torch
     from torch.func import functional_call, jvp, vjp
 
-    network = probe.network()
+    network, z = probe.network(), probe.z
     weights = {name: weight.detach() for name, weight in network.named_parameters()}
 
     def output(values: dict[str, Tensor]) -> Tensor:
-        return probe.crop(functional_call(network, values, (probe.z,))).ravel()
+        return probe.crop(functional_call(network, values, (z,))).ravel()
 
     start, pull_back = vjp(output, weights)[:2]
 

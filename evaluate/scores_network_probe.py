@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import Observation, Task
-from ..data.resampling import pad_to_multiple
+from ..data.resampling import pad_to_multiple, padded_sides
 from ..errors import ScoreError
 from ..genotypes import Genotype
 from ..genotypes.network import GenotypeNetwork
@@ -16,7 +16,7 @@ from ..genotypes.network_fast import accelerate
 from .caching import cached_property
 from .fitting import Fit, Training
 from .inputs import draw_input
-from .models import BuiltModel, Model, build_model, model_name, side_multiple
+from .models import BuiltModel, Model, build_model, model_name, outline, side_multiple
 from .operators import forward_operator
 from .protocol import Protocol
 
@@ -62,9 +62,15 @@ class Probe:
         Raises:
             ScoreError: the model is none of the search space.
         """
-        if not isinstance(self.untrained, GenotypeNetwork):
+        network = self.outline.network
+        if not isinstance(network, GenotypeNetwork):
             raise ScoreError(f"{self.name} is no genotype: it has no upsample block to score")
-        return self.untrained.genotype
+        return network.genotype
+
+    @cached_property
+    def outline(self) -> BuiltModel:
+        """The network without weights, for scores that only count."""
+        return outline(self.model, self._shape(), self.protocol, str(self.task))
 
     @cached_property
     def untrained(self) -> nn.Module:
@@ -112,9 +118,9 @@ class Probe:
         rows, columns = self._area
         return output[..., rows, columns]
 
-    def predict(self, network: nn.Module, z: Tensor | None = None) -> Tensor:
+    def predict(self, network: nn.Module) -> Tensor:
         """The network's output as it would be observed, (1, C, h, w)."""
-        return self.operator(self.crop(network(self.z if z is None else z)))
+        return self.operator(self.crop(network(self.z)))
 
     @cached_property
     def gradients(self) -> list[tuple[Tensor, Tensor]]:
@@ -143,8 +149,10 @@ class Probe:
         return {}
 
     def _trained(self, observation: Observation, steps: int) -> Fit:
+        # So many steps need no rule that could end them before.
+        protocol = self.protocol.replace(stop=None)
         fit = Training(
-            self.model, observation, None, self.protocol, steps + 1, self.device, self.seed_parts
+            self.model, observation, None, protocol, steps + 1, self.device, self.seed_parts
         ).run()
         if fit.status == "interrupted":
             raise KeyboardInterrupt
@@ -161,12 +169,12 @@ class Probe:
         return accelerate(self._built.network.to(self.device))
 
     def _build(self, channels: int) -> BuiltModel:
-        height, width = self.pad(self._blank).shape
-        return build_model(self.model, (channels, height, width), self.protocol, self.seed_parts)
+        return build_model(self.model, self._shape(channels), self.protocol, self.seed_parts)
 
-    @property
-    def _blank(self) -> np.ndarray:
-        return np.zeros(self.observation.restored_shape[1:], np.float32)
+    def _shape(self, channels: int | None = None) -> tuple[int, int, int]:
+        """Of what the network makes, with the observation's channels where no number is given."""
+        own, height, width = self.observation.restored_shape
+        return channels or own, *padded_sides(height, width, self._multiple)[0]
 
     @cached_property
     def _multiple(self) -> int:
@@ -174,4 +182,4 @@ class Probe:
 
     @cached_property
     def _area(self) -> tuple[slice, slice]:
-        return pad_to_multiple(self._blank, self._multiple)[1]
+        return padded_sides(*self.observation.restored_shape[1:], self._multiple)[1]

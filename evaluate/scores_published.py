@@ -127,7 +127,7 @@ def same_channels(output: Spectra, image: Spectra) -> None:
     if len(output) != len(image):
         raise ScoreError(
             f"strip scores are undefined for {len(output)} against {len(image)} channels: "
-            "make the output with the image's channels (--how search)"
+            'make the output with the image\'s channels (how="search", --how search)'
         )
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from ..data import Image, Observation, Task, load_image, parse_task
-from ..errors import DeviceError, MissingExtraError, ScoreError, named, unknown
+from ..errors import DeviceError, MissingExtraError, ScoreError, listed_names, named, unknown
+from ..integers import is_count
 from ..seeds import checked_seed, stable_seed
 from .devices import resolve_device, single_threads
 from .memory import memory_told
@@ -115,6 +116,14 @@ def score_models(
     ('psd_99_per_bw', 0, 'search', True)
     """
     check_way(how)
+    models, names = listed_names("models", models), listed_names("scores", names)
+    for told, count in (
+        ("initialisations", initialisations),
+        ("costly_initialisations", costly_initialisations),
+        ("threads", threads),
+    ):
+        if not is_count(count):
+            raise ScoreError(f"{told} must be a whole number from 1, got {count!r}")
     chosen = list(dict.fromkeys(get_score(name) for name in names))
     protocol = get_protocol(protocol)
     task = parse_task(task)

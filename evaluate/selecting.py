@@ -61,13 +61,16 @@ def nearest_to_average(
 
     Of equal distances the first is taken.
 
+    Raises:
+        ScoreError: there is no output, they have several shapes, or not as many scores.
+
     >>> import numpy as np
     >>> from dipbench.evaluate.selecting import nearest_to_average
     >>> nearest_to_average([np.zeros(2), np.ones(2), np.ones(2)], [2.0, 1.0, 0.0])[0]
     1
     """
     average = weighted_average(outputs, scores, lower_is_better)
-    distances = np.array([float(np.mean((output - average) ** 2)) for output in outputs])
+    distances = _mean_squares(outputs, average)
     return int(distances.argmin()), distances
 
 
@@ -85,15 +88,34 @@ def nearest_to_noise(
         observed: the noisy picture, (C, H, W) in [0, 1].
         noise: the mean squared noise in it, as `Task.mean_squared_noise` tells it.
 
+    Raises:
+        ScoreError: there is no output, or one has another shape than the observation.
+
     >>> import numpy as np
     >>> from dipbench.evaluate.selecting import nearest_to_noise
     >>> outputs = [np.full(4, 0.5), np.full(4, 0.1), np.zeros(4)]
     >>> nearest_to_noise(outputs, np.zeros(4), noise=0.01)[0]
     1
     """
-    errors = np.array([float(np.mean((output - observed) ** 2)) for output in outputs])
+    errors = _mean_squares(outputs, observed)
     discrepancies = np.abs(errors - noise)
     return int(discrepancies.argmin()), discrepancies
+
+
+def _mean_squares(outputs: Sequence[np.ndarray], other: np.ndarray) -> NDArray[np.float64]:
+    """The mean squared distance of each output from another array of its shape.
+
+    Raises:
+        ScoreError: there is no output, or one has another shape.
+    """
+    if not len(outputs):
+        raise ScoreError("no outputs to select from: give one or more")
+    shapes = {np.shape(output) for output in outputs} | {np.shape(other)}
+    if len(shapes) > 1:
+        raise ScoreError(f"shapes differ: {', '.join(map(str, sorted(shapes)))}; give one")
+    whole = np.asarray(other, np.float64)
+    squares = [(np.asarray(output, np.float64) - whole) ** 2 for output in outputs]
+    return np.array([float(square.mean()) for square in squares])
 
 
 def liveliest_at_noise(

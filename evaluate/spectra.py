@@ -37,8 +37,9 @@ class Spectra(np.ndarray):
 
     def __new__(cls, array: ArrayLike) -> "Spectra":
         """A view of `array`, or itself where it is one already."""
-        if isinstance(array, cls):
+        if isinstance(array, cls) and array.ndim == 3 and not array.flags.writeable:
             return array
+        # A copy or a part of one is an array like any other, which may be written to.
         values = check_picture("the picture", array)
         if values.base is not None or values is array:
             values = values.copy()  # which nobody else can write to

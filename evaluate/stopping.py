@@ -351,7 +351,7 @@ def get_criterion(name: str) -> Criterion:
 
 
 def _replay(curve: np.ndarray, minimum: FirstLastingMinimum) -> int | None:
-    for value in curve.tolist():
+    for value in np.asarray(curve, np.float64).tolist():
         if minimum.update(value):
             return minimum.best_iteration
     return None

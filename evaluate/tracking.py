@@ -1,5 +1,7 @@
 """What a training records in each iteration, on the device and without a copy to the host."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -40,37 +42,39 @@ class Tracker:
         noise: float | None = None,
     ) -> None:
         self.shape = shape
+        # Whatever torch's default is at the caller's.
+        real: dict[str, Any] = {"dtype": torch.float32, "device": device}
         self._truth = truth
         blind = protocol.stops_by_truth and truth is None
         self._stop = None if blind else protocol.stop
         if isinstance(protocol.stop, DiscrepancyStop) and noise is None:
             raise ProtocolError(NOISE_UNKNOWN)
-        self._noise = torch.tensor(torch.nan if noise is None else noise, device=device)
-        self._mean_error = torch.zeros((), device=device)
+        self._noise = torch.tensor(torch.nan if noise is None else noise, **real)
+        self._mean_error = torch.zeros((), **real)
         self._observed_values = observed_values
         of_truth = () if truth is None else ("psnr", *protocol.smooth_kinds)
         self._kinds = ("loss", "psnr_observed", "variance", *of_truth)
-        self._curves = torch.zeros(len(self._kinds), iterations, device=device)
+        self._curves = torch.zeros(len(self._kinds), iterations, **real)
         self._step = torch.zeros(1, dtype=torch.long, device=device)
         self.active = torch.ones((), dtype=torch.bool, device=device)
         self.diverged = torch.zeros((), dtype=torch.bool, device=device)
         self.length = torch.zeros((), dtype=torch.long, device=device)
         # The first output starts every average: its weight is 1, later ones have the protocol's.
         weights = [*(1 - weight for weight in protocol.ema), protocol.variance_alpha]
-        self._steady = torch.tensor(weights, device=device).reshape(-1, 1, 1, 1)
+        self._steady = torch.tensor(weights, **real).reshape(-1, 1, 1, 1)
         self._weights = torch.ones_like(self._steady)
-        self._averages = torch.zeros(len(weights), *shape[1:], device=device)
-        self._variance = torch.zeros((), device=device)
+        self._averages = torch.zeros(len(weights), *shape[1:], **real)
+        self._variance = torch.zeros((), **real)
         self._variance_warmup = variance_warmup(protocol.variance_alpha)
-        self._last = torch.zeros(shape, device=device)
-        self._highest_psnr = torch.full((), -torch.inf, device=device)
+        self._last = torch.zeros(shape, **real)
+        self._highest_psnr = torch.full((), -torch.inf, **real)
         names = ["lowest_loss", "lowest_variance"] + ["best", "best_smooth"] * (truth is not None)
-        self._marks = {name: torch.full((), -torch.inf, device=device) for name in names}
+        self._marks = {name: torch.full((), -torch.inf, **real) for name in names}
         self._marked_at = {
             name: torch.zeros((), dtype=torch.long, device=device)
             for name in ("lowest_variance", "best_smooth")
         }
-        self._kept = {name: torch.zeros(shape, device=device) for name in names}
+        self._kept = {name: torch.zeros(shape, **real) for name in names}
 
     @torch.no_grad()
     def record(self, output: Tensor, loss: Tensor, error: Tensor) -> None:

@@ -66,6 +66,11 @@ def read_text(text: str) -> tuple[int, str] | int:
     if pair:
         return int(pair[1]), pair[2]
     name, slash, skip = text.partition("/")
+    if not slash and name in codes_by_name():
+        raise GenotypeError(
+            f"{name!r} is an upsample block without its skips: write {name}/ and {SKIP_BITS} bits, "
+            "or seven hexadecimal digits as figures do, or give an index of the 522"
+        )
     if not slash:
         raise _unreadable(text)
     code = codes_by_name().get(name)

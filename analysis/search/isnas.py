@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from ...data import Denoising, Image, Observation, Task, load_image, load_observation
+from ...data import Denoising, Image, Observation, Task
 from ...data.images import Source
 from ...errors import MissingExtraError, QueryError, StoreError, unknown
 from ...evaluate.protocol import Iterations, Protocol, get_protocol
@@ -158,14 +158,11 @@ def search(
     """
     try:
         from ...evaluate.devices import resolve_device, resolve_precision, thread_count
-        from ...evaluate.restoring import check_wishes, restore, task_of
+        from ...evaluate.restoring import restore, wished
     except ModuleNotFoundError as error:
         raise MissingExtraError("train", "searching with real trainings") from error
     chosen = _scorable(score)
-    observation = load_observation(image, task)
-    truth = None if truth is None else load_image(truth, name="truth")
-    task = task_of(observation, task)
-    check_wishes(observation, task, output, truth)
+    observation, task, output, truth = wished(image, task, output, truth)
     if not is_count(keep) or not is_count(models) or keep > models:
         raise QueryError(f"{keep} of {models} models cannot be kept: give 1 to {models}")
     if budget is not None and not budget > 0:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...benchmark.joining import differing_settings
 from ...errors import StoreError, one_line
 from ...files import published
 
@@ -112,8 +113,9 @@ class Journal:
                 self._end_last_line(kind)
 
     def _check_same(self, there: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-        named = {"models": "number of models"}
-        differing = [named.get(key, key) for key in settings if there.get(key) != settings[key]]
+        differing = [
+            _told(key, there, settings) for key in settings if there.get(key) != settings[key]
+        ]
         if differing:
             raise StoreError(
                 f"{self._folder} holds a search with another {', '.join(differing)}: take it up "
@@ -180,3 +182,10 @@ def _is_whole(kind: str, record: Any) -> bool:
 
 def _damaged(path: Path) -> str:
     return f"{path} is damaged: choose another folder"
+
+
+def _told(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """A setting in which two searches differ; of a protocol those of its own."""
+    if name == "protocol" and isinstance(there.get(name), dict):
+        return f"protocol ({', '.join(differing_settings(there[name], here[name]))})"
+    return "number of models" if name == "models" else name

@@ -12,8 +12,8 @@ from ...errors import QueryError, listed_names, unknown
 from ...genotypes import Genotype
 from ...integers import is_count, is_integer
 from ...seeds import generator
-from .._cells import read_cell
 from ..association import kendall_tau
+from ..cells import read_cell
 from ..resampling import check_level
 from .bayesian import BayesianOptimisation
 from .interface import UNITS, Budget, Searcher, Trace, Trial, run_search

@@ -14,14 +14,13 @@ from ...benchmark.question import By
 from ...errors import QueryError
 from ...genotypes import Genotype
 from ...genotypes.space import VALID_UPSAMPLE_CODES
+from ..association import Floats
 from .encoding import BLOCK_FEATURES, FEATURES, features
 from .interface import Cost, Objective, Outcome, Trial
 
 RIDGE = 1.0
 FOLDS = 5
 MINIMUM_MODELS = 20
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

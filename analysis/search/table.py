@@ -14,9 +14,9 @@ from ...errors import QueryError
 from ...evaluate.protocol import DiscrepancyStop
 from ...evaluate.registry import canonical
 from ...integers import is_integer
-from .._cells import read_cell
-from .._directions import declared_sign
-from .._truth import STOP, on_shared_seeds
+from ..cells import read_cell
+from ..directions import declared_sign
+from ..worth import STOP, on_shared_seeds
 from .interface import Cost, Objective, Outcome, Trial
 from .signals import (
     DEFAULT_SIGNAL,

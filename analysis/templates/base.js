@@ -22,7 +22,6 @@ function follow(names, draw) {
 const find = (id) => document.getElementById(id);
 const pairOf = (list) =>
   list.find((part) => part.image === chosen.image && part.task === chosen.task);
-const words = (name) => name.replaceAll("_", " ");
 
 function fillIn(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
@@ -152,7 +151,7 @@ function textWidth(text, size, weight = 650) {
   return textWidth.pen.measureText(text).width;
 }
 
-/** A model's block in words and its skips as a grid of 5 by 5; a named network has its name only. */
+/** A model's short name and its skips as a grid of 5 by 5; a named network has its name only. */
 function modelLabel(model) {
   const [block, bits] = model.split("/");
   if (!bits) return el("span", { class: "model" }, block);
@@ -166,11 +165,11 @@ function modelLabel(model) {
     svg("rect", { x: -0.3, y: -0.3, width: 5.46, height: 5.46 }),
     svg("path", { d: path }),
   );
-  return el("span", { class: "model", title: model }, grid, el("span", {}, block));
+  return el("span", { class: "model", title: model }, grid, el("span", {}, shortModel(model)));
 }
 
-/** A model's name short enough for a line of a figure: its skip bits in hexadecimal. */
+/** A model's name short enough for a line, which queries take too: its skips in hexadecimal. */
 function shortModel(model) {
   const [block, bits] = model.split("/");
-  return bits ? `${block} ${parseInt(bits, 2).toString(16).toUpperCase().padStart(7, "0")}` : block;
+  return bits ? `${block}/${parseInt(bits, 2).toString(16).toUpperCase().padStart(7, "0")}` : block;
 }

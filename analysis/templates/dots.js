@@ -61,13 +61,13 @@ function tauFigure(width, one) {
     const main = images > 1 ? directed(average ?? {}) : directed(mine[0]);
     const arrow = mine[0].direction ? "" : " (raw)";
     return {
-      label: words(score) + arrow,
+      label: score + arrow,
       ...main,
       others: images > 1 ? mine.map(directed) : [],
       ring: images > 1 && here ? directed(here).value : null,
       strong: score === chosen.score,
       hover: [
-        words(score) + arrow,
+        score + arrow,
         images > 1 ? meanWords(average, main) : null,
         here ? `${here.image}: τ = ${number(directed(here).value, 3, true)}${inBrackets(directed(here).low, directed(here).high)}`
           + `${withP("p max", here.p_max)}, n = ${here.n}` : null,
@@ -119,8 +119,8 @@ function specificity(width, one) {
     width,
     title: "directed τ on the own image less on others",
     rows: rows.map((row) => ({
-      label: words(row.score), value: row.advantage, low: row.low, high: row.high,
-      hover: `${words(row.score)}\nadvantage ${number(row.advantage, 3, true)}${inBrackets(row.low, row.high)}${withP("p of assignments", row.p_assignment)}`,
+      label: row.score, value: row.advantage, low: row.low, high: row.high,
+      hover: `${row.score}\nadvantage ${number(row.advantage, 3, true)}${inBrackets(row.low, row.high)}${withP("p of assignments", row.p_assignment)}`,
       strong: row.score === chosen.score,
       click: () => { choose({ score: row.score }); one(fillQuery(part.row, row)); },
     })),
@@ -137,8 +137,8 @@ function attributeFigure(width, one) {
     width,
     title: "mean PSNR with less without (dB)",
     rows: rows.map((row) => ({
-      label: `${row.attribute} ${words(row.level)}`, value: row.effect, low: row.low, high: row.high,
-      hover: `${row.attribute} ${words(row.level)}: ${number(row.effect, 2, true)} dB${inBrackets(row.low, row.high)}\n`
+      label: `${row.attribute} ${row.level}`, value: row.effect, low: row.low, high: row.high,
+      hover: `${row.attribute} ${row.level}: ${number(row.effect, 2, true)} dB${inBrackets(row.low, row.high)}\n`
         + `${row.n_with} models with, ${row.n_without} without${withP("adjusted p", row.p_max)}`,
       click: () => one(fillQuery(part.row, row)),
     })),
@@ -182,15 +182,15 @@ function histogram(width, one) {
       const at = rank.get(place);
       const model = data.models[place];
       const pick = svg("rect", { x: x(psnr[at]) - 1.25, y: bottom + 4, width: 2.5, height: 13, class: `pick top${k}` });
-      root.append(mark(pick, `${shortModel(model)}\ntop ${k} of ${words(chosen.score)}\nrank ${at + 1}, ${number(psnr[at], 2)} dB`,
+      root.append(mark(pick, `${shortModel(model)}\ntop ${k} of ${chosen.score}\nrank ${at + 1}, ${number(psnr[at], 2)} dB`,
         () => one(fillQuery(data.queries.model, { ...chosen, model }))));
     }
   }
-  const head = el("p", { class: "key" }, el("span", {}, "picks of ", el("strong", {}, words(chosen.score))),
+  const head = el("p", { class: "key" }, el("span", {}, "picks of ", el("strong", {}, chosen.score)),
     ...[...picks].reverse().map(([k, places]) => pickKey(k, k - places.length)));
   return {
     head, node: root, query: `${query}\n${fillQuery(data.queries.picks, chosen)}`,
-    name: `Distribution of PSNR over ${psnr.length} models, and the picks of ${words(chosen.score)}`,
+    name: `Distribution of PSNR over ${psnr.length} models, and the picks of ${chosen.score}`,
   };
 }
 
@@ -201,7 +201,7 @@ const fillOf = (kind) => (kind ? colour(data.kinds.indexOf(kind)) : "var(--quiet
 
 function kindKey(kind) {
   return el("span", {}, svg("svg", { width: 14, height: 14, "aria-hidden": "true" },
-    svg("circle", { cx: 7, cy: 7, r: 4, class: "point", fill: fillOf(kind) })), kind ? words(kind) : "named network");
+    svg("circle", { cx: 7, cy: 7, r: 4, class: "point", fill: fillOf(kind) })), kind ? kind : "named network");
 }
 
 function scatterFigure(width, one) {
@@ -225,7 +225,7 @@ function scatterFigure(width, one) {
   const row = records(data.tables.correlations).find((other) =>
     other.score === chosen.score && other.image === chosen.image && other.task === chosen.task);
   const good = row?.direction ? ` (${row.direction} is better)` : "";
-  root.append(axisLeft(y, up, left, right, data.facts.by_words, 5), axisBelow(x, across, bottom, bottom, words(chosen.score) + good, width / 110));
+  root.append(axisLeft(y, up, left, right, data.facts.by_words, 5), axisBelow(x, across, bottom, bottom, chosen.score + good, width / 110));
   // The one score that is computed from the benchmark and not stored in it.
   const line = chosen.score === "mean_rank_elsewhere" ? data.queries.elsewhere : data.queries.score;
   const there = new Set(points.map((point) => kindOf(data.models[point.place])));
@@ -235,10 +235,10 @@ function scatterFigure(width, one) {
     root.append(mark(dot, `${shortModel(model)}\nrank ${point.rank + 1}, ${number(point.psnr, 2)} dB, score ${point.score.toPrecision(4)}`,
       () => one(fillQuery(line, { ...chosen, model }))));
   }
-  const head = el("p", { class: "key" }, el("strong", {}, words(chosen.score)),
+  const head = el("p", { class: "key" }, el("strong", {}, chosen.score),
     row ? el("span", {}, row.tau == null ? row.reason ?? ""
       : `${chosen.image}: ${row.direction ? "" : "raw "}τ = ${number(directed(row).value, 3, true)}`
         + `${inBrackets(directed(row).low, directed(row).high)}${withP("p max", row.p_max)}, n = ${row.n}`) : null,
     ...[...data.kinds, ""].filter((kind) => there.has(kind)).map(kindKey));
-  return { head, node: root, query: row ? fillQuery(data.tables.correlations.row, row) : "", name: `${words(chosen.score)} against PSNR, ${points.length} models` };
+  return { head, node: root, query: row ? fillQuery(data.tables.correlations.row, row) : "", name: `${chosen.score} against PSNR, ${points.length} models` };
 }

@@ -1,5 +1,8 @@
 // Squares of coloured numbers: scores against scores, images against images, skips.
 
+// Pixels of a cell that a line of small text fits beside.
+const NARROWEST = 11;
+
 // Full strength would leave too little contrast with the numbers on it.
 const STRONGEST = 0.8;
 
@@ -12,7 +15,7 @@ function heatmap({ width, rows, heads, value, reach, hover, click, digits = 2, m
   const size = rows.length;
   const left = Math.ceil(Math.max(...rows.map((row) => textWidth(row, 11.5)))) + 10;
   // Narrower cells than their lines of text are scrolled to instead.
-  const cell = Math.max(14, Math.min(most, Math.floor((width - left - 2) / size)));
+  const cell = Math.max(NARROWEST, Math.min(most, Math.floor((width - left - 2) / size)));
   const top = 22;
   const root = canvas(Math.max(left + cell * size + 2, note ? left + textWidth(note, 12) : 0), top + cell * size + (note ? 26 : 4));
   root.classList.add("heat");
@@ -20,8 +23,11 @@ function heatmap({ width, rows, heads, value, reach, hover, click, digits = 2, m
   const letters = cell < 32 ? "tight value" : "value";
   rows.forEach((row, i) => {
     const y = top + i * cell;
-    root.append(label(left - 8, y + cell / 2 + 4, row, { "text-anchor": "end" }));
-    root.append(label(left + (i + 0.5) * cell, top - 7, heads[i], { "text-anchor": "middle", class: "small" }));
+    root.append(label(left - 8, y + cell / 2 + 4, row, { "text-anchor": "end", class: cell < 14 ? "small" : null }));
+    // Numbers of narrow columns would touch each other.
+    if (cell >= 20 || i === 0 || (i + 1) % 5 === 0) {
+      root.append(label(left + (i + 0.5) * cell, top - 7, heads[i], { "text-anchor": "middle", class: "small" }));
+    }
     rows.forEach((_, j) => {
       const found = value(i, j);
       const x = left + j * cell;
@@ -49,8 +55,8 @@ function resemblance(width, one) {
   const query = fillQuery(data.queries.resemblance, chosen);
   const part = pairOf(data.scores);
   if (!part) return { reason: "no scores of this image and task" };
-  const names = part.names.map(words);
-  const tau = (i, j) => (i === j ? null : part.taus[(Math.max(i, j) * (Math.max(i, j) - 1)) / 2 + Math.min(i, j)]);
+  const names = part.names;
+  const tau = (i, j) => (i === j ? 1 : part.taus[(Math.max(i, j) * (Math.max(i, j) - 1)) / 2 + Math.min(i, j)]);
   const node = heatmap({
     width,
     rows: names.map((name, i) => `${name}  ${i + 1}`),
@@ -58,6 +64,7 @@ function resemblance(width, one) {
     value: tau,
     reach: 1,
     most: 30,
+    note: "orange: τ above 0, blue: below; full colour at ±1",
     hover: (i, j) => `${names[i]} and ${names[j]}: τ = ${number(tau(i, j), 3, true)}`,
     click: (i, j) => one(`${query}.loc["${escaped(part.names[i])}", "${escaped(part.names[j])}"]`),
   });
@@ -87,7 +94,7 @@ function matrix(width, one) {
   const part = data.matrices.find((other) => other.task === chosen.task);
   const mine = part.scores?.[chosen.score];
   if (!mine) {
-    return { reason: part.reason ?? part.refused[chosen.score] ?? `${words(chosen.score ?? "no score")} is not compared over images; choose another score` };
+    return { reason: part.reason ?? part.refused[chosen.score] ?? `${chosen.score ?? "no score"} is not compared over images; choose another score` };
   }
   const { images, taus } = mine;
   const tau = (i, j) => taus[i * images.length + j] / 1000;
@@ -102,8 +109,8 @@ function matrix(width, one) {
     click: (i, j) => one(`${query}.loc["${escaped(images[i])}", "${escaped(images[j])}"]`),
     note: "down: score on, across: PSNR on",
   });
-  const head = el("p", { class: "key" }, el("strong", {}, words(chosen.score)), el("span", {}, "directed τ"));
-  return { head, node, query, name: `Directed tau of ${words(chosen.score)} on one image with PSNR on another` };
+  const head = el("p", { class: "key" }, el("strong", {}, chosen.score), el("span", {}, "directed τ"));
+  return { head, node, query, name: `Directed tau of ${chosen.score} on one image with PSNR on another` };
 }
 
 function skips(width, one) {

@@ -4,7 +4,7 @@ const FIRST = 12;
 
 const FORMATS = {
   text: (value) => value ?? "",
-  score: (value) => words(value),
+  score: (value) => value,
   model: (value) => modelLabel(value),
   count: (value) => number(value, 0),
   decibel: (value) => number(value, 2),
@@ -58,7 +58,7 @@ function makeTable(id, title, get, options = {}) {
       const one = record(at);
       if (!state.every && options.follow.some((name) => name in one && one[name] !== chosen[name])) continue;
       const text = texts
-        .map((isText, column) => (isText ? `${part.data[column][at] ?? ""} ${words(String(part.data[column][at] ?? ""))}` : ""))
+        .map((isText, column) => (isText ? String(part.data[column][at] ?? "") : ""))
         .join(" ")
         .toLowerCase();
       if (state.filter && !state.filter.split(/\s+/).every((word) => text.includes(word))) continue;

@@ -19,7 +19,7 @@ from ..plan import Plan
 from ..roster import Roster
 from ..schema import RunKey
 from ..store import writing
-from ..training import record_failed
+from ..training import record_failed, train_unit
 from . import ATTEMPTS, MEMORY, Lost, Outcome, Unit
 from .schedule import Schedule
 
@@ -221,8 +221,6 @@ def default_workers(threads: int, device: str = "cpu") -> int:
 def _serve(connection: Connection, folder: Path, plan: Plan, device: str) -> None:
     """A worker's life: train the units that arrive until the parent hangs up or dies."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    from ..training import train_unit
-
     connection.send(None)  # it has started
     while True:
         try:

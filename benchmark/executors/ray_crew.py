@@ -29,9 +29,11 @@ CAPACITY_SECONDS = 10.0
 GATHER_SECONDS = 60.0
 """How long units wait for every worker to arrive and be checked."""
 
-PATIENT_SECONDS = 20.0
-START_SECONDS = 300.0
-"""How long the cluster may have no room for any worker, and when that is told."""
+TELL_SECONDS = 20.0
+"""After so long without room for any worker, this is told."""
+
+NO_ROOM_SECONDS = 300.0
+"""After so long without it, the build ends."""
 
 
 @dataclass
@@ -164,11 +166,11 @@ class Crew:
         if self.busy:
             self._last_sign = now
         takes = f"{self._resources['num_cpus']:g} CPUs and {self._resources['num_gpus']:g} GPUs"
-        if now - self._last_sign > PATIENT_SECONDS and not self._told:
+        if now - self._last_sign > TELL_SECONDS and not self._told:
             self._told = True
             logger.warning("waits for room on the Ray cluster: each worker takes %s", takes)
-        if now - self._last_sign > START_SECONDS:
+        if now - self._last_sign > NO_ROOM_SECONDS:
             raise DipbenchError(
-                f"the Ray cluster had no room for a worker for {START_SECONDS:.0f} s (each takes "
+                f"the Ray cluster had no room for a worker for {NO_ROOM_SECONDS:.0f} s (each takes "
                 f"{takes}): see `ray status`; what is finished is kept"
             )

@@ -18,7 +18,8 @@ SPARED = 0.1
 MOST_WORKERS = 64
 """On one GPU. Ray counts in ten-thousandths, too coarse to keep 101 workers from being 102."""
 
-START_SECONDS = 300.0
+TRY_SECONDS = 300.0
+"""How long a worker may take to arrive, and to train one run for a few iterations."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,11 @@ def share_of_gpu(job: Job, key: RunKey, resources: dict[str, float]) -> Share:
     """
     actor = start_actor(UnitWorker, (job,), {**resources, "num_gpus": 1.0})
     try:
-        arrival: Any = result(actor.arrive.remote(), START_SECONDS)
+        arrival: Any = result(actor.arrive.remote(), TRY_SECONDS)
         if not isinstance(arrival, Lost):
             arrival.check()
         pictures = (job.folder / PLAN_PICTURES).read_bytes()
-        measured: Any = result(actor.measure.remote(key, pictures), START_SECONDS)
+        measured: Any = result(actor.measure.remote(key, pictures), TRY_SECONDS)
         if isinstance(measured, Lost):
             raise DipbenchError(f"a run could not be tried on a GPU: {measured.reason}")
         return share_gpu(measured)

@@ -43,7 +43,7 @@ class Schedule:
         self._again: deque[RunKey] = deque()
         self._waiting: dict[tuple[str, str], deque[RunKey]] = defaultdict(deque)
         for key in sorted(costs, key=lambda key: -costs[key]):
-            self._waiting[key.image, key.task].append(key)
+            self._waiting[key.pair].append(key)
         self._cost_waiting = self.cost_left
         self._attempts: Counter[RunKey] = Counter()
         self._seconds = 0.0

@@ -252,7 +252,7 @@ def test_a_worker_says_what_was_raised_in_it(
     def failing(*given: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(training, "train_unit", failing)
+    monkeypatch.setattr(local, "train_unit", failing)
     monkeypatch.setattr(local, "_end_with_parent", lambda: None)
     pipe = Pipe()
     local._serve(pipe, tmp_path, frozen_plan(tmp_path), "cpu")  # type: ignore[arg-type]

@@ -219,7 +219,7 @@ def test_larger_pictures_are_trained_on_and_kept_apart(
 def test_larger_pictures_order_the_models_as_the_card_says(tmp_path: Path) -> None:
     build, mini, work, kept = load_script(), dipbench.load("mini"), tmp_path / "w", tmp_path / "k"
     copytree(build.KEPT.with_name("kept-128"), kept.with_name("k-128"))
-    with suppress(KeyboardInterrupt):  # of both seeds 32 are there
+    with suppress(KeyboardInterrupt):  # of both seeds 32 are there, of the first 64
         build.sizes(work, kept, Executor(0))
     places = [place for _, _, place, _ in build.sides(work, kept)]
     first, second = (build.folder_of(places[1], part) for part in build.PARTS[:2])
@@ -264,6 +264,36 @@ def test_larger_pictures_order_the_models_as_the_card_says(tmp_path: Path) -> No
     runs = larger.to_frame()
     assert not runs["peak_censored"].any()
     assert round(runs["seconds"].sum() / 3600, 1) == 16.4
+
+    sixty_four = dipbench.load(build.folder_of(places[2], build.PARTS[0]))
+    told = {
+        "best_psnr_smooth": [0.70, 0.58, 0.79],
+        "best_psnr": [0.55, 0.40, 0.68],
+        "best_psnr_smooth_0.9": [0.70, 0.59, 0.79],
+        "best_psnr_smooth_0.99": [0.69, 0.59, 0.77],
+    }
+    for by, expected in told.items():
+        [row] = agreement(sixty_four, mini, by=by).to_dict("records")
+        assert (row["n"], row["seeds"], row["other_seeds"]) == (64, 1, 2)
+        assert [round(row[name], 2) for name in ("tau", "tau_low", "tau_high")] == expected
+    there, here = (by_seed(bench, "best_psnr_smooth") for bench in (sixty_four, mini))
+    here = here.loc[there.index]
+    runs = sixty_four.to_frame().set_index("model").loc[there.index]
+    censored = runs["peak_censored"].to_numpy(bool)
+    further = ~there.index.isin(larger.models)
+    parts = [~further, further, ~censored]
+    taus = [tau_of(here[of].mean(axis=1), there[0][of]) for of in parts]
+    assert np.round(taus, 2).tolist() == [0.77, 0.60, 0.74]
+    crossed = np.mean([tau_of(here[seed][~censored], there[0][~censored]) for seed in (0, 1)])
+    assert [round(crossed, 2), round(tau_of_seeds(here[~censored]), 2)] == [0.71, 0.75]
+    assert censored[further].sum() == censored.sum() == 5
+    slow = [dipbench.Genotype.parse(model) for model in there.index[censored]]
+    assert {(one.activation, one.kernel) for one in slow} == {("none", 5), ("none", 7)}
+    peaks = by_seed(mini, "best_psnr_smooth_iteration").loc[there.index[censored]]
+    assert peaks.max(axis=None) < 3700
+    assert round(runs["seconds"][further].sum() / 3600, 1) == 11.6
+    has_amx = runs["device"].str.endswith("AMX")
+    assert [has_amx[further].sum(), has_amx[~further].sum()] == [31, 0]
 
 
 def by_seed(bench: dipbench.Benchmark, column: str) -> pd.DataFrame:

@@ -217,6 +217,8 @@ def test_unknown_names_list_what_there_is(
     bench = make_bench([make_run(models[0]), make_run(models[1], image="coins", task="sr-4")])
     with pytest.raises(QueryError, match=r"unknown image 'camra'.*camera, coins"):
         bench.best("camra", "denoising")
+    with pytest.raises(QueryError, match=r"'denoising' is a task, and the image comes before it"):
+        bench.best("denoising", "camera")
     with pytest.raises(QueryError, match=r"unknown task 'deblurring'.*denoising-25, sr-4"):
         bench.best("camera", "deblurring")
     with pytest.raises(QueryError, match=r"unknown task 'denoising-15'"):

@@ -5,6 +5,7 @@ import json
 import runpy
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -252,6 +253,25 @@ def test_scores_wait_for_a_merge(make_store):
     done = score_store(folder, ["psd_99_per_bw"], initialisations=1, on_model=ready.set)
     merging.join()
     assert done.manifest.generation == 2
+
+
+def test_runs_may_be_merged_twice_meanwhile(make_store):
+    folder = make_store("store")
+
+    def merge_twice(count):
+        for generation in (2, 3):
+            manifest = read_manifest(folder)
+            pictures = file_of(folder, manifest, "images")
+            moved = pictures.with_name(f"images-{generation}.h5")
+            moved.write_bytes(pictures.read_bytes())
+            roles = {role: file_of(folder, manifest, role) for role in manifest.files}
+            changed = replace(manifest, generation=generation)
+            commit(folder, changed, roles | {"images": moved})
+
+    first = file_of(folder, read_manifest(folder), "images")
+    done = score_store(folder, ["psd_99_per_bw"], initialisations=1, on_start=merge_twice)
+    assert not first.exists()
+    assert (done.manifest.generation, done.values, done.missing) == (4, 10, 0)
 
 
 def test_a_generation_made_from_an_older_one_is_refused(make_store):

@@ -20,6 +20,15 @@ def of_ones_own(output):
 """
 
 
+NETWORK_PLUGIN = """
+from dipbench.evaluate import register_score
+
+@register_score("broken_network", inputs="network")
+def broken_network(probe):
+    raise ValueError("no luck")
+"""
+
+
 @pytest.fixture
 def scored(store, tmp_path):
     """The store with a score of the user's own beside, and one that is constant."""
@@ -154,3 +163,12 @@ def test_why_scores_have_no_value_is_told(dipbench, scored, tmp_path):
     assert "of them missing" in answer.err
     count = committed_scores(scored)["score"].to_pylist().count("broken")
     assert f"broken lacks {count} values: " in answer.err
+
+
+def test_why_scores_of_the_network_have_no_value_is_told(dipbench, scored, tmp_path):
+    broken = tmp_path / "broken.py"
+    broken.write_text(NETWORK_PLUGIN)
+    # They are made in one way, whichever is asked for.
+    answer = dipbench("score", scored, "--names", "macs", "--plugin", broken)
+    assert "broken_network lacks" in answer.err
+    assert "ValueError: no luck" in answer.err

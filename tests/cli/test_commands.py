@@ -129,7 +129,7 @@ def test_from_nothing_to_an_answer(dipbench, tmp_path, monkeypatch):
         (["--tasks", "denoising-x"], "unknown task"),
         (["--seeds", "one"], "whole numbers"),
         (["--protocol", "fast"], "unknown protocol"),
-        (["--size", "32"], "at least 64"),
+        (["--size", "32"], "invalid value for '--size'"),
         (["--shard", "3/2"], "i/n"),
         (["--device", "tpu"], "auto, cpu"),
     ],

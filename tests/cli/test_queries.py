@@ -222,6 +222,11 @@ def test_limits_reach_the_benchmark_and_what_is_left_out_is_told(dipbench, store
     left_out = json.loads(answer.out)["left_out"]
     assert left_out == bench.left_out("camera", "denoising", where=f"best_psnr < {largest}")
     assert left_out["where"] == 2
+    shown = dipbench(*asked[:-1], "--where", f"best_psnr < {largest}").out
+    ranked = bench.query_many(None, "camera", "denoising", where=f"best_psnr < {largest}")["rank"]
+    among = f"among the {ranked.notna().sum()} of {len(bench.models)} models that have it"
+    assert among in " ".join(shown.split())
+    assert "among" not in dipbench(*asked[:-1]).out
     refused = dipbench(*asked, "--where", "parametres < 1")
     assert refused.status == 2
     assert "parameters" in refused.err

@@ -81,6 +81,13 @@ def test_restore_by_a_mask_file_and_by_alpha(dipbench, files):
     assert restore(dipbench, files, task="inpainting", image="alpha.png").status == 0
 
 
+def test_a_packaged_name_is_no_degraded_picture(dipbench, files):
+    answer = dipbench("restore", "camera", "--task", "denoising-25", "--out", files / "c.png")
+    assert answer.status == 2
+    assert "`dipbench compare camera` degrades it" in answer.err
+
+
+@pytest.mark.filterwarnings("ignore:large has greys")
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -452,6 +459,8 @@ def test_a_search_fits_a_terminal_and_refuses_the_trace_of_another(dipbench, fil
     answer = dipbench(*settings, "--models", 4)
     assert answer.status == 2
     assert "a search with another number of models, score: " in answer.err
+    answer = dipbench(*settings, "--models", 3, "--iterations", 2)
+    assert "another score, protocol (iterations): " in answer.err
 
 
 def test_search_for_a_program_gives_numbers(dipbench, files):

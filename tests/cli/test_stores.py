@@ -38,9 +38,15 @@ def test_verify_takes_a_name(dipbench):
     assert dipbench("verify", "pilot").status == 0
 
 
-def test_verify_of_a_folder_without_a_store_exits_with_1_and_says_why(dipbench, tmp_path):
+def test_verify_of_a_folder_without_a_store_is_a_mistake(dipbench, tmp_path):
     answer = dipbench("verify", tmp_path)
-    assert (answer.status, "holds no benchmark.json" in answer.out) == (1, True)
+    assert (answer.status, "holds no benchmark.json" in answer.err) == (2, True)
+
+
+def test_verify_of_a_store_that_lost_its_manifest_exits_with_1(dipbench, copy):
+    (copy / "benchmark.json").unlink()
+    answer = dipbench("verify", copy)
+    assert (answer.status, "without its benchmark.json" in answer.out) == (1, True)
 
 
 def test_verify_of_what_is_not_there_is_one_line(dipbench, tmp_path):

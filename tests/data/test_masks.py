@@ -52,6 +52,14 @@ def test_masks_are_read_from_files_and_arrays(tmp_path: Path) -> None:
         load_mask(tmp_path / "none.png")
 
 
+def test_a_photograph_as_mask_is_told() -> None:
+    greys = np.random.default_rng(0).random((64, 64))
+    with pytest.warns(UserWarning, match="the mask has greys: those of half or more"):
+        np.testing.assert_array_equal(load_mask(greys), greys >= 0.5)
+    soft = np.where(greys < 0.5, 0.05, 0.98)  # as JPEG leaves black and white
+    np.testing.assert_array_equal(load_mask(soft), greys >= 0.5)
+
+
 @pytest.mark.parametrize(
     ("mask", "said"),
     [

@@ -178,6 +178,7 @@ def test_mistakes_are_told():
         ((1, 64, 64), {"seed": 2**64}, "seed 18446744073709551616 cannot be written"),
         ((1, 64, 64), {"seed": -1}, "seed -1"),
         ((1, 64, 64), {"bits": 17}, "17 bits cannot be"),
+        ((1, 64, 64), {"bits": 8.0}, r"8\.0 bits cannot be"),
     ],
 )
 def test_what_the_format_has_no_room_for_is_refused_before_the_training(

@@ -1,6 +1,7 @@
 """The loop: what it trains on, what it records, when it ends, and that it repeats to the bit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ from dipbench.data import (
     SuperResolution,
     lanczos_downsample,
     load_image,
+    parse_task,
 )
-from dipbench.errors import DipbenchError, ProtocolError
+from dipbench.errors import DipbenchError, ProtocolError, TaskError
 from dipbench.evaluate import fit, fitting, psnr
 from dipbench.evaluate.protocol import PeakStop, Protocol, Rule, StopRule, get_protocol
 from dipbench.evaluate.results import Fit
@@ -513,6 +515,46 @@ def test_an_observation_of_another_shape_is_refused(camera: Image) -> None:
     small = Observation(np.zeros((1, 32, 32), np.float32))
     with pytest.raises(DipbenchError, match="observation is of an image of shape"):
         train(Small(), camera, observation=small)
+
+
+@pytest.mark.parametrize(
+    ("made_by", "named"),
+    [("inpainting-50", "denoising-25"), ("denoising-25", "sr-4"), ("sr-4", "sr-2")],
+)
+def test_an_observation_of_another_task_is_refused(camera: Image, made_by: str, named: str) -> None:
+    other = parse_task(made_by).observe(camera, 0)
+    with pytest.raises(TaskError, match=f"the observation is not of {named}"):
+        fit(Small(), None, named, 2, protocol="quick", observation=other)
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize(
+    "around", [torch.no_grad, torch.inference_mode, lambda: default_dtype(torch.float64)]
+)
+@pytest.mark.parametrize("model", [0, "deep-decoder"])
+def test_a_run_is_the_same_whatever_is_set_around_it(
+    camera: Image, model: Any, around: Any
+) -> None:
+    settings: Any = {"iterations": 2, "protocol": "quick", "device": "cpu"}
+    alone = fit(model, camera, "denoising-25", **settings)
+    with around():
+        inside = fit(model, camera, "denoising-25", **settings)
+    assert same(alone, inside)
+
+
+def test_fits_are_compared_as_objects(camera: Image) -> None:
+    one, other = train(Small(), camera, n=1), train(Small(), camera, n=1)
+    assert one != other
+    assert len({one, other}) == 2
 
 
 def test_nothing_to_train_on_is_refused() -> None:

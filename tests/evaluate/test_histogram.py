@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dipbench.errors import ScoreError
 from dipbench.evaluate.histogram import density_heights
 
 FLOATS = st.floats(-1e3, 1e3, allow_subnormal=False)
@@ -23,6 +24,12 @@ def test_heights_equal_numpys_on_edges_too(values):
     expected, _ = np.histogram(values, bins=100, density=True)
     found = density_heights(values[None], np.ones(len(values)))
     np.testing.assert_array_equal(found, expected)
+
+
+def test_values_that_differ_by_rounding_alone_have_none():
+    values = np.array([[1.0, np.nextafter(1.0, 2), 1.0]])
+    with pytest.raises(ScoreError, match="equal to rounding"):
+        density_heights(values, np.ones(3))
 
 
 def test_a_weight_counts_a_value_that_often():

@@ -104,6 +104,14 @@ def test_weights_may_be_given_as_a_list() -> None:
         {"backtracking_db": 0.0},
         {"precision": "float16"},
         {"threads": 0},
+        {"iterations": 100},
+        {"stop": "variance"},
+        {"input_channels": 2.5},
+        {"name": 3},
+        {"learning_rate": "0.1"},
+        {"input_noise": None},
+        {"backtracking_db": "5"},
+        {"ema": ("a",)},
     ],
     ids=str,
 )
@@ -112,9 +120,31 @@ def test_unusable_settings_are_refused_by_name(changes: dict[str, Any]) -> None:
         get_protocol("quick").replace(**changes)
 
 
+def test_a_setting_that_is_none_is_refused() -> None:
+    with pytest.raises(ProtocolError, match="unknown protocol setting 'sise': did you mean 'size'"):
+        get_protocol("quick").replace(sise=64)
+
+
+@pytest.mark.parametrize(
+    ("rule", "setting", "value"),
+    [
+        (StopRule, "start", 2.5),
+        (StopRule, "drop_db", "3"),
+        (VarianceStop, "patience", 0.5),
+        (DiscrepancyStop, "alpha", None),
+        (PeakStop, "peak_patience", 2.5),
+    ],
+)
+def test_rules_of_unusable_settings_are_refused(rule: Any, setting: str, value: object) -> None:
+    with pytest.raises(ProtocolError, match=f"{setting} is {value!r}: expected"):
+        rule(**{setting: value})
+
+
 def test_an_unknown_protocol_lists_the_known_ones() -> None:
     with pytest.raises(ProtocolError, match=r"did you mean 'isnas'\? There are: isnas, quick"):
         get_protocol("isnass")
+    with pytest.raises(ProtocolError, match="unknown protocol"):
+        get_protocol([])  # type: ignore[arg-type]
 
 
 def test_input_channels() -> None:

@@ -83,6 +83,8 @@ def test_bad_pictures_are_refused_with_what_was_given(measure):
         measure(good, np.full(good.shape, 255, np.uint8))
     with pytest.raises(ScoreError, match="complex128"):
         measure(good * 1j, good)
+    with pytest.raises(ScoreError, match="the first image is no array"):
+        measure([[[1.0, 2.0], [3.0]]], good)
 
 
 def test_impossible_crops_channels_and_windows_are_refused():

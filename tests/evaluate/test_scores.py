@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dipbench.errors import ScoreError
-from dipbench.evaluate import SCORES, register_score, score
+from dipbench.evaluate import SCORES, score
 from dipbench.evaluate.scores import PUBLISHED, Spectra
 
 TESTS = Path(__file__).parents[1]
@@ -20,15 +20,6 @@ LOOSE = {"nodc_psd_db_mse", "nodc_psd_db_hist_emd", "nodc_psd_db_50_db_bw"}
 @pytest.fixture(scope="module")
 def pictures():
     return np.load(TESTS / "reference/scores.npz")
-
-
-@pytest.fixture
-def own_score():
-    """Register a score under a name that is free again afterwards."""
-    before = dict(SCORES)
-    yield register_score
-    SCORES.clear()
-    SCORES.update(before)
 
 
 @pytest.mark.parametrize("published", CASES[0]["metrics"])
@@ -132,6 +123,24 @@ def test_an_unknown_score_lists_what_there_is():
         score(np.zeros((1, 64, 64)), names=["psd_db_msee"])
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": " "}, "without a name"),
+        ({"cost": (-1, 0)}, "give .forward, backward. passes"),
+        ({"cost": (1,)}, "give .forward, backward. passes"),
+    ],
+)
+def test_registering_unusable_settings_is_refused(own_score, settings, message):
+    with pytest.raises(ScoreError, match=message):
+        own_score(**{"name": "mine", **settings})
+
+
+def test_registering_what_is_no_function_is_refused(own_score):
+    with pytest.raises(ScoreError, match="score 'mine' is 3: give a function"):
+        own_score("mine")(3)
+
+
 def test_registering_a_name_twice_is_refused(own_score):
     own_score("mine", direction="higher", inputs="output")(lambda output: 1.0)
     with pytest.raises(ScoreError, match="'mine' is registered already"):
@@ -169,6 +178,17 @@ def test_what_a_score_may_not_return(own_score, returned, message):
     own_score("mine", inputs="output")(lambda output: returned)
     with pytest.raises(ScoreError, match=f"score mine .*{message}"):
         score(np.zeros((1, 64, 64)), names="mine")
+
+
+def test_a_copy_may_be_written_to_and_a_part_is_checked_like_any_array():
+    picture = Spectra(np.random.default_rng(0).random((1, 64, 64)))
+    changed = picture.copy()
+    before = score(changed, names="psd_99_per_bw")
+    changed[0, :8] = 1.0
+    assert score(changed, names="psd_99_per_bw") != before
+    assert score(picture, names="psd_99_per_bw") == before
+    with pytest.raises(ScoreError, match=r"has shape \(64, 64\)"):
+        score(picture[0], names="psd_99_per_bw")
 
 
 def test_a_users_score_is_called_with_plain_arrays_and_may_use_their_spectra(own_score):

@@ -12,7 +12,7 @@ from dipbench.data import load_image, parse_task
 from dipbench.errors import ScoreError
 from dipbench.evaluate import SCORES
 from dipbench.evaluate import scores_network_training as training
-from dipbench.evaluate.protocol import get_protocol
+from dipbench.evaluate.protocol import DiscrepancyStop, StopRule, VarianceStop, get_protocol
 from dipbench.evaluate.scores import names_for
 from dipbench.evaluate.scores_network import _before_sigmoid
 from dipbench.evaluate.scores_network_baselines import KERNELS, attenuation_of
@@ -120,7 +120,8 @@ def test_synflow_of_a_chain_is_known():
 
 
 def test_epsilon_of_a_linear_network_is_zero_and_of_a_deep_one_is_not():
-    assert value("epsilon", probe_of(nn.Conv2d(1, 1, 3, padding=1))) == pytest.approx(0, abs=1e-9)
+    assert value("epsilon", probe_of(nn.Conv2d(1, 1, 3, padding=1))) == 0
+    assert value("epsilon", probe_of("deep-decoder")) == 0
     assert value("epsilon", probe_of(Genotype.parse(0))) > 0.1
 
 
@@ -268,6 +269,21 @@ def test_training_scores_read_the_one_loop(three_steps):
     assert fit.length == 4
     assert value("loss_after_100", probe) == pytest.approx(float(fit.loss[3]), rel=1e-5)
     assert np.isfinite(value("band_correspondence_gap_100", probe))
+
+
+@pytest.mark.parametrize("rule", [StopRule(), VarianceStop(2), DiscrepancyStop()])
+def test_scores_train_their_steps_whatever_ends_a_run(three_steps, rule):
+    names = ["loss_after_100", "impedance_contrast_100"]
+    settings = {"costly_initialisations": 1, "size": 64}
+    found = [
+        [row["value"] for row in score_models([0], "camera", "denoising-25", names, **one)]
+        for one in (
+            settings | {"protocol": get_protocol("quick").replace(stop=rule)},
+            settings | {"protocol": get_protocol("quick").replace(stop=None)},
+        )
+    ]
+    assert found[0] == found[1]
+    assert found[0][0] is not None
 
 
 def test_scores_share_the_trainings_of_an_initialisation_in_any_number_of_threads(

@@ -7,7 +7,7 @@ from torch import nn
 
 from dipbench.data import load_image, parse_task
 from dipbench.errors import DipbenchError, MissingExtraError, ScoreError
-from dipbench.evaluate import SCORES, register_score, score
+from dipbench.evaluate import score
 from dipbench.evaluate.fitting import Training
 from dipbench.evaluate.protocol import get_protocol
 from dipbench.evaluate.scores_network_probe import Probe
@@ -16,14 +16,6 @@ from dipbench.evaluate.spectra import Spectra
 
 NAMES = ["psd_db_strip_mse", "psd_99_per_bw"]
 SMALL = {"size": 64, "initialisations": 2, "device": "cpu"}
-
-
-@pytest.fixture
-def own_score():
-    before = dict(SCORES)
-    yield register_score
-    SCORES.clear()
-    SCORES.update(before)
 
 
 def values(records):
@@ -238,6 +230,9 @@ def test_network_scores_are_made_on_the_images_own_channels():
         ({"task": "sharpening"}, "unknown task"),
         ({"image": "camra"}, "camra"),
         ({"how": "tables"}, "unknown way"),
+        ({"names": "psd_99_per_bw"}, r"list of scores: \['psd_99_per_bw'\]"),
+        ({"initialisations": 0}, "initialisations must be a whole number from 1, got 0"),
+        ({"threads": None}, "threads must be a whole number"),
     ],
 )
 def test_bad_arguments_are_refused_before_the_first_model(change, message):
@@ -277,6 +272,8 @@ def test_models_that_cannot_be_initialised_are_refused():
         next(score_models([nn.Conv2d(1, 1, 1)], "camera", "denoising-25", NAMES, **SMALL))
     with pytest.raises(DipbenchError):
         next(score_models(["600"], "camera", "denoising-25", NAMES, **SMALL))
+    with pytest.raises(DipbenchError, match=r"give a list of models: \['12'\]"):
+        score_models("12", "camera", "denoising-25", NAMES, **SMALL)
 
 
 def test_scoring_leaves_torch_its_threads():

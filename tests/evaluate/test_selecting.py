@@ -74,3 +74,14 @@ def test_of_the_outputs_that_arrived_the_liveliest_is_selected():
 def test_scores_must_be_there_and_finite(scores):
     with pytest.raises(ScoreError):
         weighted_average([np.zeros(2), np.ones(2)], scores)
+
+
+def test_levels_of_eight_bits_do_not_wrap_round():
+    outputs = [np.full(4, 10, np.uint8), np.full(4, 30, np.uint8)]
+    assert nearest_to_noise(outputs, np.full(4, 20, np.uint8), 100.0)[1].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("outputs", [[], [np.zeros((3, 4, 4))], [np.zeros(4), np.zeros(5)]])
+def test_outputs_must_be_there_and_of_one_shape(outputs):
+    with pytest.raises(ScoreError, match=r"no outputs|shapes differ"):
+        nearest_to_noise(outputs, np.zeros((1, 4, 4)), 0.01)

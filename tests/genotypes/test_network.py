@@ -46,12 +46,12 @@ def test_fingerprint_of_the_published_code(row, fingerprint):
     assert fingerprint(net, (1, 1, 64, 64)) == pytest.approx(expected, rel=1e-9, abs=0)
 
 
-@pytest.mark.parametrize("row", CODES, ids=lambda row: row["upsample"])
-def test_every_valid_block_doubles_the_size(row):
-    with torch.device("meta"):
-        block = UpsampleBlock(decode(int(row["upsample"])))
-    assert block(torch.empty(1, 128, 4, 3, device="meta")).shape == (1, 128, 8, 6)
-    assert count_parameters(block) == int(row["parameters_128"])
+def test_every_valid_block_doubles_the_size():
+    for row in CODES:
+        with torch.device("meta"):
+            block = UpsampleBlock(decode(int(row["upsample"])))
+        assert block(torch.empty(1, 128, 4, 3, device="meta")).shape == (1, 128, 8, 6), row
+        assert count_parameters(block) == int(row["parameters_128"]), row
 
 
 def test_takes_any_number_of_channels_and_sides():

@@ -66,6 +66,7 @@ def test_reads_an_index_and_its_text(index):
         (-1, "the nearest is 0"),
         ("1" * 25, "names no genotype"),
         ("", "names no genotype"),
+        ("bilinear-conv-1x1-relu", "upsample block without its skips"),
         ("½", "names no genotype"),
         (ISNAS522[9].short_name.replace("_", "-"), str(ISNAS522[9])),
         (3.5, "cannot read a genotype from float"),

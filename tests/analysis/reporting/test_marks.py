@@ -78,7 +78,7 @@ def code_of(browser, figure):
 
 def test_a_score_that_lacks_an_image_is_under_its_own(gaps_page, gaps_content):
     opened = gaps_page()
-    opened.execute_script(PRESS, row_of(opened, "tau", "psd db strip mse"))
+    opened.execute_script(PRESS, row_of(opened, "tau", "psd_db_strip_mse"))
     texts = opened.find_elements(By.CSS_SELECTOR, "#figure-matrix svg[role] text")
     names = [text.text.split()[0] for text in texts if text.get_attribute("text-anchor") == "end"]
     one = gaps_content["matrices"][0]["scores"]["psd_db_strip_mse"]
@@ -94,11 +94,11 @@ def test_a_score_that_lacks_an_image_is_under_its_own(gaps_page, gaps_content):
 
 def test_a_score_of_one_image_has_no_mean(gaps_page):
     opened = gaps_page()
-    row = row_of(opened, "tau", "grad norm")
+    row = row_of(opened, "tau", "grad_norm")
     assert "no average: it has a tau on 1 image" in row.get_attribute("aria-label")
     assert row.find_elements(By.CSS_SELECTOR, ".dot") == []
     assert len(row.find_elements(By.CSS_SELECTOR, ".other")) == 1
-    row = row_of(opened, "tau", "psd db strip mse")
+    row = row_of(opened, "tau", "psd_db_strip_mse")
     assert "mean of 2 images" in row.get_attribute("aria-label")
     assert len(row.find_elements(By.CSS_SELECTOR, ".dot")) == 1
     assert "mean of up to 3" in opened.find_element(By.CSS_SELECTOR, "#figure-tau .key").text
@@ -171,12 +171,12 @@ def test_enter_chooses_and_keeps_its_place(visit, page):
     opened.execute_script("arguments[0].focus()", squares[3])
     press(opened, Keys.ENTER)
     assert code_of(opened, "skips") == clicked
-    opened.execute_script("arguments[0].focus()", row_of(opened, "tau", "grad norm"))
+    opened.execute_script("arguments[0].focus()", row_of(opened, "tau", "grad_norm"))
     focused = press(opened, Keys.ENTER)
     assert "strong" in focused.get_attribute("class")
-    assert focused.get_attribute("aria-label").startswith("grad norm, ")
-    assert tip(opened).startswith("grad norm")
-    assert opened.find_element(By.CSS_SELECTOR, "#figure-scatter .key strong").text == "grad norm"
+    assert focused.get_attribute("aria-label").startswith("grad_norm, ")
+    assert tip(opened).startswith("grad_norm")
+    assert opened.find_element(By.CSS_SELECTOR, "#figure-scatter .key strong").text == "grad_norm"
 
 
 def test_without_a_clipboard_the_query_is_selected(visit, page):

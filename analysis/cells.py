@@ -1,6 +1,6 @@
 """From a benchmark's frames to arrays: the scores and PSNRs of the models of an image and task."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import PurePath
@@ -17,12 +17,11 @@ from ..evaluate.registry import canonical
 from ..genotypes import Genotype
 from ..integers import is_integer
 from ..seeds import generator, stable_seed
-from ._truth import STOP, UNKNOWN_SEED, check_summary, psnr_by_seed, summary_name, wide
+from .association import Floats
 from .resampling import MINIMUM_GROUPS, group_weights
+from .worth import STOP, UNKNOWN_SEED, check_summary, psnr_by_seed, summary_name, wide
 
 SCORE_COLUMNS = ("model", "image", "task", "score", "initialisation", "value", "how")
-
-Floats = NDArray[np.float64]
 
 
 class Withheld(NamedTuple):
@@ -125,7 +124,7 @@ def read_cells(
         bench: A `dipbench.benchmark.query.Benchmark`.
         image: A name; all images where None.
         task: A task, its text form, or a bare kind that names one of the benchmark's tasks.
-        by: A summary, an iteration or `stop:criterion`, see `_truth.check_summary`.
+        by: A summary, an iteration or `stop:criterion`, see `worth.check_summary`.
         scored: Whether to read the scores too, which a benchmark need not have.
         judged: Whether a single cell must have a PSNR.
 
@@ -176,7 +175,16 @@ def read_cell(
     Raises:
         QueryError: As `read_cells`, or nothing was trained or scored there.
     """
-    for cell in read_cells(bench, image, task, by, scored=scored, judged=judged):
+    return only(read_cells(bench, image, task, by, scored=scored, judged=judged), image, task)
+
+
+def only(cells: Iterable[Cell], image: str, task: object) -> Cell:
+    """The one cell that an image and a task have.
+
+    Raises:
+        QueryError: Nothing was trained or scored there.
+    """
+    for cell in cells:
         return cell
     raise QueryError(f"nothing is known of {image} under {task}: no run, no score; train it first")
 

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..benchmark.schema import FURTHER, SUMMARIES, USABLE, is_summary
+from ..benchmark.schema import FURTHER_SUMMARY, SUMMARIES, USABLE, is_summary
 from ..errors import QueryError, unknown
 from ..evaluate.stopping import STOPPING
 from ..integers import is_integer
+from .association import Floats
 
 UNKNOWN_SEED = -1
 STOP = "stop:"
@@ -24,8 +25,6 @@ WORDS = {
     "final_psnr": "final PSNR (dB)",
 }
 
-Floats = NDArray[np.float64]
-
 
 def check_summary(by: str | int) -> None:
     """Accept a stored summary, an iteration of the smoothed curve, or a stopping criterion.
@@ -39,7 +38,7 @@ def check_summary(by: str | int) -> None:
 
     >>> check_summary("stop:variance_scaled")
     """
-    known = [*SUMMARIES, FURTHER, *(STOP + name for name in STOPPING)]
+    known = [*SUMMARIES, FURTHER_SUMMARY, *(STOP + name for name in STOPPING)]
     if by not in known and not is_summary(by) and (not is_integer(by) or int(by) < 0):
         raise QueryError(unknown("summary", by, [*known, "an iteration"]))
 
