@@ -164,16 +164,18 @@ def report(
                 ),
             )
         say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    refused: dict[str, str] = {}
     for folder, ending in ((png, ".png"), (svg, ".svg"), (pdf, ".pdf")):
         if folder is not None:
             from ..analysis.plots_files import write_figures
 
-            written, refused = write_figures(
+            written, reasons = write_figures(
                 *(bench, folder, ending, asked), score=score, resamples=resamples
             )
             say(f"{folder}: {len(written)} figures")
-            for name, reason in refused.items():
-                notes.print(f"not drawn: {name}: {reason}")
+            refused |= reasons
+    for name, reason in refused.items():
+        notes.print(f"not drawn: {name}: {reason}")
 
 
 def _rows(rows: "pd.DataFrame", count: bool) -> list[list[object]]:
