@@ -104,10 +104,10 @@ def unknown(kind: str, name: object, known: Iterable[object], limit: int = 12) -
     return f"unknown {kind} {str(name)!r}{hint} There are: {listed(names, limit)}"
 
 
-Names = TypeVar("Names", bound=Iterable[Any])
+_Names = TypeVar("_Names", bound=Iterable[Any])
 
 
-def listed_names(kind: str, given: Names) -> Names:
+def listed_names(kind: str, given: _Names) -> _Names:
     """Names as they are, unless they are one text, which would be taken letter by letter.
 
     Raises:

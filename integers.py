@@ -1,4 +1,4 @@
-"""What counts as a whole number, where Python and NumPy have several kinds."""
+"""What counts as a number, and as a whole one, where Python and NumPy have several kinds."""
 
 from typing import TypeGuard
 
@@ -21,3 +21,13 @@ def is_count(value: object) -> TypeGuard[int]:
     (True, False, False)
     """
     return is_integer(value) and value >= 1
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a real number of Python's or NumPy's, and no bool.
+
+    >>> is_number(0.5), is_number(2), is_number("2"), is_number(True)
+    (True, True, False, False)
+    """
+    numbers = (int, float, np.integer, np.floating)
+    return isinstance(value, numbers) and not isinstance(value, bool)

@@ -135,8 +135,8 @@ def scatter(
         figure = new_figure(height=2.6)
         axes = figure.subplots()
         _dots(axes, cell, cell.score(score), size=9)
-        good = direction(canonical(score))
         name = canonical(score)
+        good = direction(name)
         axes.set_xlabel(name if good is None else f"{name} ({good} is better)")
         axes.set_ylabel(summary_words(by))
         missing = f", {found.missing} missing" if found.missing else ""

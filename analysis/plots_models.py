@@ -64,8 +64,7 @@ def attribute_plot(
         above.set_yticks(at, labels)
         above.set_ylim(-0.7, row - 1)
         above.set_xlabel(f"{summary_name(by)}:\nmean with less mean without (dB)")
-        few = list(table.attrs["left_out"])
-        few = [each for each in few if not each.startswith("skip")]
+        few = [each for each in table.attrs["left_out"] if not each.startswith("skip")]
         told = f"not drawn, of fewer than {MINIMUM_MODELS} models: {', '.join(few)}" if few else ""
         title = f"{table.attrs['image']}, {table.attrs['task']}, 95 % interval"
         heading(figure, "\n".join([title, *wrap(told, 52)]))

@@ -148,8 +148,7 @@ def search_course(found: "SearchResult") -> Figure:
         upper.hist(list(found.scores.values()), bins=40, color=QUIET, alpha=0.6)
         for score in kept:
             upper.axvline(score, color=PALETTE[0], linewidth=0.7)
-        name = found.score
-        upper.set_xlabel(name)
+        upper.set_xlabel(found.score)
         upper.set_ylabel("models")
         upper.yaxis.set_major_locator(MaxNLocator(integer=True))
         upper.set_title(
@@ -162,7 +161,7 @@ def search_course(found: "SearchResult") -> Figure:
         distances = [candidate.distance for candidate in found.candidates]
         known = [nan if distance is None else distance for distance in distances]
         lower.scatter(kept, known, color=colours, s=14)
-        lower.set_xlabel(name)
+        lower.set_xlabel(found.score)
         lower.set_ylabel(_SELECTED_BY[found.selection])
         lower.set_title("the trained ones; orange: selected", loc="left")
     return figure

@@ -98,9 +98,8 @@ def score_heatmap(bench: Any, image: str, task: object) -> Figure:
         figure.set_layout_engine("compressed")  # else square cells leave a gap above
         axes = figure.subplots()
         drawn = axes.imshow(table.to_numpy(), cmap=DIVERGING, vmin=-1, vmax=1)
-        words = list(table.index)
-        axes.set_xticks(range(size), words, rotation=90)
-        axes.set_yticks(range(size), words)
+        axes.set_xticks(range(size), table.index, rotation=90)
+        axes.set_yticks(range(size), table.index)
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
         if size <= 20:

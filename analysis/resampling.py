@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..benchmark.question import NUMBERS
 from ..errors import QueryError
+from ..integers import is_number
 from .association import Floats
 
 MINIMUM_GROUPS = 5
@@ -193,7 +193,7 @@ def check_level(level: float) -> None:
 
     >>> check_level(0.95)
     """
-    if not isinstance(level, NUMBERS) or not 0 < level < 1:
+    if not is_number(level) or not 0 < level < 1:
         raise QueryError(f"a level of {level!r} is none: give one between 0 and 1, such as 0.95")
 
 

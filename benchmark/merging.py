@@ -29,14 +29,13 @@ from .parts import (
 )
 from .pictures import (
     LazyObservations,
-    Pair,
     StoredObservations,
     read_images,
     read_outputs,
     write_outputs,
     write_pictures,
 )
-from .schema import Run, RunKey, row_order, runs_schema, supersedes
+from .schema import Pair, Run, RunKey, row_order, runs_schema, supersedes
 from .scorefiles import write_scores
 from .store import (
     MANIFEST,

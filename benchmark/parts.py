@@ -138,8 +138,8 @@ def in_common(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 def table_keys(table: pa.Table) -> list[tuple[RunKey, str]]:
     """Key and status of each row of a runs table."""
-    rows = table.select([*_KEYS, "status"]).to_pylist()
-    return [(RunKey.of(row), row["status"]) for row in rows]
+    columns = table.select([*_KEYS, "status"]).to_pydict().values()
+    return [(RunKey(*key), status) for *key, status in zip(*columns, strict=True)]
 
 
 def part_keys(path: Path) -> list[tuple[RunKey, str]]:

@@ -343,7 +343,7 @@ class Benchmark:
 
     def _names(self, image: str, task: str | Task) -> Pair:
         if image not in self.images:
-            swapped = image in {*self.tasks, *(known.split("-")[0] for known in self.tasks)}
+            swapped = image in [*self.tasks, *(known.split("-")[0] for known in self.tasks)]
             hint = f"; {image!r} is a task, and the image comes before it" if swapped else ""
             raise QueryError(unknown("image", image, self.images) + hint)
         text = task if isinstance(task, str) else str(task)

@@ -4,11 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
-import numpy as np
-
 from ..errors import QueryError, unknown
 from ..evaluate.stopping import STOPPING
-from ..integers import is_count, is_integer
+from ..integers import is_count, is_integer, is_number
 from .schema import FURTHER_SUMMARY, SUMMARIES, is_summary
 
 if TYPE_CHECKING:
@@ -18,7 +16,6 @@ By = str | int
 """A summary's name, or an iteration: the smoothed PSNR there."""
 
 DEFAULT_BY = "best_psnr_smooth"
-NUMBERS = (int, float, np.integer, np.floating)
 
 
 class Limits(TypedDict, total=False):
@@ -96,8 +93,7 @@ class Question:
         iterations, seconds = self.budget_iterations, self.budget_seconds
         if iterations is not None and not is_count(iterations):
             raise QueryError(f"a budget of {iterations!r} iterations is none: give a whole number")
-        is_number = isinstance(seconds, NUMBERS) and not isinstance(seconds, bool)
-        if seconds is not None and not (is_number and seconds > 0):
+        if seconds is not None and not (is_number(seconds) and seconds > 0):
             raise QueryError(f"a budget of {seconds!r} seconds is none: give a number above 0")
         if self.stopping is not None:
             if not isinstance(self.stopping, str) or self.stopping not in STOPPING:

@@ -164,7 +164,6 @@ def _print_kept(rows: "list[Row]") -> None:
 def _degrade(
     image: str, task: str, mask: Path | None, size: int | None, seed: int
 ) -> "tuple[Observation, Task, Image]":
-
     # With a mask file, inpainting is what hides the mask's pixels.
     wanted = parse_task("inpainting-mask" if mask and task == "inpainting" else task, mask)
     truth = load_image(image, size=size)

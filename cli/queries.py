@@ -38,15 +38,16 @@ def best(
     """
     limits = options.read_limits(where, budget_iterations, budget_seconds, stopping)
     bench = load(store)
-    found = bench.best(image, task, options.read_by(by), seed, **limits)
-    left_out = bench.left_out(image, task, options.read_by(by), seed, **limits)
+    asked = image, task, options.read_by(by), seed
+    found = bench.best(*asked, **limits)
+    left_out = bench.left_out(*asked, **limits)
     _note_left_out(left_out)
     if as_json:
         print_json({**vars(found), "left_out": left_out})
     else:
         words = f"{options.asked_words(by, limits)} on {found.image}, {found.task}"
-        ranked = _ranked(bench, image, task, options.read_by(by), seed, **limits)
-        console.print(results_table([found], f"best by {words}{_among(bench, ranked)}"))
+        among = _among(bench, _ranked(bench, *asked, **limits))
+        console.print(results_table([found], f"best by {words}{among}"))
 
 
 def top(
@@ -70,15 +71,15 @@ def top(
     """
     limits = options.read_limits(where, budget_iterations, budget_seconds, stopping)
     bench = load(store)
+    asked = image, task, options.read_by(by), seed
     found = bench.top(image, task, k, options.read_by(by), seed, **limits)
-    _note_left_out(bench.left_out(image, task, options.read_by(by), seed, **limits))
+    _note_left_out(bench.left_out(*asked, **limits))
     if as_json:
         print_json(found)
     else:
         words = f"{options.asked_words(by, limits)} on {found[0].image}, {found[0].task}"
-        ranked = _ranked(bench, image, task, options.read_by(by), seed, **limits)
-        title = f"top {len(found)} by {words}{_among(bench, ranked)}"
-        console.print(results_table(found, title))
+        among = _among(bench, _ranked(bench, *asked, **limits))
+        console.print(results_table(found, f"top {len(found)} by {words}{among}"))
 
 
 def query(

@@ -261,8 +261,7 @@ def _print_estimate(
     say(
         f"{found.runs:,}{'' if found.runs == planned else f' of {planned:,}'} "
         f"run{'s' * (planned != 1)}, {about} {_span(found.hours)} with {workers} side by side on "
-        "this machine, and "
-        f"{_size(found.gigabytes)} of curves"
+        f"this machine, and {_size(found.gigabytes)} of curves"
     )
 
 

@@ -12,7 +12,7 @@ from .layouts import ALPHA_DROPPED, check_values, in_colour, split_alpha
 from .masks import load_mask
 from .observation import Observation
 from .task import Task
-from .tasks import SuperResolution, parse_task
+from .tasks import parse_task, zoom_of
 
 
 def load_observation(
@@ -56,7 +56,7 @@ def load_observation(
     array, name = read_array(source)
     label = name or "the array"
     values, alpha = split_alpha(array, label)
-    zoom = task.zoom if isinstance(task, SuperResolution) else 1
+    zoom = zoom_of(task)
     check_sides(label, values.shape, zoom)
     known = None
     if task.kind == "inpainting":

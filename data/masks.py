@@ -65,7 +65,7 @@ def text_mask(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 GREY, GREY_SHARE = 0.1, 0.01
-"""A mask of more such levels, as far from black and from white, is perhaps meant for none."""
+"""What has more levels so far from black and from white was perhaps not meant as a mask."""
 
 
 def load_mask(source: str | Path | np.ndarray) -> np.ndarray:

@@ -108,8 +108,7 @@ def padded_sides(height: int, width: int, multiple: int = 32) -> tuple[tuple[int
     >>> padded_sides(70, 64)
     ((96, 64), (slice(13, 83, None), slice(0, 64, None)))
     """
-    ends = [_ends(side, multiple) for side in (height, width)]
-    (top, bottom), (left, right) = ends
+    (top, bottom), (left, right) = _ends(height, multiple), _ends(width, multiple)
     area = slice(top, top + height), slice(left, left + width)
     return (top + height + bottom, left + width + right), area
 

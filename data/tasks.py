@@ -111,6 +111,15 @@ class SuperResolution(Task):
         return Observation(small.clip(0, 1), zoom=self.zoom)
 
 
+def zoom_of(task: Task) -> int:
+    """How many times larger than its observation a task's image is.
+
+    >>> zoom_of(SuperResolution(4)), zoom_of(Denoising(25))
+    (4, 1)
+    """
+    return task.zoom if isinstance(task, SuperResolution) else 1
+
+
 def check_observed(observation: Observation, task: Task) -> None:
     """Refuse an observation that cannot be of a task.
 
@@ -119,9 +128,8 @@ def check_observed(observation: Observation, task: Task) -> None:
 
     >>> check_observed(Observation(np.zeros((1, 64, 64))), Denoising(25))
     """
-    zoom = task.zoom if isinstance(task, SuperResolution) else 1
     masked = observation.mask is not None
-    if (task.kind == "inpainting") != masked or zoom != observation.zoom:
+    if (task.kind == "inpainting") != masked or zoom_of(task) != observation.zoom:
         found = "lacks pixels" if masked else "has all pixels"
         raise TaskError(
             f"the observation is not of {task}: it {found} and is to be enlarged by "

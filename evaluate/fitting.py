@@ -76,8 +76,7 @@ def fit(
     >>> result.status, result.length, result.output.shape
     ('finished', 2, (1, 64, 64))
     """
-    # Whatever the caller's own code around it is to do without.
-    with memory_told(resolve_device(device)), torch.inference_mode(False), torch.enable_grad():
+    with memory_told(resolve_device(device)):
         training = prepare(
             model, image, task, iterations, seed, protocol, device, observation, observation_seed
         )
@@ -111,7 +110,8 @@ def prepare(
         if image is None:
             raise DipbenchError("nothing to train on: give an image or an observation")
         observation = task.observe(image, observation_seed)
-    check_observed(observation, task)
+    else:
+        check_observed(observation, task)
     if image is not None and image.shape != observation.restored_shape:
         raise DipbenchError(
             f"the observation is of an image of shape {observation.restored_shape}, not of one "
@@ -133,8 +133,12 @@ def prepare(
 
 
 class Training:
-    """The state of one run: network, optimiser, input and what is tracked, all on the device."""
+    """The state of one run: network, optimiser, input and what is tracked, all on the device.
 
+    It trains even where its caller has switched gradients off.
+    """
+
+    @torch.inference_mode(False)
     def __init__(
         self,
         model: Model,
@@ -212,6 +216,8 @@ class Training:
         with own_stream(self._stream):
             return self.done < self.iterations and bool(self.tracker.active)
 
+    @torch.inference_mode(False)
+    @torch.enable_grad()
     def advance(self, count: int) -> None:
         """Do so many further iterations, or as many as are left, without a look at the device."""
         with own_stream(self._stream):

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from math import inf
-from numbers import Real
 from typing import Any, Literal
 
 from ..errors import ProtocolError, unknown
-from ..integers import is_count, is_integer
+from ..integers import is_count, is_integer, is_number
 
 InputKind = Literal["uniform", "normal", "meshgrid", "drifting"]
 Precision = Literal["float32", "bf16"]
@@ -33,11 +32,7 @@ def _require(holds: bool, name: str, value: object, expected: str) -> None:
 def _require_numbers(settings: object, *names: str) -> None:
     for name in names:
         value = getattr(settings, name)
-        _require(_is_number(value), name, value, "a number")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+        _require(is_number(value), name, value, "a number")
 
 
 def _require_one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
@@ -225,7 +220,7 @@ class Protocol:
         )
         _require(
             isinstance(self.ema, (tuple, list))
-            and all(map(_is_number, self.ema))
+            and all(map(is_number, self.ema))
             and len({f"{weight:g}" for weight in self.ema}) == len(self.ema) > 0
             and all(0 < weight < 1 for weight in self.ema),
             "ema",
@@ -238,7 +233,7 @@ class Protocol:
         )
         _require(
             self.backtracking_db is None
-            or (_is_number(self.backtracking_db) and self.backtracking_db > 0),
+            or (is_number(self.backtracking_db) and self.backtracking_db > 0),
             "backtracking_db",
             self.backtracking_db,
             "above 0, or None",

@@ -149,7 +149,7 @@ class Probe:
         return {}
 
     def _trained(self, observation: Observation, steps: int) -> Fit:
-        # So many steps need no rule that could end them before.
+        # The number of steps is fixed: no rule may end them before.
         protocol = self.protocol.replace(stop=None)
         fit = Training(
             self.model, observation, None, protocol, steps + 1, self.device, self.seed_parts

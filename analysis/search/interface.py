@@ -8,9 +8,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from ...benchmark.question import NUMBERS
 from ...errors import QueryError, unknown
-from ...integers import is_count
+from ...integers import is_count, is_number
 
 Unit = Literal["iterations", "macs", "seconds"]
 UNITS: tuple[str, ...] = get_args(Unit)
@@ -135,7 +134,7 @@ class Budget:
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise QueryError(unknown("unit of cost", self.unit, UNITS))
-        if not isinstance(self.amount, NUMBERS) or not 0 < self.amount < math.inf:
+        if not is_number(self.amount) or not 0 < self.amount < math.inf:
             raise QueryError(
                 f"a budget of {self.amount!r} {self.unit} cannot be spent: give a number above 0"
             )

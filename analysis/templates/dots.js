@@ -201,7 +201,7 @@ const fillOf = (kind) => (kind ? colour(data.kinds.indexOf(kind)) : "var(--quiet
 
 function kindKey(kind) {
   return el("span", {}, svg("svg", { width: 14, height: 14, "aria-hidden": "true" },
-    svg("circle", { cx: 7, cy: 7, r: 4, class: "point", fill: fillOf(kind) })), kind ? kind : "named network");
+    svg("circle", { cx: 7, cy: 7, r: 4, class: "point", fill: fillOf(kind) })), kind || "named network");
 }
 
 function scatterFigure(width, one) {

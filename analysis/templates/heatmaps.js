@@ -55,7 +55,7 @@ function resemblance(width, one) {
   const query = fillQuery(data.queries.resemblance, chosen);
   const part = pairOf(data.scores);
   if (!part) return { reason: "no scores of this image and task" };
-  const names = part.names;
+  const { names } = part;
   const tau = (i, j) => (i === j ? 1 : part.taus[(Math.max(i, j) * (Math.max(i, j) - 1)) / 2 + Math.min(i, j)]);
   const node = heatmap({
     width,
@@ -66,7 +66,7 @@ function resemblance(width, one) {
     most: 30,
     note: "orange: τ above 0, blue: below; full colour at ±1",
     hover: (i, j) => `${names[i]} and ${names[j]}: τ = ${number(tau(i, j), 3, true)}`,
-    click: (i, j) => one(`${query}.loc["${escaped(part.names[i])}", "${escaped(part.names[j])}"]`),
+    click: (i, j) => one(`${query}.loc["${escaped(names[i])}", "${escaped(names[j])}"]`),
   });
   return { node, query, name: `Kendall's tau between ${names.length} scores, ${chosen.image} ${chosen.task}` };
 }
