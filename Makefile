@@ -32,7 +32,7 @@ lint: .venv/.test ## install, then run ruff and the type checker
 	$(BIN)/ruff format --check .
 	cd .venv/src && ../bin/python -P -m mypy -p dipbench --config-file dipbench/pyproject.toml
 
-# The shipped benchmark: tens of hours a part, in as many sittings as it takes. Its folder is not
+# The shipped benchmark: tens of hours a sweep (an image, task and seed), in as many sittings as it takes. Its folder is not
 # removed by `make clean`.
 MINI := mini-store
 BUILD := $(BIN)/python -P benchmark/mini/build.py

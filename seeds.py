@@ -9,7 +9,7 @@ import hashlib
 import numpy as np
 
 from .errors import DipbenchError
-from .integers import is_integer
+from .scalars import is_integer
 
 _SEPARATOR = "\x1f"
 

@@ -15,7 +15,7 @@ from ..benchmark.scorefiles import names_by_way
 from ..errors import QueryError, unknown
 from ..evaluate.registry import canonical
 from ..genotypes import Genotype
-from ..integers import is_integer
+from ..scalars import is_integer
 from ..seeds import generator, stable_seed
 from .association import Floats
 from .resampling import MINIMUM_GROUPS, group_weights

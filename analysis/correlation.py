@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import QueryError
-from ..integers import is_count
+from ..scalars import is_count
 from . import association, resampling, resampling_top, selection
 from .association import Floats
 from .baselines import judged_cell, judged_cells, why_unknown

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import QueryError
-from ..integers import is_number
+from ..scalars import is_number
 from .association import Floats
 
 MINIMUM_GROUPS = 5

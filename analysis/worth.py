@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..benchmark.schema import FURTHER_SUMMARY, SUMMARIES, USABLE, is_summary
 from ..errors import QueryError, unknown
 from ..evaluate.stopping import STOPPING
-from ..integers import is_integer
+from ..scalars import is_integer
 from .association import Floats
 
 UNKNOWN_SEED = -1

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DeviceError, StoreError
 from ..evaluate.protocol import Protocol
-from ..integers import is_count
+from ..scalars import is_count
 from ..seeds import generator
 from .merging import Generation
 from .pictures import read_images, read_observation

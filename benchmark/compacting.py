@@ -24,7 +24,7 @@ from ..data import Image, Observation, parse_task
 from ..errors import StoreError
 from ..evaluate.protocol import Protocol
 from ..evaluate.stopping import STOPPING
-from ..integers import is_count
+from ..scalars import is_count
 from .adding import check_alike, origins
 from .card import CARD_SECTIONS, LICENCE
 from .hdf5 import published_hdf5
@@ -56,17 +56,17 @@ SCORE_BITS = 16
 MADE_FROM = "made_from"
 """What the manifest calls the content hashes of the full benchmarks."""
 
-Part = tuple[str, str, int | None]
+Sweep = tuple[str, str, int | None]
 """An image's name, a task's text form and a seed."""
 
 
 @dataclass(frozen=True)
 class Compacted:
-    """What a compact copy holds, and which parts of the benchmark are incomplete and left out."""
+    """What a compact copy holds, and which sweeps of the benchmark are incomplete and left out."""
 
     manifest: Manifest
     runs: int
-    left_out: tuple[Part, ...]
+    left_out: tuple[Sweep, ...]
 
     @property
     def size(self) -> int:
@@ -98,7 +98,7 @@ def compact(
 
     Raises:
         StoreError: if a benchmark is damaged or holds runs that are not merged yet, they do not go
-            together, the stride is none of theirs, no part of them is complete, or a curve cannot
+            together, the stride is none of theirs, no sweep of them is complete, or a curve cannot
             be packed.
     """
     sources = _open([folders] if isinstance(folders, Path) else folders, out, stride)
@@ -119,9 +119,9 @@ def compact(
     return done
 
 
-def complete_parts(
+def complete_sweeps(
     entries: Iterable[tuple[RunKey, str]], planned: Iterable[str] = ()
-) -> tuple[list[Part], list[Part]]:
+) -> tuple[list[Sweep], list[Sweep]]:
     """The images, tasks and seeds with a run of every model, and the others.
 
     A run that diverged is one; a failed one, which says nothing of its model, is not.
@@ -130,14 +130,14 @@ def complete_parts(
         entries: key and status of each run.
         planned: models that there are beside those of the entries.
     """
-    held: defaultdict[Part, set[str]] = defaultdict(set)
+    held: defaultdict[Sweep, set[str]] = defaultdict(set)
     models = set(planned)
     for key, status in entries:
-        part = key.image, key.task, key.seed
+        sweep = key.image, key.task, key.seed
         models.add(key.model)
-        held[part] |= {key.model} if status != "failed" else set()
-    complete = [part for part in held if held[part] == models]
-    return complete, [part for part in held if part not in complete]
+        held[sweep] |= {key.model} if status != "failed" else set()
+    complete = [sweep for sweep in held if held[sweep] == models]
+    return complete, [sweep for sweep in held if sweep not in complete]
 
 
 def _open(folders: Sequence[Path], out: Path, stride: int) -> list[Generation]:
@@ -181,8 +181,8 @@ def _write(
         for model in read_plan(source.folder).models
     ]
     entries = chain.from_iterable(source.entries for source in sources)
-    parts, left_out = complete_parts(entries, planned)
-    if not parts:
+    sweeps, left_out = complete_sweeps(entries, planned)
+    if not sweeps:
         listed = ", ".join(str(source.folder) for source in sources)
         raise StoreError(
             f"{listed}: no image, task and seed has a run of every model: train the rest first"
@@ -190,7 +190,7 @@ def _write(
     by_pair: defaultdict[Pair, list[RunKey]] = defaultdict(list)
     chosen = choose_sources({}, sources)
     for key in sorted(chosen, key=row_order):
-        if (key.image, key.task, key.seed) in parts:
+        if (key.image, key.task, key.seed) in sweeps:
             by_pair[key.pair].append(key)
     paths = {role: out / f"{role}-1.{ending}" for role, ending in _ENDINGS.items()}
     tables: list[pa.Table] = []

@@ -105,19 +105,7 @@ def merge(
     # Parts that only say why runs could not be made leave the environment as it was.
     otherwise = before.manifest.environment if parts and before else blank.environment
     blank = replace(blank, environment=_environment(parts, blank.environment, otherwise))
-    tables: list[pa.Table] = []
-    digests: list[str] = []
-    with published_hdf5(paths["curves"]) as file:
-        ordered = sorted(sources, key=row_order)
-        for (image, task), keys in groupby(ordered, key=lambda key: key.pair):
-            runs = [
-                replace(run, facts={**run.facts, **facts.get(run.key, {})})
-                for run in load_runs(list(keys), sources)
-            ]
-            write_curves(file, image, task, [run.curves for run in runs])
-            tables.append(_rows(runs))
-            digests += [run_sha256(run) for run in runs]
-    write_table(pa.concat_tables(tables, promote_options="default"), paths["runs"])
+    content = _write_runs(paths["runs"], paths["curves"], sources, facts)
     images, observations, blank = _with_those_before(folder, before, images, observations, blank)
     write_pictures(paths["images"], images, observations)
     outputs = _outputs(sources)
@@ -130,7 +118,6 @@ def merge(
         write_scores(scores, paths["scores"])
     elif before and "scores" in before.manifest.files:
         paths["scores"] = file_of(folder, before.manifest, "scores")
-    content = content_sha256(digests)
     further = {**(before.manifest.further if before else {}), **blank.further}
     manifest = commit(
         folder,
@@ -140,6 +127,29 @@ def merge(
     )
     remove_parts(parts)
     return manifest
+
+
+def _write_runs(
+    table: Path,
+    curves: Path,
+    sources: Mapping[RunKey, "Source"],
+    facts: Mapping[RunKey, Mapping[str, Any]],
+) -> str:
+    """Write the table of the runs and their curves, a pair at a time; return the content hash."""
+    tables: list[pa.Table] = []
+    digests: list[str] = []
+    with published_hdf5(curves) as file:
+        ordered = sorted(sources, key=row_order)
+        for (image, task), keys in groupby(ordered, key=lambda key: key.pair):
+            runs = [
+                replace(run, facts={**run.facts, **facts.get(run.key, {})})
+                for run in load_runs(list(keys), sources)
+            ]
+            write_curves(file, image, task, [run.curves for run in runs])
+            tables.append(_rows(runs))
+            digests += [run_sha256(run) for run in runs]
+    write_table(pa.concat_tables(tables, promote_options="default"), table)
+    return content_sha256(digests)
 
 
 class Generation:

@@ -13,7 +13,7 @@ from ..errors import ProtocolError, QueryError, StoreError, unknown
 from ..evaluate.protocol import Protocol
 from ..evaluate.registry import canonical
 from ..genotypes import Genotype
-from ..integers import is_count
+from ..scalars import is_count
 from .curves import CurvesReader
 from .names import find_model, find_task, text_of, unknown_score
 from .pictures import stored_noise
@@ -70,17 +70,17 @@ class Benchmark:
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """The (image, task) pairs that runs are of."""
-        return tuple(self._runs.parts)
+        return tuple(self._runs.spans)
 
     @cached_property
     def images(self) -> tuple[str, ...]:
         """Names of the images that runs are of."""
-        return tuple(sorted({image for image, _ in self._runs.parts}))
+        return tuple(sorted({image for image, _ in self._runs.spans}))
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:
         """Text forms of the tasks that runs are of."""
-        return tuple(sorted({task for _, task in self._runs.parts}))
+        return tuple(sorted({task for _, task in self._runs.spans}))
 
     @cached_property
     def genotypes(self) -> tuple[Genotype, ...]:
@@ -334,11 +334,11 @@ class Benchmark:
         runs = self._runs.pair(*pair)
         index = find_model(model, self._runs.model_index)
         columns = shared_seeds(runs) if seed is None else [runs.seed_index(seed)]
-        usable = self._runs.usable[runs.part]
+        usable = self._runs.usable[runs.span]
         rows = [int(row) for row in runs.rows[index, list(columns)] if row >= 0 and usable[row]]
         if not rows:
             raise QueryError(f"{model} has no usable run on {pair[0]}, {pair[1]}")
-        places = self._runs.column("row", runs.part)
+        places = self._runs.column("row", runs.span)
         return pair, [int(places[row]) for row in rows]
 
     def _names(self, image: str, task: str | Task) -> Pair:

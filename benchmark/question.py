@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from ..errors import QueryError, unknown
 from ..evaluate.stopping import STOPPING
-from ..integers import is_count, is_integer, is_number
+from ..scalars import is_count, is_integer, is_number
 from .schema import FURTHER_SUMMARY, SUMMARIES, is_summary
 
 if TYPE_CHECKING:

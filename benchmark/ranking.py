@@ -140,9 +140,9 @@ def rank(
     columns = shared_seeds(found) if question.seed is None else [found.seed_index(question.seed)]
     rows = found.rows[:, columns]
     asked = rows[rows >= 0]
-    concerned = np.zeros(found.part.stop - found.part.start, bool)
+    concerned = np.zeros(found.span.stop - found.span.start, bool)
     concerned[asked] = True
-    if not runs.usable[found.part][asked].any():
+    if not runs.usable[found.span][asked].any():
         raise QueryError(f"no usable run on {pair[0]}, {pair[1]}: all diverged or failed")
     answers = run_values(runs, curves, pair, question, concerned, noise, protocol)
     values = np.where(rows >= 0, answers.psnr[rows], np.nan)

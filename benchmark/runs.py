@@ -19,12 +19,12 @@ class PairRuns:
     """The runs of one (image, task).
 
     Attributes:
-        part: its rows of the file.
-        rows: int (models, seeds), the row of each run within `part`, -1 where there is none.
+        span: its rows of the file.
+        rows: int (models, seeds), the row of each run within `span`, -1 where there is none.
         seeds: of the second axis; None stands for a published run, whose seed is not known.
     """
 
-    part: slice
+    span: slice
     rows: np.ndarray
     seeds: tuple[int | None, ...]
 
@@ -66,7 +66,7 @@ class Runs:
         """Text forms of the models, genotypes in their own order first."""
         names, codes = self._named("model")
         longest = max(
-            self.parts.values(), key=lambda part: part.stop - part.start, default=slice(0)
+            self.spans.values(), key=lambda span: span.stop - span.start, default=slice(0)
         )
         # Rows are sorted, so that a pair with all models shows their order; parsing takes longer.
         found, first = np.unique(codes[longest], return_index=True)
@@ -87,7 +87,7 @@ class Runs:
         return found
 
     @cached_property
-    def parts(self) -> dict[Pair, slice]:
+    def spans(self) -> dict[Pair, slice]:
         """The rows of each (image, task)."""
         images, image = self._named("image")
         tasks, task = self._named("task")
@@ -105,12 +105,12 @@ class Runs:
         """The summaries that are recorded of each run."""
         return tuple(name for name in self.table.column_names if is_summary(name))
 
-    def column(self, name: str, part: slice) -> np.ndarray:
+    def column(self, name: str, span: slice) -> np.ndarray:
         """Some rows of a column of numbers, float64, NaN where there is no value."""
         if name not in self._columns:
             column = pc.cast(self.table[name], pa.float64())
             self._columns[name] = column.to_numpy()
-        return self._columns[name][part]
+        return self._columns[name][span]
 
     @cached_property
     def usable(self) -> np.ndarray:
@@ -119,14 +119,14 @@ class Runs:
         found: np.ndarray = np.array([name in USABLE for name in names], bool)[codes]
         return found
 
-    def statuses(self, part: slice) -> list[str]:
+    def statuses(self, span: slice) -> list[str]:
         """The status of some rows."""
         names, codes = self._named("status")
-        return [names[code] for code in codes[part].tolist()]
+        return [names[code] for code in codes[span].tolist()]
 
-    def plain(self, part: slice = slice(None)) -> pa.Table:
+    def plain(self, span: slice = slice(None)) -> pa.Table:
         """Rows as a user sees them: texts, and no place in the curves file."""
-        start, stop, _ = part.indices(self.table.num_rows)
+        start, stop, _ = span.indices(self.table.num_rows)
         rows = self.table.slice(start, stop - start).drop_columns(["row"])
         fields = [
             field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
@@ -145,16 +145,16 @@ class Runs:
         return self._pairs[image, task]
 
     def _find(self, image: str, task: str) -> PairRuns:
-        if (image, task) not in self.parts:
-            held = [" ".join(pair) for pair in self.parts]
+        if (image, task) not in self.spans:
+            held = [" ".join(pair) for pair in self.spans]
             raise QueryError(unknown("image and task", f"{image} {task}", held))
-        part = self.parts[image, task]
-        seeds = np.nan_to_num(self.column("seed", part), nan=UNKNOWN_SEED)
+        span = self.spans[image, task]
+        seeds = np.nan_to_num(self.column("seed", span), nan=UNKNOWN_SEED)
         known, columns = np.unique(seeds, return_inverse=True)
         found = np.full((len(self.models), len(known)), -1)
-        found[self.codes[part], columns] = np.arange(len(seeds))
+        found[self.codes[span], columns] = np.arange(len(seeds))
         listed = tuple(None if seed == UNKNOWN_SEED else int(seed) for seed in known.tolist())
-        return PairRuns(part, found, listed)
+        return PairRuns(span, found, listed)
 
     def _named(self, name: str) -> tuple[list[str], np.ndarray]:
         """The different texts of a column, and int (rows,) into them."""

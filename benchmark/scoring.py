@@ -23,7 +23,7 @@ from ..errors import ScoreError, StoreError
 from ..evaluate.devices import resolve_device, thread_count
 from ..evaluate.registry import get_score
 from ..evaluate.scoring import How, check_way, initialisations_of, score_models
-from ..integers import is_count
+from ..scalars import is_count
 from ..seeds import generator
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .parts import list_parts, remove_parts, set_aside

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +33,10 @@ STOPPED_BEFORE = "stopped before, by a rule that knows the truth"
 """Why a run has no value later than its end."""
 
 
+Reasons = dict[str, NDArray[np.bool_]]
+"""(rows,) which runs of a pair have no value, by reason."""
+
+
 @dataclass(frozen=True)
 class Values:
     """The runs of a pair, in the order of its rows.
@@ -45,7 +49,15 @@ class Values:
 
     psnr: NDArray[np.float64]
     iterations: NDArray[np.int64]
-    left_out: dict[str, NDArray[np.bool_]]
+    left_out: Reasons
+
+
+class _Found(NamedTuple):
+    """PSNR in dB and iteration of each run, before failed runs and conditions are looked at."""
+
+    psnr: NDArray[np.float64]
+    iterations: NDArray[np.float64]
+    left_out: Reasons
 
 
 def run_values(
@@ -72,45 +84,40 @@ def run_values(
     Raises:
         QueryError: an iteration that no curve reaches, or a condition that cannot be read.
     """
-    part = runs.pair(*pair).part
-    usable = runs.usable[part]
-    left_out: dict[str, NDArray[np.bool_]] = {}
-    psnr, iterations = (
-        _recorded(runs, part, question)
+    span = runs.pair(*pair).span
+    usable = runs.usable[span]
+    found = (
+        _recorded(runs, span, question)
         if question.recorded and question.by in runs.summaries
-        else _replayed(runs, curves, pair, question, noise, protocol, left_out)
+        else _replayed(runs, curves, pair, question, noise, protocol)
     )
-    psnr = np.where(usable, psnr, np.nan)
+    psnr, left_out = np.where(usable, found.psnr, np.nan), dict(found.left_out)
     if question.where is not None:
-        fulfils = _fulfils(runs, part, question.where, usable & concerned)
+        fulfils = _fulfils(runs, span, question.where, usable & concerned)
         left_out["where"] = ~fulfils
         psnr = np.where(fulfils, psnr, np.nan)
     if protocol.stops_by_truth:
-        left_out[STOPPED_BEFORE] = np.array(runs.statuses(part)) == "stopped"
+        left_out[STOPPED_BEFORE] = np.array(runs.statuses(span)) == "stopped"
     known = ~np.isnan(psnr)
-    whole = np.where(known & np.isfinite(iterations), iterations, 0).astype(np.int64)
-    return Values(psnr, whole, _first_reasons(left_out, usable & ~known))
+    reached = np.where(known & np.isfinite(found.iterations), found.iterations, 0)
+    return Values(psnr, reached.astype(np.int64), _first_reasons(left_out, usable & ~known))
 
 
-def _first_reasons(
-    reasons: dict[str, NDArray[np.bool_]], without: NDArray[np.bool_]
-) -> dict[str, NDArray[np.bool_]]:
+def _first_reasons(reasons: Reasons, without: NDArray[np.bool_]) -> Reasons:
     """Each run that is without a value under the first of its reasons."""
-    first: dict[str, NDArray[np.bool_]] = {}
+    first: Reasons = {}
     for reason, concerned in {**reasons, "no value": without}.items():
         first[reason] = concerned & without
         without = without & ~concerned
     return first
 
 
-def _recorded(
-    runs: Runs, part: slice, question: Question
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _recorded(runs: Runs, span: slice, question: Question) -> _Found:
     """PSNR and iteration of each run by its summaries."""
     by = str(question.by)
     if by.startswith("best"):
-        return runs.column(by, part), runs.column(f"{by}_iteration", part)
-    return runs.column(by, part), runs.column("length", part) - 1
+        return _Found(runs.column(by, span), runs.column(f"{by}_iteration", span), {})
+    return _Found(runs.column(by, span), runs.column("length", span) - 1, {})
 
 
 def _replayed(
@@ -120,33 +127,32 @@ def _replayed(
     question: Question,
     noise: Callable[[Pair], float | None],
     protocol: Protocol,
-    left_out: dict[str, NDArray[np.bool_]],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> _Found:
     """PSNR and iteration of each run by its curves, within the budgets of a question."""
-    part = runs.pair(*pair).part
-    lengths = runs.column("length", part)
-    afforded = _afforded(runs, part, question, left_out)
-    ends = np.where(runs.usable[part], np.minimum(lengths, afforded), 0).astype(int)
+    span = runs.pair(*pair).span
+    lengths = runs.column("length", span)
+    afforded, left_out = _afforded(runs, span, question)
+    ends = np.where(runs.usable[span], np.minimum(lengths, afforded), 0).astype(int)
     if question.stopping is None:
-        return _read(runs, curves, pair, question, ends, left_out)
+        found = _read(runs, curves, pair, question, ends)
+        return found._replace(left_out=left_out | found.left_out)
     name = question.stopping
+    why = _inapplicable(name, protocol)
     if curves.thinned(*pair):
-        psnr, iterations = _recorded_stops(runs, part, name, ends)
-        left_out[_inapplicable(name, protocol)] = np.isnan(psnr)
-        return psnr, iterations
+        psnr, iterations = _recorded_stops(runs, span, name, ends)
+        return _Found(psnr, iterations, left_out | {why: np.isnan(psnr)})
     kind = parse_task(pair[1]).kind
     planned = [
         int(min(protocol.planned_length(kind, status, length), end))
         for status, length, end in zip(
-            runs.statuses(part), lengths.astype(int).tolist(), afforded.tolist(), strict=True
+            runs.statuses(span), lengths.astype(int).tolist(), afforded.tolist(), strict=True
         )
     ]
     known = noise(pair) if "noise" in STOPPING[name].needs else None
     stop = partial(stop_of, name=name, noise=known, alpha=protocol.variance_alpha)
-    rows = runs.column("row", part).astype(int)
+    rows = runs.column("row", span).astype(int)
     psnr, iterations = _stopped(curves, pair, rows, ends, planned, name, stop)
-    left_out[_inapplicable(name, protocol)] = np.isnan(psnr) & (ends > 0)
-    return psnr, iterations
+    return _Found(psnr, iterations, left_out | {why: np.isnan(psnr) & (ends > 0)})
 
 
 def _inapplicable(name: str, protocol: Protocol) -> str:
@@ -166,32 +172,32 @@ def _read(
     pair: Pair,
     question: Question,
     ends: NDArray[np.int64],
-    left_out: dict[str, NDArray[np.bool_]],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> _Found:
     """The best, the last or a given PSNR of each run before an end of its curve."""
-    part, by = runs.pair(*pair).part, question.by
+    span, by = runs.pair(*pair).span, question.by
     _check_summary(runs, curves, pair, by)
     kind = by.split("_", 1)[1] if isinstance(by, str) else "psnr_smooth"
-    rows = runs.column("row", part).astype(int)
+    rows = runs.column("row", span).astype(int)
     iterations = curves.iterations(*pair)
     table = curves.curves(*pair, kind)[rows].astype(np.float64)
     table[iterations >= ends[:, None]] = np.nan
     earliest = iterations[0] if len(iterations) else 0
-    left_out["no iteration that is kept within the budget"] = ends <= earliest
+    left_out = {"no iteration that is kept within the budget": ends <= earliest}
     if not isinstance(by, str):
-        column = _column_of(by, iterations, int(runs.column("length", part).max()))
-        return table[:, column], np.full(len(rows), float(by))
+        column = _column_of(by, iterations, int(runs.column("length", span).max()))
+        return _Found(table[:, column], np.full(len(rows), float(by)), left_out)
     if by.startswith("best"):
         at = np.where(np.isnan(table), -np.inf, table).argmax(axis=1)
     else:
         at = np.maximum(iterations.searchsorted(ends) - 1, 0)
-    psnr, found = table[np.arange(len(rows)), at], iterations[at].astype(np.float64)
+    psnr, reached = table[np.arange(len(rows)), at], iterations[at].astype(np.float64)
     if curves.thinned(*pair):
         # Where the budget leaves in what a summary is of, the summary knows it better.
-        best, reached = _recorded(runs, part, question)
-        within = reached < ends
-        psnr, found = np.where(within, best, psnr), np.where(within, reached, found)
-    return psnr, found
+        exact = _recorded(runs, span, question)
+        within = exact.iterations < ends
+        psnr = np.where(within, exact.psnr, psnr)
+        reached = np.where(within, exact.iterations, reached)
+    return _Found(psnr, reached, left_out)
 
 
 def _check_summary(runs: Runs, curves: CurvesReader, pair: Pair, by: By) -> None:
@@ -202,25 +208,26 @@ def _check_summary(runs: Runs, curves: CurvesReader, pair: Pair, by: By) -> None
         raise QueryError(unknown("summary", by, [*known, "an iteration"]))
 
 
-def _afforded(
-    runs: Runs, part: slice, question: Question, left_out: dict[str, NDArray[np.bool_]]
-) -> NDArray[np.float64]:
-    """(rows,) iterations that the budgets of a question afford of each run; infinite without."""
-    lengths = runs.column("length", part)
+def _afforded(runs: Runs, span: slice, question: Question) -> tuple[NDArray[np.float64], Reasons]:
+    """(rows,) iterations that the budgets of a question afford of each run; infinite without.
+
+    Beside them the runs of which they afford none.
+    """
+    lengths = runs.column("length", span)
     most = np.inf if question.budget_iterations is None else question.budget_iterations
     cut = np.full(len(lengths), most)
-    if question.budget_seconds is not None:
-        seconds = runs.column("seconds", part)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            afforded = np.floor(lengths * question.budget_seconds / seconds)
-        # By rounding, seconds that suffice for all may come out as one iteration less.
-        afforded = np.where(
-            question.budget_seconds >= seconds, np.maximum(afforded, lengths), afforded
-        )
-        left_out["seconds not recorded"] = np.isnan(seconds)
-        cut = np.minimum(cut, np.where(np.isnan(seconds), 0, afforded))
-        left_out["no iteration within the seconds"] = (cut < 1) & (lengths >= 1)
-    return cut
+    if question.budget_seconds is None:
+        return cut, {}
+    seconds = runs.column("seconds", span)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        afforded = np.floor(lengths * question.budget_seconds / seconds)
+    # By rounding, seconds that suffice for all may come out as one iteration less.
+    afforded = np.where(question.budget_seconds >= seconds, np.maximum(afforded, lengths), afforded)
+    cut = np.minimum(cut, np.where(np.isnan(seconds), 0, afforded))
+    return cut, {
+        "seconds not recorded": np.isnan(seconds),
+        "no iteration within the seconds": (cut < 1) & (lengths >= 1),
+    }
 
 
 def _column_of(iteration: int, iterations: NDArray[np.int32], longest: int) -> int:
@@ -239,7 +246,7 @@ def _column_of(iteration: int, iterations: NDArray[np.int32], longest: int) -> i
 
 def _recorded_stops(
     runs: Runs,
-    part: slice,
+    span: slice,
     criterion: str,
     ends: NDArray[np.int64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -250,13 +257,13 @@ def _recorded_stops(
             f"{criterion} cannot be replayed here: the curves are kept at a stride, and "
             "where it stops was not recorded"
         )
-    usable = runs.usable[part]
-    if (ends < runs.column("length", part))[usable].any():
+    usable = runs.usable[span]
+    if (ends < runs.column("length", span))[usable].any():
         raise QueryError(
             f"{criterion} cannot be replayed within a budget here: the curves are kept at "
             "a stride; leave one of the two out"
         )
-    return runs.column(name, part), runs.column(f"{name}_iteration", part)
+    return runs.column(name, span), runs.column(f"{name}_iteration", span)
 
 
 def _stopped(
@@ -336,12 +343,12 @@ def _parsed(model: str) -> Genotype | None:
 
 def _fulfils(
     runs: Runs,
-    part: slice,
+    span: slice,
     where: "str | Callable[[pd.DataFrame], Any]",
     counted: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
     """Rows of the models all of whose runs that count fulfil the condition."""
-    table = _with_attributes(runs.plain(part))
+    table = _with_attributes(runs.plain(span))
     if isinstance(where, str):
         found = matching(table, where).to_numpy()
         if not found[counted].any():
@@ -364,6 +371,6 @@ def _fulfils(
                 f"{answer.dtype} of shape {answer.shape}"
             )
         found = answer
-    codes = runs.codes[part]
+    codes = runs.codes[span]
     against = np.bincount(codes[counted & ~found], minlength=len(runs.models))
     return np.asarray(against[codes] == 0)

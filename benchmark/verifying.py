@@ -1,6 +1,6 @@
 """Verifying a benchmark: every file against its hash, every number against the curves it is of."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +144,7 @@ def _run_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
     if orders != sorted(orders):
         yield "the runs are not sorted by image, task, model and seed"
     runs = Runs(table)
-    if sum(part.stop - part.start for part in runs.parts.values()) != table.num_rows:
+    if sum(span.stop - span.start for span in runs.spans.values()) != table.num_rows:
         return  # of some images and tasks there are rows that would not be looked at
     if not manifest.is_imported:
         yield from told_of(
@@ -157,14 +157,14 @@ def _run_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
     curves = CurvesReader(file_of(folder, manifest, "curves"))
     digests: list[str] = []
     try:
-        for pair, part in runs.parts.items():
-            rows = table.slice(part.start, part.stop - part.start)
-            yield from _pair_problems(pair, rows, curves, digests, manifest.stride)
+        for pair, span in runs.spans.items():
+            rows = table.slice(span.start, span.stop - span.start)
+            digests += yield from _pair_problems(pair, rows, curves, manifest.stride)
     finally:
         curves.close()
     with opened_hdf5(file_of(folder, manifest, "curves")) as file:
         held = {(image, task) for image, tasks in file.items() for task in tasks}
-    yield from told_of("curves without rows", [" ".join(pair) for pair in held - runs.parts.keys()])
+    yield from told_of("curves without rows", [" ".join(pair) for pair in held - runs.spans.keys()])
     if content_sha256(digests) != manifest.content_sha256:
         yield "the content hash is another than that of the runs and curves"
 
@@ -182,30 +182,30 @@ def _odd(manifest: Manifest, table: pa.Table) -> list[str]:
 
 
 def _pair_problems(
-    pair: Pair, rows: pa.Table, curves: CurvesReader, digests: list[str], stride: int | None
-) -> Iterator[str]:
+    pair: Pair, rows: pa.Table, curves: CurvesReader, stride: int | None
+) -> Generator[str, None, list[str]]:
+    """What is wrong with the runs of a pair; returns the hashes of those that could be read."""
     where = " ".join(pair)
     if rows["row"].to_pylist() != list(range(rows.num_rows)):
         yield f"{where}: the rows are not numbered in order"
-        return
+        return []
     lengths = curves.lengths(*pair)
     if not np.array_equal(lengths, rows["length"].to_numpy()):
         yield f"{where}: rows and curves disagree on the runs' lengths"
-        return
+        return []
     if not iterations_agree(pair, curves, stride):
         yield f"{where}: the curves are not of the iterations that benchmark.json says"
-        return
+        return []
     if stride is not None:
         hashes, wrong = check_thinned(pair, rows.to_pylist(), curves)
-        digests += hashes
         yield from told_of("runs whose summaries differ from their curves", wrong)
-        return
+        return hashes
     kinds = {kind: curves.curves(*pair, kind) for kind in curves.kinds(*pair)}
     for kind, curve in kinds.items():
         if curve.shape != (rows.num_rows, max(lengths, default=0)) or curve.dtype != np.float32:
             yield f"{where}: the curves {kind} are {curve.shape} {curve.dtype}"
-            return
-    wrong, broken = [], []
+            return []
+    digests, wrong, broken = [], [], []
     for place, row in enumerate(rows.to_pylist()):
         key = RunKey.of(row)
         own = {kind: curve[place, : lengths[place]] for kind, curve in kinds.items()}
@@ -219,6 +219,7 @@ def _pair_problems(
             wrong.append(str(key))
     yield from told_of("usable runs whose PSNR is not finite", broken)
     yield from told_of("runs whose summaries differ from their curves", wrong)
+    return digests
 
 
 def summaries_differ(row: Mapping[str, object], own: Mapping[str, np.ndarray]) -> bool:

@@ -95,8 +95,9 @@ def compact(
         initialisations=initialisations,
     )
     if as_json:
-        parts = [dict(zip(("image", "task", "seed"), part, strict=True)) for part in done.left_out]
-        print_json({"store": str(out), "runs": done.runs, "bytes": done.size, "left_out": parts})
+        names = ("image", "task", "seed")
+        left_out = [dict(zip(names, sweep, strict=True)) for sweep in done.left_out]
+        print_json({"store": str(out), "runs": done.runs, "bytes": done.size, "left_out": left_out})
         return
     for image, task, seed in done.left_out:
         notes.print(f"left out, for it is not complete: {image}, {task}, seed {seed}")

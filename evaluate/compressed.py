@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ImageError
-from ..integers import is_integer
+from ..scalars import is_integer
 
 MAGIC = b"\x89DIPDD\r\n"
 VERSION = 1

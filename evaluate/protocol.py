@@ -6,7 +6,7 @@ from math import inf
 from typing import Any, Literal
 
 from ..errors import ProtocolError, unknown
-from ..integers import is_count, is_integer, is_number
+from ..scalars import is_count, is_integer, is_number
 
 InputKind = Literal["uniform", "normal", "meshgrid", "drifting"]
 Precision = Literal["float32", "bf16"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 from ..errors import ScoreError, unknown
-from ..integers import is_integer
+from ..scalars import is_integer
 
 Direction = Literal["lower", "higher"]
 Inputs = Literal["output", "output+image", "network"]

@@ -11,7 +11,7 @@ import torch
 
 from ..data import Image, Observation, Task, load_image, parse_task
 from ..errors import DeviceError, MissingExtraError, ScoreError, listed_names, named, unknown
-from ..integers import is_count
+from ..scalars import is_count
 from ..seeds import checked_seed, stable_seed
 from .devices import resolve_device, single_threads
 from .memory import memory_told

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import GenotypeError
-from ..integers import is_integer
+from ..scalars import is_integer
 from ..seeds import checked_seed, generator
 from .parsing import SKIP_BITS, check, read_text
 from .upsample import VALID_UPSAMPLE_CODES, Block, code_neighbours, decode

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from ..errors import GenotypeError
-from ..integers import is_integer
+from ..scalars import is_integer
 from ..seeds import checked_seed, generator
 from .isnas522 import ISNAS522
 from .space import Genotype

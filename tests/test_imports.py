@@ -19,7 +19,7 @@ LAYERS = (
     ("evaluate",),
     ("genotypes", "data"),
     ("files", "seeds"),
-    ("errors", "integers"),
+    ("errors", "scalars"),
 )
 HEIGHT = {room: -depth for depth, rooms in enumerate(LAYERS) for room in rooms}
 FACE = ("__init__", "__main__")

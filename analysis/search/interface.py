@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ...errors import QueryError, unknown
-from ...integers import is_count, is_number
+from ...scalars import is_count, is_number
 
 Unit = Literal["iterations", "macs", "seconds"]
 UNITS: tuple[str, ...] = get_args(Unit)

@@ -22,7 +22,7 @@ from ...evaluate.protocol import Iterations, Protocol, get_protocol
 from ...evaluate.reducing import reduce_observation
 from ...evaluate.registry import Score, get_score
 from ...evaluate.selecting import liveliest_at_noise, nearest_to_average, nearest_to_noise
-from ...integers import is_count
+from ...scalars import is_count
 from .isnas_stages import Deadline, Progress, Work, score_all, spent, train_kept
 from .journal import Journal
 

@@ -6,7 +6,7 @@ from math import ceil
 import numpy as np
 
 from ...errors import QueryError
-from ...integers import is_integer
+from ...scalars import is_integer
 from .interface import Outcome, Searcher, Trial
 
 

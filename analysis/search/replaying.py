@@ -10,7 +10,7 @@ from ...benchmark.question import By
 from ...benchmark.scorefiles import names_by_way
 from ...errors import QueryError, listed_names, unknown
 from ...genotypes import Genotype
-from ...integers import is_count, is_integer
+from ...scalars import is_count, is_integer
 from ...seeds import generator
 from ..association import kendall_tau
 from ..cells import read_cell

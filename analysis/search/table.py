@@ -13,7 +13,7 @@ from ...benchmark.schema import USABLE
 from ...errors import QueryError
 from ...evaluate.protocol import DiscrepancyStop
 from ...evaluate.registry import canonical
-from ...integers import is_integer
+from ...scalars import is_integer
 from ..cells import read_cell
 from ..directions import declared_sign
 from ..worth import STOP, on_shared_seeds

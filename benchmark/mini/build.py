@@ -1,15 +1,15 @@
-"""Builds the shipped benchmark `mini`, part by part, over as many sittings as it takes.
+"""Builds the shipped benchmark `mini`, sweep by sweep, over as many sittings as it takes.
 
-    python benchmark/mini/build.py pilot       train and keep 32 stratified models of each part
+    python benchmark/mini/build.py pilot       train and keep 32 stratified models of each sweep
     python benchmark/mini/build.py ship-pilot  ship the pilots that are complete, as `pilot`
     python benchmark/mini/build.py train       go on with what is neither shipped nor kept
     python benchmark/mini/build.py sizes       train and keep 64 of the models on larger pictures
     python benchmark/mini/build.py score       score the models of what is shipped or complete
     python benchmark/mini/build.py keep        keep what is trained as files to commit
     python benchmark/mini/build.py ship        ship what is complete, and drop it from what is kept
-    python benchmark/mini/build.py status      say how far each part is
+    python benchmark/mini/build.py status      say how far each sweep is
 
-A part is an image, a task and a seed, with all 522 models. It grows by stratified samples, each
+A sweep is an image, a task and a seed, with all 522 models. It grows by stratified samples, each
 within the next, so that whatever is trained of it stands for the whole. Each is built in a folder
 of its own under `--work`, which may be lost at any time: `train` begins with what was kept. Nothing
 here is installed with the package.
@@ -28,7 +28,7 @@ import dipbench
 from dipbench.benchmark.building import finish, read_progress
 from dipbench.benchmark.card import read_sections
 from dipbench.benchmark.choosing import parse_models
-from dipbench.benchmark.compacting import Part, compact
+from dipbench.benchmark.compacting import Sweep, compact
 from dipbench.benchmark.executors import Executor
 from dipbench.benchmark.executors.local import LocalExecutor
 from dipbench.benchmark.keeping import RECORD, keep, restore, runs_of
@@ -62,15 +62,15 @@ PILOT_MODELS = "stratified:32"
 PILOT_PROTOCOL = PROTOCOL.replace(name="mini64-pilot", stop=None).with_iterations(1600)
 """Full curves: they show how long the others have to be."""
 PILOT = "pilot"
-"""The folder of the pilots within that of the parts."""
+"""The folder of the pilots within that of the sweeps."""
 SIDES = (128, 256)
 """Of larger pictures, on which it is seen whether their order of the models is the same."""
 SIDES_SAMPLES = ("stratified:16", "stratified:32", "stratified:64")
 """Of the models, in turn."""
-SIDES_PARTS = 2
-"""So many of the parts, the first, are trained on those."""
+SIDES_SWEEPS = 2
+"""So many of the sweeps, the first, are trained on those."""
 
-PARTS: tuple[Part, ...] = tuple(
+SWEEPS: tuple[Sweep, ...] = tuple(
     (image, task, seed)
     for image, task in (
         ("camera", "denoising-25"),
@@ -97,13 +97,13 @@ MADE_INITIALISATIONS = 32
 
 STRIDE = 8
 PILOT_INITIALISATIONS = 8
-"""Of each model that are shipped with the pilots; with the whole parts all are."""
+"""Of each model that are shipped with the pilots; with the whole sweeps all are."""
 LICENCE = "CC-BY-4.0"
 
 
-def folder_of(work: Path, part: Part) -> Path:
-    """Where a part is built."""
-    return work / "-".join(map(str, part))
+def folder_of(work: Path, sweep: Sweep) -> Path:
+    """Where a sweep is built."""
+    return work / "-".join(map(str, sweep))
 
 
 def heal(shipped: Path) -> tuple[Path, Path]:
@@ -119,8 +119,8 @@ def heal(shipped: Path) -> tuple[Path, Path]:
     return place, old
 
 
-def shipped_parts(shipped: Path) -> set[Part]:
-    """The parts that are shipped already."""
+def shipped_sweeps(shipped: Path) -> set[Sweep]:
+    """The sweeps that are shipped already."""
     heal(shipped)
     if not (shipped / MANIFEST).is_file():
         return set()
@@ -129,17 +129,17 @@ def shipped_parts(shipped: Path) -> set[Part]:
     return {(image, task, int(seed)) for image, task, seed in keys}
 
 
-def missing_parts(shipped: Path) -> list[Part]:
-    """The parts that are not shipped yet, in the order of the build."""
-    there = shipped_parts(shipped)
-    return [part for part in PARTS if part not in there]
+def missing_sweeps(shipped: Path) -> list[Sweep]:
+    """The sweeps that are not shipped yet, in the order of the build."""
+    there = shipped_sweeps(shipped)
+    return [sweep for sweep in SWEEPS if sweep not in there]
 
 
 def prepare(
-    folder: Path, part: Part, models: str, protocol: Protocol, kept: Sequence[Path]
+    folder: Path, sweep: Sweep, models: str, protocol: Protocol, kept: Sequence[Path]
 ) -> Path:
-    """Freeze the plan of a part, and give it what was kept of it."""
-    image, task, seed = part
+    """Freeze the plan of a sweep, and give it what was kept of it."""
+    image, task, seed = sweep
     folder.mkdir(parents=True, exist_ok=True)
     pictures = [load_image(image, size=protocol.size, colour=False)]
     plan = make_plan("mini", parse_models(models), pictures, [task], [seed or 0], protocol)
@@ -152,10 +152,10 @@ def prepare(
 
 
 def train(work: Path, kept: Path, piloted: Path, shipped: Path, executor: Executor) -> None:
-    """Train every part that is not shipped, one after the other; the pilots' runs are cut."""
-    for part in missing_parts(shipped):
+    """Train every sweep that is not shipped, one after the other; the pilots' runs are cut."""
+    for sweep in missing_sweeps(shipped):
         for place, models in stages(work):
-            folder = prepare(folder_of(place, part), part, models, PROTOCOL, (kept, piloted))
+            folder = prepare(folder_of(place, sweep), sweep, models, PROTOCOL, (kept, piloted))
             build(folder, kept, executor)
 
 
@@ -166,20 +166,20 @@ def build(folder: Path, kept: Path, executor: Executor) -> None:
 
 
 def stages(work: Path) -> list[tuple[Path, str]]:
-    """Where a part is built in turn, and of which models; the last is the whole part."""
+    """Where a sweep is built in turn, and of which models; the last is the whole sweep."""
     return [*((stage(work, models), models) for models in SAMPLES), (work, MODELS)]
 
 
 def stage(work: Path, models: str) -> Path:
-    """Where the parts are built of a sample of the models."""
+    """Where the sweeps are built of a sample of the models."""
     return work / models.replace(":", "-")
 
 
 def pilot(work: Path, kept: Path, shipped: Path, executor: Executor) -> None:
-    """Train the pilot of every part that is not shipped, and keep its runs."""
-    for part in missing_parts(shipped):
-        place = folder_of(work / PILOT, part)
-        folder = prepare(place, part, PILOT_MODELS, PILOT_PROTOCOL, (kept,))
+    """Train the pilot of every sweep that is not shipped, and keep its runs."""
+    for sweep in missing_sweeps(shipped):
+        place = folder_of(work / PILOT, sweep)
+        folder = prepare(place, sweep, PILOT_MODELS, PILOT_PROTOCOL, (kept,))
         build(folder, kept, executor)
 
 
@@ -187,8 +187,8 @@ def sizes(work: Path, kept: Path, executor: Executor) -> None:
     """Train some of the models on larger pictures, and keep their runs."""
     for side, models, place, target in sides(work, kept):
         protocol = PROTOCOL.replace(name=f"mini{side}", size=side)
-        for part in PARTS[:SIDES_PARTS]:
-            folder = prepare(folder_of(place, part), part, models, protocol, (target,))
+        for sweep in SWEEPS[:SIDES_SWEEPS]:
+            folder = prepare(folder_of(place, sweep), sweep, models, protocol, (target,))
             build(folder, target, executor)
 
 
@@ -207,8 +207,8 @@ def score(work: Path, kept: Path, shipped: Path) -> None:
     The published scores come first, then one initialisation of all, then the others.
     """
     folders = [*copy_of_shipped(work, shipped)]
-    for part in missing_parts(shipped):
-        folders += complete_stages(work, part)[-1:]
+    for sweep in missing_sweeps(shipped):
+        folders += complete_stages(work, sweep)[-1:]
     steps = (
         (SCORED_FIRST, MADE_INITIALISATIONS, None),
         (SCORED, 1, None),
@@ -237,61 +237,61 @@ def copy_of_shipped(work: Path, shipped: Path) -> list[Path]:
 
 
 def take_up(folder: Path, kept: Path) -> None:
-    """Merge what is trained of a part, and give it the kept scores; a copy is merged already."""
+    """Merge what is trained of a sweep, and give it the kept scores; a copy is merged already."""
     if (folder / PLAN).is_file():
         finish(folder)
     restore_scores(kept, folder)
 
 
 def keep_all(work: Path, kept: Path, piloted: Path, shipped: Path) -> int:
-    """Keep the runs of parts that are not shipped, and all of larger pictures; return how many.
+    """Keep the runs of sweeps that are not shipped, and all of larger pictures; return how many.
 
-    What is scored of the parts is kept too, but for what is shipped.
+    What is scored of the sweeps is kept too, but for what is shipped.
     """
-    going_on = missing_parts(shipped)
-    scored = [folder for part in going_on for folder in complete_stages(work, part)]
+    going_on = missing_sweeps(shipped)
+    scored = [folder for sweep in going_on for folder in complete_stages(work, sweep)]
     for folder in (*work.glob("shipped-*"), *scored):
         if (folder / MANIFEST).is_file():
             keep_scores(folder, kept)
     drop_shipped_scores(kept, shipped)
     places = {place: kept for place, _ in stages(work)} | {work / PILOT: piloted}
-    builds = [(place, places[place], part) for part in going_on for place in places]
-    builds += [(*each[2:], part) for each in sides(work, kept) for part in PARTS[:SIDES_PARTS]]
+    builds = [(place, places[place], sweep) for sweep in going_on for place in places]
+    builds += [(*each[2:], sweep) for each in sides(work, kept) for sweep in SWEEPS[:SIDES_SWEEPS]]
     return sum(
         keep(folder, target)
-        for place, target, part in builds
-        if ((folder := folder_of(place, part)) / PLAN).is_file()
+        for place, target, sweep in builds
+        if ((folder := folder_of(place, sweep)) / PLAN).is_file()
     )
 
 
 def ship(work: Path, kept: Path, shipped: Path, card: Path) -> None:
-    """Ship the parts that are complete, with their scores, and drop what was kept of them.
+    """Ship the sweeps that are complete, with their scores, and drop what was kept of them.
 
     Scores that not all models have are not shipped, and kept on.
 
     Raises:
         DipbenchError: if there is none, and none was shipped before.
     """
-    for folder in (*copy_of_shipped(work, shipped), *complete_parts(work)):
+    for folder in (*copy_of_shipped(work, shipped), *complete_sweeps(work)):
         take_up(folder, kept)
     publish(work, shipped, card)
-    for part in shipped_parts(shipped):
-        shutil.rmtree(runs_of(kept, *part), ignore_errors=True)
+    for sweep in shipped_sweeps(shipped):
+        shutil.rmtree(runs_of(kept, *sweep), ignore_errors=True)
     drop_shipped_scores(kept, shipped)
 
 
 def drop_shipped_scores(kept: Path, shipped: Path) -> None:
-    """Drop of what is kept the scores that are shipped, once no part of their pair is to come."""
-    going_on = {part[:2] for part in missing_parts(shipped)}
-    for image, task in {part[:2] for part in PARTS} - going_on:
+    """Drop of what is kept the scores that are shipped, once no sweep of their pair is to come."""
+    going_on = {sweep[:2] for sweep in missing_sweeps(shipped)}
+    for image, task in {sweep[:2] for sweep in SWEEPS} - going_on:
         drop_scores(kept, shipped, (image, task))
 
 
 def publish(work: Path, shipped: Path, card: Path, initialisations: int | None = None) -> None:
-    """Put the complete parts of a folder, and their scores, beside what is shipped already.
+    """Put the complete sweeps of a folder, and their scores, beside what is shipped already.
 
     Args:
-        work: the folder of the parts.
+        work: the folder of the sweeps.
         shipped: where they are put.
         card: the sections that are written by hand.
         initialisations: so many that are shipped of each score; all without it.
@@ -302,13 +302,13 @@ def publish(work: Path, shipped: Path, card: Path, initialisations: int | None =
     place, old = heal(shipped)
     new = place / shipped.name
     sources = copy_of_shipped(work, shipped)
-    for folder in complete_parts(work):
+    for folder in complete_sweeps(work):
         finish(folder)
         sources.append(folder)
     for folder in sources:
         leave_out_partial_scores(folder)
     if not sources:
-        raise DipbenchError(f"{work} holds no complete part: train one first")
+        raise DipbenchError(f"{work} holds no complete sweep: train one first")
     # Beside the old one until it is whole, under the name that it is to bear.
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
@@ -332,7 +332,7 @@ def publish(work: Path, shipped: Path, card: Path, initialisations: int | None =
 
 
 def leave_out_partial_scores(folder: Path) -> None:
-    """Leave a part the scores that all its models have; the others stay among its score parts."""
+    """Leave a sweep the scores that all its models have; the others stay among its score parts."""
     with builder_lock(folder, COMMITTING, PATIENCE_SECONDS):
         table = committed_scores(folder)
         made = ["image", "task", "score", "how"]
@@ -345,19 +345,19 @@ def leave_out_partial_scores(folder: Path) -> None:
             commit_scores(folder, table.join(whole, made, join_type="left semi"))
 
 
-def complete_stages(work: Path, part: Part) -> list[Path]:
-    """The folders of a part in which every run is trained; the last has most of the models."""
-    folders = [folder_of(place, part) for place, _ in stages(work)]
+def complete_stages(work: Path, sweep: Sweep) -> list[Path]:
+    """The folders of a sweep in which every run is trained; the last has most of the models."""
+    folders = [folder_of(place, sweep) for place, _ in stages(work)]
     return [folder for folder in folders if is_complete(folder)]
 
 
-def complete_parts(work: Path) -> list[Path]:
-    """The folders of the parts of which every run is trained."""
-    return [folder for part in PARTS if is_complete(folder := folder_of(work, part))]
+def complete_sweeps(work: Path) -> list[Path]:
+    """The folders of the sweeps of which every run is trained."""
+    return [folder for sweep in SWEEPS if is_complete(folder := folder_of(work, sweep))]
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether every run of a part is trained."""
+    """Whether every run of a sweep is trained."""
     if not (folder / PLAN).is_file():
         return False
     progress = read_progress(folder)
@@ -365,17 +365,17 @@ def is_complete(folder: Path) -> bool:
 
 
 def status(work: Path, kept: Path, shipped: Path) -> None:
-    """Print how far each part is."""
-    there = shipped_parts(shipped)
-    for part in PARTS:
-        state = "shipped" if part in there else "not begun here"
+    """Print how far each sweep is."""
+    there = shipped_sweeps(shipped)
+    for sweep in SWEEPS:
+        state = "shipped" if sweep in there else "not begun here"
         for place, models in stages(work):
-            folder = folder_of(place, part)
-            if part not in there and (folder / PLAN).is_file():
+            folder = folder_of(place, sweep)
+            if sweep not in there and (folder / PLAN).is_file():
                 progress = read_progress(folder)
                 state = f"{progress.done} of {models} trained, {progress.failed} failed"
-        size = sum(path.stat().st_size for path in runs_of(kept, *part).glob("*"))
-        print(f"{' '.join(map(str, part))}: {state}; {size:,} bytes kept")
+        size = sum(path.stat().st_size for path in runs_of(kept, *sweep).glob("*"))
+        print(f"{' '.join(map(str, sweep))}: {state}; {size:,} bytes kept")
 
 
 def main() -> None:

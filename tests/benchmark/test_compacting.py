@@ -16,7 +16,7 @@ import pytest
 from dipbench.benchmark import Benchmark
 from dipbench.benchmark.adding import add
 from dipbench.benchmark.building import finish
-from dipbench.benchmark.compacting import compact, complete_parts
+from dipbench.benchmark.compacting import compact, complete_sweeps
 from dipbench.benchmark.merging import merge
 from dipbench.benchmark.parts import write_part
 from dipbench.benchmark.pictures import read_observation
@@ -142,14 +142,14 @@ def test_only_what_is_complete_is_shipped(full: Path, copy: Path) -> None:
 def test_a_seed_is_complete_with_a_record_of_every_model_that_did_not_fail() -> None:
     keys = [RunKey(model, "camera", TASK, seed) for model in "ab" for seed in (0, 1, 2)]
     entries = [(key, "diverged" if key.seed == 2 else "finished") for key in keys]
-    assert len(complete_parts(entries)[0]) == 3
+    assert len(complete_sweeps(entries)[0]) == 3
     entries[0] = keys[0], "failed"
     del entries[1]
-    assert complete_parts(entries) == (
+    assert complete_sweeps(entries) == (
         [("camera", TASK, 2)],
         [("camera", TASK, 0), ("camera", TASK, 1)],
     )
-    assert complete_parts(entries, ["c"])[0] == []
+    assert complete_sweeps(entries, ["c"])[0] == []
 
 
 def test_curves_are_those_of_the_kept_iterations_rounded(
@@ -390,7 +390,7 @@ def test_runs_that_are_not_merged_yet_are_merged_first(full: Path, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["later"]
 
 
-def test_a_benchmark_without_a_complete_part_is_refused(
+def test_a_benchmark_without_a_complete_sweep_is_refused(
     tmp_path: Path, frozen_plan: Callable[..., Plan]
 ) -> None:
     plan = frozen_plan(tmp_path / "store", seeds=(0, 1), iterations=ITERATIONS)

@@ -80,7 +80,7 @@ def load_script() -> ModuleType:
 
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script, for three models, of which one makes the pilot, and three parts."""
+    """The script, for three models, of which one makes the pilot, and three sweeps."""
     module = load_script()
     monkeypatch.setattr(module, "MODELS", "stratified:3")
     monkeypatch.setattr(module, "SAMPLES", ("stratified:2",))
@@ -88,8 +88,12 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(module, "PROTOCOL", short.replace(stop=PeakStop(PATIENCE)))
     monkeypatch.setattr(module, "PILOT_PROTOCOL", short.replace(name="mini64-pilot", stop=None))
     monkeypatch.setattr(module, "PILOT_MODELS", "stratified:1")
-    parts = (("camera", "denoising-25", 0), ("camera", "denoising-25", 1), ("astronaut", "sr-2", 0))
-    monkeypatch.setattr(module, "PARTS", parts)
+    sweeps = (
+        ("camera", "denoising-25", 0),
+        ("camera", "denoising-25", 1),
+        ("astronaut", "sr-2", 0),
+    )
+    monkeypatch.setattr(module, "SWEEPS", sweeps)
     return module
 
 
@@ -109,22 +113,22 @@ def test_it_is_built_in_sittings_of_which_each_begins_with_nothing(
 
     with suppress(KeyboardInterrupt):
         driver.pilot(work, piloted, shipped, Executor(1))
-    rmtree(work)  # the first part's was kept at its end
+    rmtree(work)  # the first sweep's was kept at its end
     sitting(1)
-    assert read_progress(driver.folder_of(work, driver.PARTS[0])).done == 2
-    with pytest.raises(DipbenchError, match="holds no complete part"):
+    assert read_progress(driver.folder_of(work, driver.SWEEPS[0])).done == 2
+    with pytest.raises(DipbenchError, match="holds no complete sweep"):
         driver.ship(work, kept, shipped, card)
     rmtree(work)
     sitting(3)  # the last of seed 0, and two of seed 1
     driver.ship(work, kept, shipped, card)
-    assert driver.shipped_parts(shipped) == {driver.PARTS[0]}
+    assert driver.shipped_sweeps(shipped) == {driver.SWEEPS[0]}
     assert not (kept / "camera" / "denoising-25" / "seed-0").exists()
     assert driver.keep_all(work, kept, piloted, shipped) == 0
     rmtree(work)
     assert sitting(1000).made == 4
     driver.ship(work, kept, shipped, card)
     driver.status(work, kept, shipped)
-    assert driver.shipped_parts(shipped) == set(driver.PARTS)
+    assert driver.shipped_sweeps(shipped) == set(driver.SWEEPS)
     assert list(kept.rglob("*.parquet")) == []
     assert verify(shipped) == []
     bench = dipbench.load(shipped)
@@ -146,10 +150,10 @@ def test_it_is_built_in_sittings_of_which_each_begins_with_nothing(
     assert read_manifest(other).content_sha256 == bench.manifest.content_sha256
 
 
-def test_a_shipped_pilot_grows_by_parts_and_by_scores(driver: ModuleType, tmp_path: Path) -> None:
+def test_a_shipped_pilot_grows_by_sweeps_and_by_scores(driver: ModuleType, tmp_path: Path) -> None:
     work, kept, shipped = tmp_path / "work", tmp_path / "kept", tmp_path / "shipped" / "pilot"
     card = DRIVER.with_name("pilot-card.md")
-    first, second = driver.PARTS[:2]
+    first, second = driver.SWEEPS[:2]
 
     def sitting(runs: int, *names: str) -> None:
         with suppress(KeyboardInterrupt):
@@ -158,22 +162,22 @@ def test_a_shipped_pilot_grows_by_parts_and_by_scores(driver: ModuleType, tmp_pa
             score_store(driver.folder_of(work / driver.PILOT, first), names)
         driver.publish(work / driver.PILOT, shipped, card)
 
-    with pytest.raises(DipbenchError, match="holds no complete part"):
+    with pytest.raises(DipbenchError, match="holds no complete sweep"):
         sitting(0)
     sitting(1, "parameters_used")
     runs = dipbench.load(shipped).to_frame()
     sitting(1, "macs")
     bench = dipbench.load(shipped)
     assert bench.manifest.name == "pilot"
-    assert driver.shipped_parts(shipped) == {first, second}
+    assert driver.shipped_sweeps(shipped) == {first, second}
     assert set(bench.scores()["score"]) == {"parameters_used", "macs"}
     again = bench.to_frame().set_index("seed").loc[[0]].reset_index()
     assert again[runs.columns].equals(runs)
     rmtree(work)
     sitting(1)
-    assert driver.shipped_parts(shipped) == set(driver.PARTS)
+    assert driver.shipped_sweeps(shipped) == set(driver.SWEEPS)
     assert set(dipbench.load(shipped).scores()["score"]) == {"parameters_used", "macs"}
-    assert len(list(kept.rglob("seed-*"))) == len(driver.PARTS)
+    assert len(list(kept.rglob("seed-*"))) == len(driver.SWEEPS)
 
 
 def test_a_pilot_that_is_interrupted_is_kept(driver: ModuleType, tmp_path: Path) -> None:
@@ -185,7 +189,7 @@ def test_a_pilot_that_is_interrupted_is_kept(driver: ModuleType, tmp_path: Path)
     rmtree(work)
     with suppress(KeyboardInterrupt):
         driver.train(work, kept, piloted, shipped, Executor(0))
-    folder = driver.folder_of(work, driver.PARTS[0])
+    folder = driver.folder_of(work, driver.SWEEPS[0])
     assert read_progress(folder).done == 2
     driver.status(work, kept, shipped)
 
@@ -195,19 +199,19 @@ def test_larger_pictures_are_trained_on_and_kept_apart(
 ) -> None:
     monkeypatch.setattr(driver, "SIDES_SAMPLES", ("stratified:1", "stratified:3"))
     monkeypatch.setattr(driver, "SIDES", (96, 128))
-    monkeypatch.setattr(driver, "SIDES_PARTS", 1)
+    monkeypatch.setattr(driver, "SIDES_SWEEPS", 1)
     work, kept = tmp_path / "work", tmp_path / "kept"
     with suppress(KeyboardInterrupt):
         driver.sizes(work, kept, Executor(5))
     # They are shipped never, and kept whatever is.
-    monkeypatch.setattr(driver, "missing_parts", lambda shipped: [])
+    monkeypatch.setattr(driver, "missing_sweeps", lambda shipped: [])
     assert driver.keep_all(work, kept, tmp_path / "no", tmp_path / "mini") == 1
     rmtree(work)
     last = Executor()
     driver.sizes(work, kept, last)
     assert last.made == 1
     places = [work / f"side-{side}" / "stratified-3" for side in (96, 128)]
-    folders = [driver.folder_of(place, driver.PARTS[0]) for place in places]
+    folders = [driver.folder_of(place, driver.SWEEPS[0]) for place in places]
     for folder, side in zip(folders, (96, 128), strict=True):
         finish(folder)
         bench = dipbench.load(folder)
@@ -222,7 +226,7 @@ def test_larger_pictures_order_the_models_as_the_card_says(tmp_path: Path) -> No
     with suppress(KeyboardInterrupt):  # of both seeds 32 are there, of the first 64
         build.sizes(work, kept, Executor(0))
     places = [place for _, _, place, _ in build.sides(work, kept)]
-    first, second = (build.folder_of(places[1], part) for part in build.PARTS[:2])
+    first, second = (build.folder_of(places[1], sweep) for sweep in build.SWEEPS[:2])
     add(first, second)
     larger = dipbench.load(first)
     told = {
@@ -265,7 +269,7 @@ def test_larger_pictures_order_the_models_as_the_card_says(tmp_path: Path) -> No
     assert not runs["peak_censored"].any()
     assert round(runs["seconds"].sum() / 3600, 1) == 16.4
 
-    sixty_four = dipbench.load(build.folder_of(places[2], build.PARTS[0]))
+    sixty_four = dipbench.load(build.folder_of(places[2], build.SWEEPS[0]))
     told = {
         "best_psnr_smooth": [0.70, 0.58, 0.79],
         "best_psnr": [0.55, 0.40, 0.68],
@@ -345,7 +349,7 @@ def test_what_is_complete_is_scored_in_two_sizes(
     driver.keep_all(work, kept, tmp_path / "no", shipped)
     rmtree(work)
     sitting(2)
-    begun = driver.folder_of(work, driver.PARTS[0])
+    begun = driver.folder_of(work, driver.SWEEPS[0])
     finish(begun)
     score_store(begun, ("parameters_used",), sample=2)
     driver.keep_scores(begun, kept)
@@ -431,7 +435,7 @@ def test_the_build_is_that_of_the_full_benchmark() -> None:
         "isnas522", "mini64", 64
     )  # fmt: skip
     assert module.PROTOCOL.ema == (0.95, 0.9, 0.99)
-    assert module.PARTS[:2] == (("camera", "denoising-25", 0), ("camera", "denoising-25", 1))
+    assert module.SWEEPS[:2] == (("camera", "denoising-25", 0), ("camera", "denoising-25", 1))
     assert module.SHIPPED == ROOT / "benchmark" / "shipped" / "mini"
 
 
@@ -458,6 +462,6 @@ def test_what_a_publishing_moved_away_before_it_was_killed_counts(tmp_path: Path
     module, shipped = load_script(), tmp_path / "mini"
     moved = tmp_path / ".new-mini" / "old"
     copytree(dipbench.load("mini").folder, moved)
-    assert len(module.shipped_parts(shipped)) == 2
+    assert len(module.shipped_sweeps(shipped)) == 2
     assert (shipped / "benchmark.json").is_file()
     assert not moved.exists()
