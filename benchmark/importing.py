@@ -11,7 +11,7 @@ from ..data.archives import walk
 from ..data.refusal import RefusedError
 from ..errors import StoreError, listed
 from .importmerging import Committed, commit_import
-from .importreport import Report, make_report
+from .importreport import ImportReport, make_report
 from .intake import HASHES, Intake
 from .joining import refuse_orphans
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
@@ -39,7 +39,7 @@ def import_published(
     out: Path | str,
     outputs: bool = False,
     on_file: Callable[[str], None] = lambda name: None,
-) -> Report:
+) -> ImportReport:
     """Import published trees into a benchmark, a new one or one that was imported before.
 
     What was published is kept as it is: curves of unequal length, the published best PSNR and
@@ -84,7 +84,7 @@ def import_published(
 
 def _import(
     sources: Sequence[Path | str], folder: Path, outputs: bool, on_file: Callable[[str], None]
-) -> Report:
+) -> ImportReport:
     with builder_lock(folder, "import"), _scratch(folder) as scratch:
         remove_leftovers(folder)
         staging = Staging(scratch)

@@ -16,7 +16,7 @@ _TOLERANCE_DB = 1e-4
 
 
 @dataclass(frozen=True)
-class Report:
+class ImportReport:
     """What an import did.
 
     Attributes:
@@ -42,7 +42,7 @@ class Report:
     warnings: tuple[str, ...]
 
 
-def make_report(folder: Path, intake: Intake) -> Report:
+def make_report(folder: Path, intake: Intake) -> ImportReport:
     """What an import did, and what is to be said of the benchmark that it left."""
     rows = RUNS_SCHEMA.empty_table()
     warnings, scores = [], 0
@@ -58,7 +58,7 @@ def make_report(folder: Path, intake: Intake) -> Report:
             *_without_outputs(folder, intake, rows.num_rows),
         ]
         scores = committed_scores(folder).num_rows
-    return Report(
+    return ImportReport(
         runs=rows.num_rows,
         imported=intake.imported,
         already=intake.already,

@@ -19,7 +19,7 @@ SILENT_SECONDS = 6 * HEARTBEAT_SECONDS
 
 
 @dataclass(frozen=True)
-class Report:
+class BuildReport:
     """How far a build is.
 
     Attributes:
@@ -71,7 +71,7 @@ class Watch:
         self._generation = 0
         self._committed: list[tuple[RunKey, str]] = []
 
-    def look(self) -> Report:
+    def look(self) -> BuildReport:
         """How far the build is now; it touches nothing."""
         statuses = self._statuses()
         failed = sum(status == "failed" for status in statuses.values())
@@ -80,7 +80,7 @@ class Watch:
         sheets = [one for one in read_sheets(self._folder) if (one.host, one.process) in alive]
         workers = tuple(worker for sheet in sheets for worker in sheet.workers)
         remaining = len(self._planned) - len(statuses)
-        return Report(
+        return BuildReport(
             planned=len(self._planned),
             done=len(statuses) - failed,
             failed=failed,

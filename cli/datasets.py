@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..benchmark.importing import Report, import_published
+from ..benchmark.importing import ImportReport, import_published
 from ..benchmark.intake import Problem
 from ..data.catalogue import Dataset, find_dataset
 from ..data.downloads import FileState, download_folder, list_files
@@ -95,7 +95,7 @@ def import_tree(
     _show_report(_import(sources, out, outputs), out, as_json)
 
 
-def _import(sources: list[Path], out: Path, outputs: bool) -> Report:
+def _import(sources: list[Path], out: Path, outputs: bool) -> ImportReport:
     with progress_bar() as progress:
         bar = progress.add_task("files read", total=None)
         return import_published(sources, out, outputs, lambda name: progress.advance(bar))
@@ -114,7 +114,7 @@ def _show_files(dataset: Dataset, files: list[FileState], folder: Path) -> None:
     say(f"To cite: {dataset.citation}")
 
 
-def _show_report(report: Report, out: Path, as_json: bool) -> None:
+def _show_report(report: ImportReport, out: Path, as_json: bool) -> None:
     if as_json:
         print_json(report)
     else:

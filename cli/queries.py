@@ -127,7 +127,7 @@ def _ranked(bench: Benchmark, *asked: Any, **limits: Any) -> int:
 def _among(bench: Benchmark, ranked: int) -> str:
     """Which of the models were compared, where not all of them were."""
     every = len(bench.models)
-    return "" if ranked == every else f", among the {ranked:,} of {every:,} models that have it"
+    return "" if ranked == every else f", among the {ranked:,} of {every:,} models that count"
 
 
 def curve(

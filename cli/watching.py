@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 
 from ..benchmark.locking import Builder
-from ..benchmark.watching import Report, Watch, is_silent
+from ..benchmark.watching import BuildReport, Watch, is_silent
 from ..errors import DipbenchError
 from . import options
 from .output import console, facts_table, print_json, say, table
@@ -68,7 +68,7 @@ def _watch(looking: Watch, folder: Path) -> None:
         )
 
 
-def _watch_screen(looking: Watch, folder: Path) -> Report:
+def _watch_screen(looking: Watch, folder: Path) -> BuildReport:
     """Show how far it is in one place, until it ends."""
     with Live(console=console, auto_refresh=False) as live:
         while True:
@@ -79,7 +79,7 @@ def _watch_screen(looking: Watch, folder: Path) -> Report:
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _watch_lines(looking: Watch, folder: Path) -> Report:
+def _watch_lines(looking: Watch, folder: Path) -> BuildReport:
     """Print a line whenever something has changed, and all at the end."""
     before = ""
     while True:
@@ -95,16 +95,16 @@ def _watch_lines(looking: Watch, folder: Path) -> Report:
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _shown(report: Report, folder: Path) -> list[RenderableType]:
+def _shown(report: BuildReport, folder: Path) -> list[RenderableType]:
     workers = [_workers_table(report, folder)] if report.workers else []
     return [facts_table(_facts(report)), *_builder_lines(report), *workers]
 
 
-def _is_over(report: Report) -> bool:
+def _is_over(report: BuildReport) -> bool:
     return not report.remaining or all(map(is_silent, _builders(report)))
 
 
-def _facts(report: Report) -> dict[str, object]:
+def _facts(report: BuildReport) -> dict[str, object]:
     rate, work, end = report.runs_per_hour, report.work_made, report.expected_end
     unknown = "not known yet" if report.remaining and _builders(report) else "nothing is under way"
     local_end = end and datetime.fromisoformat(end).astimezone().strftime("%Y-%m-%d %H:%M")
@@ -120,12 +120,12 @@ def _facts(report: Report) -> dict[str, object]:
     }
 
 
-def _builders(report: Report) -> list[Builder]:
+def _builders(report: BuildReport) -> list[Builder]:
     """Those who make runs; others hold a lock for a work of another name, such as scoring."""
     return [one for one in report.builders if re.fullmatch(r"\d+of\d+", one.shard)]
 
 
-def _builder_lines(report: Report) -> list[str]:
+def _builder_lines(report: BuildReport) -> list[str]:
     making = _builders(report)
     return [
         ("shard " if one in making else "also at work, ")
@@ -135,7 +135,7 @@ def _builder_lines(report: Report) -> list[str]:
     ]
 
 
-def _workers_table(report: Report, folder: Path) -> Group:
+def _workers_table(report: BuildReport, folder: Path) -> Group:
     now = time.time()
     rows = [
         [

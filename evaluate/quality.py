@@ -22,7 +22,7 @@ def check_picture(name: str, array: ArrayLike) -> NDArray[np.float64]:
     """
     try:
         values = np.asarray(array)
-    except (ValueError, RuntimeError) as error:  # ragged, or a tensor that a gradient runs through
+    except (ValueError, RuntimeError, TypeError) as error:  # ragged, or such a tensor
         raise ScoreError(f"{name} is no array: {one_line(error)}") from error
     if values.dtype.kind not in "fiub":
         raise ScoreError(f"{name} holds {values.dtype}: give real numbers")

@@ -37,7 +37,7 @@ NO_ROOM_SECONDS = 300.0
 
 
 @dataclass
-class Worker:
+class CrewWorker:
     """An actor on a machine of the cluster, and the unit that it has.
 
     Attributes:
@@ -76,19 +76,19 @@ class Crew:
         self._job = job
         self._resources = resources
         self._follows_cluster = wanted is None
-        self._workers: list[Worker] = []
+        self._workers: list[CrewWorker] = []
         self._looked = -CAPACITY_SECONDS
         self._gathered = self._told = False
         self._began = self._last_sign = time.monotonic()
         self._lost_at_start = 0
 
     @property
-    def busy(self) -> list[Worker]:
+    def busy(self) -> list[CrewWorker]:
         """Workers with a unit."""
         return [worker for worker in self._workers if worker.unit is not None]
 
     @property
-    def idle(self) -> list[Worker]:
+    def idle(self) -> list[CrewWorker]:
         """Workers that may take a unit: none until all first ones have been checked or are late."""
         if not self._gathered:
             return []
@@ -102,9 +102,9 @@ class Crew:
             self.size = max(1, capacity(self._resources))
         while len(self._workers) < min(self.size, useful):
             actor = start_actor(UnitWorker, (self._job,), self._resources)
-            self._workers.append(Worker(token_hex(3), actor, actor.arrive.remote()))
+            self._workers.append(CrewWorker(token_hex(3), actor, actor.arrive.remote()))
 
-    def settle(self, seconds: float) -> Iterator[tuple[Worker, Answer | Lost]]:
+    def settle(self, seconds: float) -> Iterator[tuple[CrewWorker, Answer | Lost]]:
         """Wait so long for workers; yield those that are done with their unit or lost with it.
 
         Raises:
@@ -129,7 +129,7 @@ class Crew:
         self._gathered |= late or 0 < len(self._arrived) == len(self._workers)
         self._see_that_some_work()
 
-    def dismiss(self, worker: Worker) -> None:
+    def dismiss(self, worker: CrewWorker) -> None:
         """End a worker, and its process should it not answer."""
         self._workers.remove(worker)
         stop_actor(worker.actor)
@@ -142,10 +142,10 @@ class Crew:
             self.dismiss(worker)
 
     @property
-    def _arrived(self) -> list[Worker]:
+    def _arrived(self) -> list[CrewWorker]:
         return [worker for worker in self._workers if worker.arrival is not None]
 
-    def _welcome(self, worker: Worker, arrival: Arrival) -> None:
+    def _welcome(self, worker: CrewWorker, arrival: Arrival) -> None:
         arrival.check()
         if not arrival.sees_folder:
             worker.actor.receive.remote(self._pictures)

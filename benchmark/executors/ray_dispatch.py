@@ -10,7 +10,7 @@ from ..roster import Roster
 from ..store import PARTS
 from ..training import record_failed
 from . import ATTEMPTS, Lost, Outcome, Unit
-from .ray_crew import Worker
+from .ray_crew import CrewWorker
 from .ray_worker import Answer
 from .schedule import Schedule
 
@@ -41,7 +41,7 @@ class Dispatch:
         """Runs that no worker has."""
         return len(self._schedule)
 
-    def hand_out(self, idle: Sequence[Worker], workers: int) -> None:
+    def hand_out(self, idle: Sequence[CrewWorker], workers: int) -> None:
         """Give each idle worker a unit, sized for so many workers in all."""
         self._schedule.workers = workers
         for worker in idle:
@@ -51,7 +51,7 @@ class Dispatch:
                 host, process = worker.arrival.host, worker.arrival.process
                 self._roster.took(worker.name, unit.name, host, process)
 
-    def take_back(self, worker: Worker, found: Answer | Lost) -> Iterator[Outcome]:
+    def take_back(self, worker: CrewWorker, found: Answer | Lost) -> Iterator[Outcome]:
         """Keep what a worker made of its unit; the outcome of what is made or given up."""
         unit, worker.unit = worker.unit, None
         if unit is None:
@@ -66,7 +66,7 @@ class Dispatch:
             yield found.outcome
         self._roster.weigh(self._schedule.cost_made, self._schedule.cost_left)
 
-    def exceeded_limit(self, worker: Worker) -> float | None:
+    def exceeded_limit(self, worker: CrewWorker) -> float | None:
         """The seconds that a worker's unit may take, if it has taken longer."""
         limit = self._limit(worker.unit) if worker.unit is not None else None
         return limit if limit is not None and time.monotonic() - worker.since > limit else None

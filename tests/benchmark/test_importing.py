@@ -20,7 +20,7 @@ from PIL import Image
 import dipbench
 from dipbench.analysis import kendall
 from dipbench.benchmark.compacting import compact
-from dipbench.benchmark.importing import Report, import_published
+from dipbench.benchmark.importing import ImportReport, import_published
 from dipbench.benchmark.intake import IMPORTED
 from dipbench.benchmark.parts import write_part
 from dipbench.benchmark.pictures import (
@@ -47,7 +47,7 @@ def names(problems) -> list[str]:
     return sorted(problem.name for problem in problems)
 
 
-def reason(report: Report, part: str) -> str:
+def reason(report: ImportReport, part: str) -> str:
     return next(problem.reason for problem in report.refused if part in problem.name)
 
 

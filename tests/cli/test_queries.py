@@ -224,7 +224,7 @@ def test_limits_reach_the_benchmark_and_what_is_left_out_is_told(dipbench, store
     assert left_out["where"] == 2
     shown = dipbench(*asked[:-1], "--where", f"best_psnr < {largest}").out
     ranked = bench.query_many(None, "camera", "denoising", where=f"best_psnr < {largest}")["rank"]
-    among = f"among the {ranked.notna().sum()} of {len(bench.models)} models that have it"
+    among = f"among the {ranked.notna().sum()} of {len(bench.models)} models that count"
     assert among in " ".join(shown.split())
     assert "among" not in dipbench(*asked[:-1]).out
     refused = dipbench(*asked, "--where", "parametres < 1")

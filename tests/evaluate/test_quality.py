@@ -87,6 +87,14 @@ def test_bad_pictures_are_refused_with_what_was_given(measure):
         measure([[[1.0, 2.0], [3.0]]], good)
 
 
+def test_a_tensor_that_numpy_cannot_take_is_refused():
+    torch = pytest.importorskip("torch")
+    good = torch.zeros(1, 16, 16)
+    for tensor in (good.bfloat16(), good.clone().requires_grad_(), good.to("meta")):
+        with pytest.raises(ScoreError, match="the first image is no array: "):
+            psnr(tensor, good)
+
+
 def test_impossible_crops_channels_and_windows_are_refused():
     with pytest.raises(ScoreError, match="crop 8"):
         psnr_y(np.zeros((3, 16, 16)), np.ones((3, 16, 16)), crop=8)
