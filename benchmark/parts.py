@@ -148,7 +148,7 @@ def part_keys(path: Path) -> list[tuple[RunKey, str]]:
     Raises:
         StoreError: if the part is damaged.
     """
-    return table_keys(_read_table(path))
+    return table_keys(_read_table(path, [*_KEYS, "status"]))
 
 
 def list_parts(folder: Path) -> list[Path]:
@@ -202,11 +202,11 @@ def remove_parts(parts: Iterable[Path]) -> None:
         part.unlink(missing_ok=True)
 
 
-def _read_table(path: Path) -> pa.Table:
+def _read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     content = path.read_bytes()
     if not path.stem.endswith(f"-{_short_hash(content)}"):
         raise StoreError(f"{path} is damaged: its content is not what its name says")
-    return pq.read_table(BytesIO(content))
+    return pq.read_table(BytesIO(content), columns=columns)
 
 
 def _short_hash(content: bytes) -> str:

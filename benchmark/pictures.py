@@ -40,12 +40,26 @@ def read_images(path: Path) -> dict[str, Image]:
         StoreError: if the file is damaged or an image differs from its hash.
     """
     with opened_hdf5(path) as file:
-        found = {
-            name: Image(name, _read_levels(data)) for name, data in file.get("images", {}).items()
-        }
-        for name, image in found.items():
-            _check(path, name, image.sha256, file["images"][name].attrs["sha256"])
-    return found
+        return {name: _image(path, file, name) for name in file.get("images", {})}
+
+
+def read_image(path: Path, name: str) -> Image:
+    """One image, its hash checked.
+
+    Raises:
+        StoreError: if the file does not hold it or is damaged, or it differs from its hash.
+    """
+    with opened_hdf5(path) as file:
+        if name not in file.get("images", {}):
+            raise StoreError(f"{path} holds no image {name}")
+        return _image(path, file, name)
+
+
+def _image(path: Path, file: h5py.File, name: str) -> Image:
+    stored = file["images"][name]
+    image = Image(name, _read_levels(stored))
+    _check(path, name, image.sha256, stored.attrs["sha256"])
+    return image
 
 
 class LazyObservations(Mapping[Pair, Observation]):

@@ -18,7 +18,7 @@ from ..evaluate.results import Fit
 from .executors import Outcome, Unit
 from .logs import logger, unit_log
 from .parts import Made, write_part
-from .pictures import read_images, read_observation
+from .pictures import read_image, read_observation
 from .plan import PLAN_PICTURES, Plan
 from .schema import Run, RunKey
 from .store import PARTS
@@ -64,10 +64,12 @@ def _together(folder: Path, plan: Plan, keys: tuple[RunKey, ...], device: str) -
     from ..evaluate.fitting import prepare
     from ..evaluate.together import train_together
 
-    images = _images(folder)
     observations = [_observation(folder, key.image, key.task) for key in keys]
     starts = [
-        partial(prepare, **_settings(key, images[key.image], observation, plan.protocol, device))
+        partial(
+            prepare,
+            **_settings(key, _image(folder, key.image), observation, plan.protocol, device),
+        )
         for key, observation in zip(keys, observations, strict=True)
     ]
     for place, ended in train_together(starts, device):
@@ -90,7 +92,7 @@ def train_run(folder: Path, plan: Plan, key: RunKey, device: str) -> Run:
         MemoryError: if it did not fit into memory; it may in a fresh process, or later.
         DipbenchError: if no run could be made, such as on a device that is not there.
     """
-    image = _images(folder)[key.image]
+    image = _image(folder, key.image)
     observation = _observation(folder, key.image, key.task)
     return make_run(key, image, observation, plan.protocol, device, plan.outputs)
 
@@ -176,9 +178,9 @@ def _as_run(key: RunKey, ended: Fit | Exception, observation: Observation, outpu
     )
 
 
-@lru_cache(maxsize=1)
-def _images(folder: Path) -> dict[str, Image]:
-    return read_images(folder / PLAN_PICTURES)
+@lru_cache(maxsize=64)
+def _image(folder: Path, name: str) -> Image:
+    return read_image(folder / PLAN_PICTURES, name)
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dipbench.benchmark.choosing import parse_models
-from dipbench.benchmark.pictures import read_images, read_observation
+from dipbench.benchmark.pictures import read_image, read_images, read_observation
 from dipbench.benchmark.plan import (
     PLAN,
     PLAN_PICTURES,
@@ -158,6 +158,9 @@ def test_images_and_observations_are_kept_as_trained_on(tmp_path: Path, camera: 
     plan = planned(camera, tasks=["denoising-25", "inpainting-50", "sr-4"])
     freeze_plan(tmp_path, plan, [camera])
     assert read_images(tmp_path / PLAN_PICTURES) == {"camera": camera}
+    assert read_image(tmp_path / PLAN_PICTURES, "camera") == camera
+    with pytest.raises(StoreError, match="holds no image coins"):
+        read_image(tmp_path / PLAN_PICTURES, "coins")
     for task in plan.tasks:
         drawn = parse_task(task).observe(camera, 3)
         kept = read_observation(tmp_path / PLAN_PICTURES, ("camera", task))
