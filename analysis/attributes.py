@@ -20,13 +20,20 @@ from .resampling import (
     max_statistic,
     why_no_p_value,
 )
-from .units import describe
+from .units import UNITS, describe
 
 SKIPS = 25
 COLUMNS = (
     *("attribute", "level", "n_with", "n_without", "mean_psnr"),
     *("effect", "low", "high", "p_bootstrap", "p_max", "reason"),
 )
+
+OWN_UNITS = {
+    "p_bootstrap": f"{UNITS['p_bootstrap']}; never below that of Welch's t test",
+    "p_max": f"{UNITS['p_bootstrap']}, adjusted for all attributes (max-statistic); never below "
+    "Holm's of Welch's t tests",
+}
+"""What columns mean in these frames alone."""
 
 
 def level_effect(has: ArrayLike, psnr: ArrayLike, weights: Floats | None = None) -> Floats:
@@ -80,7 +87,8 @@ def attribute_effects(
         receiving encoder level j, and `connections` the number of skips, at least against fewer
         than the median. A level with fewer than 5 models on a side is left out of the frame and
         named in `.attrs["left_out"]`; one with fewer than 5 upsample codes on a side has no
-        interval. `p_max` is never below Holm's of Welch's t tests, the models independent.
+        interval, and of fewer than some 15 it is too narrow. `p_bootstrap` is never below the
+        p-value of Welch's t test, the models independent, and `p_max` never below Holm's of those.
 
     Raises:
         QueryError: An unknown name, or fewer than 5 genotypes with a PSNR.
@@ -106,8 +114,9 @@ def attribute_effects(
         resampled.append(drawn)
         ends = interval(drawn, level)
         effect = float(level_effect(has, truth[known])[0])
-        p_value = bootstrap_p_value(effect, drawn)
         welch.append(_welch(truth[known][has], truth[known][~has]))
+        # Of sides of few codes the resamples alone would find too much.
+        p_value = float(_not_below(bootstrap_p_value(effect, drawn), welch[-1]))
         rows.append(
             {
                 "attribute": attribute,
@@ -125,10 +134,10 @@ def attribute_effects(
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     if rows:
         largest = max_statistic(frame["effect"], np.stack(resampled, axis=1))
-        # Of sides of few codes the resamples alone would find too much.
-        frame["p_max"] = np.fmax(largest, np.where(np.isnan(largest), np.nan, holm(welch)))
+        frame["p_max"] = _not_below(largest, holm(welch))
     return describe(
         frame,
+        OWN_UNITS,
         image=cell.image,
         task=cell.task,
         by=by,
@@ -137,6 +146,12 @@ def attribute_effects(
         left_out=left_out,
         missing=int((~known).sum()),
     )
+
+
+def _not_below(p_values: ArrayLike, floors: ArrayLike) -> Floats:
+    """P-values raised to others; missing stays missing, and a missing floor is none."""
+    p_values = np.asarray(p_values, dtype=np.float64)
+    return np.where(np.isnan(p_values), np.nan, np.fmax(p_values, floors))
 
 
 def _welch(a: Floats, b: Floats) -> float:

@@ -70,6 +70,10 @@ def correlate_over_images(
         frame = pd.DataFrame(rows)
         drawn = np.stack([column for _, column in judged], axis=1)
         frame["p_max"] = resampling.max_tau(frame["tau"], drawn, frame["n_smallest"])
+        few = (frame["n_smallest"] < resampling.FEWEST_JUDGED) & ~frame["images_resampled"]
+        told = few & frame["p_max"].notna()
+        frame.loc[told, "p_max"] = np.nan
+        frame.loc[told, "reason"] = f"no p_max: fewer than {resampling.FEWEST_JUDGED} models"
         frames.append(frame)
     if not frames or all(frame["tau"].isna().all() for frame in frames):
         raise QueryError(

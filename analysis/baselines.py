@@ -30,20 +30,23 @@ ONE_IMAGE = f"{ELSEWHERE} ranks models on other images, and there is only one"
 def ranks_elsewhere(psnr: ArrayLike) -> Floats:
     """The mean rank of every model over the images other than each one.
 
-    A rank is given as a share of the models ranked on its image, 1 / n for the best and 1 for the
-    worst, ties at their middle, so that images on which fewer models were trained weigh alike.
+    Ranked are the models that all images with any have: to be the last of the six best is not to
+    be the last. A rank is given as a share of them, 1 / n for the best and 1 for the worst, ties at
+    their middle.
 
     Args:
         psnr: (models, images) dB, NaN where missing.
 
     Returns:
-        (models, images) shares; NaN where a model has no PSNR on any other image.
+        (models, images) shares; NaN of a model that is not ranked, and where no other image has
+        any.
 
     >>> ranks_elsewhere([[30.0, 20.0, 9.0], [25.0, 22.0, 8.0]]).tolist()
     [[0.75, 0.5, 0.75], [0.75, 1.0, 0.75]]
     """
     psnr = np.asarray(psnr, dtype=np.float64)
     known = np.isfinite(psnr)
+    known &= known[:, known.any(axis=0)].all(axis=1, keepdims=True)
     ranks = scipy.stats.rankdata(np.where(known, -psnr, np.nan), axis=0, nan_policy="omit")
     shares = ranks / np.maximum(known.sum(axis=0), 1)
     others = [np.delete(shares, image, axis=1) for image in range(psnr.shape[1])]

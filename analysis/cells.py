@@ -16,7 +16,7 @@ from ..errors import QueryError, unknown
 from ..evaluate.registry import canonical
 from ..genotypes import Genotype
 from ..scalars import is_integer
-from ..seeds import generator, stable_seed
+from ..seeds import checked_seed, generator, stable_seed
 from .association import Floats
 from .resampling import MINIMUM_GROUPS, group_weights
 from .worth import STOP, UNKNOWN_SEED, check_summary, psnr_by_seed, summary_name, wide
@@ -109,6 +109,16 @@ class Cell:
         return finite_mean(self.scores[key])
 
 
+def check_open(bench: object) -> None:
+    """See that a benchmark is given, and not its name or folder.
+
+    Raises:
+        QueryError: if it is not.
+    """
+    if isinstance(bench, (str, PurePath)):
+        raise QueryError(f"{bench} is not open: give dipbench.load({str(bench)!r})")
+
+
 def read_cells(
     bench: Any,
     image: str | None = None,
@@ -134,8 +144,7 @@ def read_cells(
             summary; among several such a one has no PSNR and a reason.
         StoreError: Scores are asked for and the benchmark has none.
     """
-    if isinstance(bench, (str, PurePath)):
-        raise QueryError(f"{bench} is not open: give dipbench.load({str(bench)!r})")
+    check_open(bench)
     images = [str(name) for name in bench.images]
     tasks = [str(text) for text in bench.tasks]
     if image is not None and image not in images:
@@ -144,7 +153,7 @@ def read_cells(
     wanted = tasks if task is None else [find_task(str(task), tasks)]
     runs = bench.to_frame()
     asked = runs[runs["task"].isin(wanted)]
-    if not isinstance(by, str) and len(asked) and by >= asked["length"].max():
+    if not isinstance(by, str) and asked["length"].max() > 0 and by >= asked["length"].max():
         raise QueryError(f"iteration {by} is outside the curves' 0..{asked['length'].max() - 1}")
     scores = bench.scores() if scored else pd.DataFrame(columns=list(SCORE_COLUMNS))
     scores = scores.assign(score=names_by_way(scores))
@@ -182,8 +191,11 @@ def only(cells: Iterable[Cell], image: str, task: object) -> Cell:
     """The one cell that an image and a task have.
 
     Raises:
-        QueryError: Nothing was trained or scored there.
+        QueryError: One of them is not given, or nothing was trained or scored there.
     """
+    for name, given in (("image", image), ("task", task)):
+        if given is None:
+            raise QueryError(f"no {name} is given: name one")
     for cell in cells:
         return cell
     raise QueryError(f"nothing is known of {image} under {task}: no run, no score; train it first")
@@ -234,6 +246,16 @@ def _chosen(cell: Cell, kept: NDArray[np.bool_]) -> Cell:
     return replace(part, withheld=None, reason="", seeds=own.seeds, psnr=own.psnr)
 
 
+def check_resamples(resamples: object) -> None:
+    """See that so many resamples can be drawn.
+
+    Raises:
+        QueryError: if it is no whole number from 0.
+    """
+    if not is_integer(resamples) or resamples < 0:
+        raise QueryError(f"{resamples!r} resamples cannot be drawn: give a whole number from 0")
+
+
 def shared_weights(cells: Sequence[Cell], resamples: int, seed: int) -> list[Floats]:
     """The same resamples of the upsample codes for all `cells`.
 
@@ -242,10 +264,10 @@ def shared_weights(cells: Sequence[Cell], resamples: int, seed: int) -> list[Flo
         codes for a bootstrap.
 
     Raises:
-        QueryError: A negative number of resamples.
+        QueryError: A negative number of resamples, or a seed that is no whole number.
     """
-    if not is_integer(resamples) or resamples < 0:
-        raise QueryError(f"{resamples!r} resamples cannot be drawn: give a whole number from 0")
+    check_resamples(resamples)
+    seed = checked_seed(seed, QueryError)
     codes = {
         model: int(code)
         for cell in cells
@@ -278,6 +300,9 @@ def has_enough_codes(cell: Cell, known: NDArray[np.bool_]) -> bool:
 
 NO_SHARED_SEED = "the models share no seed: train the missing runs"
 """Why a cell without seeds has no PSNR."""
+
+NO_USABLE_RUN = "no usable run: all diverged or failed, or have no such PSNR"
+"""Why a cell all of whose runs are without a value has no PSNR."""
 
 NO_RUN = "nothing was trained here: train it first"
 """Why a cell that is scored alone has no PSNR."""
@@ -341,6 +366,8 @@ def _cell(
     try:
         seeds, psnr, untold = psnr_by_seed(bench, image, task, by, runs, models)
         reason = "" if seeds else NO_SHARED_SEED if len(runs) else NO_RUN
+        if seeds and not untold.any() and not np.isfinite(psnr).any():
+            reason = NO_USABLE_RUN
         if untold.any():
             withheld = Withheld(seeds, psnr, untold)
             seeds, psnr, reason = (), nothing, withheld.reason(by)

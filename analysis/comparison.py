@@ -70,6 +70,8 @@ def compare_scores(
         QueryError: An unknown name, or a score without direction.
     """
     asked = [first] if isinstance(first, str) else first
+    if asked is not None and not asked:
+        raise QueryError("no first score is asked for: name one, or give None for all")
     other = canonical(second)
     wanted = None if asked is None else [*asked, second]
     cells = judged_cells(bench, image, task, wanted, by, where)
@@ -95,6 +97,8 @@ def _compared(cell: Cell, names: list[str], weights: Floats, level: float) -> di
     row |= {"first": names[0], "second": names[1]}
     signs = [declared_sign(name) for name in names]
     lacking = [name for name in names if name not in cell.scores]
+    if lacking == [ELSEWHERE]:
+        return row | {"reason": ONE_IMAGE}
     if lacking:
         return row | {"reason": f"no score {' and '.join(lacking)} here: score it first"}
     columns = [sign * cell.score(name) for name, sign in zip(names, signs, strict=True)]

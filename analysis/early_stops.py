@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from ..benchmark.schema import USABLE
-from ..errors import DipbenchError, listed_names
+from ..errors import DipbenchError, QueryError, listed_names
 from ..evaluate.stopping import STOPPING, get_criterion
 from .association import Floats
-from .cells import Cell, finite_mean, read_cells, runs_of
+from .cells import Cell, check_open, finite_mean, read_cells, runs_of
 from .units import describe
 from .worth import MIXED_SEEDS
 
@@ -57,8 +57,11 @@ def stopping_losses(
     [32]
     """
     names = [name for name in STOPPING if name != "oracle"] if criteria is None else criteria
+    if not names:
+        raise QueryError("no criterion is asked for: name one, or leave `criteria` out for all")
     for name in listed_names("criteria", names):
         get_criterion(name)
+    check_open(bench)
     runs = bench.to_frame()
     usable = runs[runs["status"].isin(USABLE)]
     rows = []

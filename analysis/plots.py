@@ -30,6 +30,18 @@ ACROSS = 5
 NAMED = "named network"
 
 
+def check_ending(path: Path) -> str:
+    """The ending of a figure's path, in small letters.
+
+    Raises:
+        QueryError: No figure can be written so.
+    """
+    ending = path.suffix.lower()
+    if ending not in FORMATS:
+        raise QueryError(f"cannot write a figure as {path.name!r}: end it in {', '.join(FORMATS)}")
+    return ending
+
+
 def save(figure: Figure, path: str | Path) -> Path:
     """Write a figure by rename; the ending of `path` says whether PNG, SVG or PDF.
 
@@ -41,9 +53,7 @@ def save(figure: Figure, path: str | Path) -> Path:
     'empty.png'
     """
     path = Path(path)
-    ending = path.suffix.lower()
-    if ending not in FORMATS:
-        raise QueryError(f"cannot write a figure as {path.name!r}: end it in {', '.join(FORMATS)}")
+    ending = check_ending(path)
     # Without a date the same figure is the same file.
     metadata = {".png": None, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[ending]
     with style(), published(path, QueryError) as temporary:
@@ -105,7 +115,7 @@ def curves(
                 axes.plot(*dot, "o", color=colour, markersize=3.5, zorder=order + 1)
         _trim_start(axes, [np.asarray(line.get_ydata()) for line in axes.lines])
         axes.set_xlabel("iteration")
-        axes.set_ylabel("smoothed PSNR (dB)" if kind == "psnr_smooth" else "PSNR (dB)")
+        axes.set_ylabel(summary_words(f"best_{kind}").removeprefix("best "))
         told = "\nmean of the seeds; dB: the mean of their best" if several else " (dB: best)"
         heading(figure, f"{image}, {cell.task}{told}")
         figure.legend(loc="outside lower left", handlelength=1.0, borderaxespad=0.1, fontsize=6)

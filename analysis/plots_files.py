@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from ..benchmark.question import DEFAULT_BY
-from ..errors import DipbenchError
+from ..errors import DipbenchError, QueryError
 from .baselines import judged_cells
 from .cells import score_names
-from .plots import IMAGE_FIGURES, TASK_FIGURES, save
+from .plots import IMAGE_FIGURES, TASK_FIGURES, check_ending, save
 from .worth import check_summary
 
 
@@ -32,7 +32,8 @@ def write_figures(
         resamples: Bootstrap resamples of the intervals of attributes' effects.
 
     Raises:
-        QueryError: `score` is none of the benchmark's, or `by` is no summary.
+        QueryError: `score` is none of the benchmark's, `by` no summary, `ending` no format of
+            figures, or the folder cannot be made.
 
     Returns:
         The files, named `figure--image--task` or `figure--task`, with `--by` behind it where that
@@ -40,10 +41,16 @@ def write_figures(
         drawn.
     """
     check_summary(by)
+    check_ending(Path(f"figure{ending}"))
     if score is not None:
         score_names(list(judged_cells(bench, by=by)), [score])  # refuses what is not there
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise QueryError(
+            f"{folder} is no folder and cannot be made one: {error.strerror}"
+        ) from error
     wanted = [(name, draw, pair) for name, draw in IMAGE_FIGURES.items() for pair in bench.pairs]
     wanted += [(name, draw, (task,)) for name, draw in TASK_FIGURES.items() for task in bench.tasks]
     written: list[Path] = []

@@ -162,7 +162,7 @@ def search_course(found: "SearchResult") -> Figure:
         known = [nan if distance is None else distance for distance in distances]
         lower.scatter(kept, known, color=colours, s=14)
         lower.set_xlabel(found.score)
-        lower.set_ylabel(_SELECTED_BY[found.selection])
+        lower.set_ylabel(_SELECTED_BY[found.selected_by])
         lower.set_title("the trained ones; orange: selected", loc="left")
     return figure
 

@@ -14,6 +14,7 @@ from ..errors import QueryError
 from ..evaluate.registry import canonical
 from ..files import published
 from ..genotypes.upsample import PRIMITIVES
+from .cells import check_open, check_resamples
 from .directions import is_baseline
 from .report_curves import BUDGET, curve_payload
 from .report_facts import facts
@@ -67,15 +68,18 @@ def report(
         `path`.
 
     Raises:
-        QueryError: An unknown summary or score, no run that can be judged by `by`, a page of more
-            than 10 MB even with the fewest curves, or a file that cannot be written.
+        QueryError: An unknown summary or score, no number of resamples, no run that can be judged
+            by `by`, a page of more than 10 MB even with the fewest curves, or a file that cannot
+            be written.
 
     >>> import dipbench, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     report(dipbench.load("pilot"), Path(folder) / "pilot.html", resamples=100).name
     'pilot.html'
     """
+    check_open(bench)
     check_summary(by)
+    check_resamples(resamples)
     shown = payload(bench, by, resamples, score, progress)
     text = page(shown, f"{bench.manifest.name} benchmark")
     content = text.encode("utf-8")

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from ..errors import QueryError
+from ..evaluate.registry import canonical
 from ..seeds import generator
 from .association import MINIMUM_MODELS, Floats, kendall_tau
+from .baselines import ELSEWHERE
 from .cells import Cell, score_names, weights_over
 from .directions import declared_sign
 from .resampling import Interval, interval, resampled_tau
@@ -148,10 +150,17 @@ def all_score_transfers(
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, ScoreTransfer | str]:
-    """`score_transfer` of every score of a task, or why a score has none."""
+    """`score_transfer` of every score of a task, or why a score has none.
+
+    Raises:
+        QueryError: An unknown name, fewer than two images, or no score of the task.
+    """
     cells = task_cells(bench, task, by, scored=True)
+    names = score_names(cells, None)
+    if not names:
+        raise QueryError(f"no score of {cells[0].task} is there: score it first")
     found: dict[str, ScoreTransfer | str] = {}
-    for name in dict.fromkeys(name for cell in cells for name in cell.scores):
+    for name in names:
         try:
             found[name] = _transfer(cells, name, resamples, level, seed)
         except QueryError as error:
@@ -162,6 +171,8 @@ def all_score_transfers(
 def _transfer(
     cells: list[Cell], score: str, resamples: int, level: float, seed: int
 ) -> ScoreTransfer:
+    if canonical(score) == ELSEWHERE:
+        raise QueryError(f"{ELSEWHERE} is made of other images: no image has one of its own")
     name = score_names(cells, [score])[0]
     sign = declared_sign(name)
     task = cells[0].task

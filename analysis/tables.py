@@ -11,9 +11,9 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from ..benchmark.schema import USABLE, peak_censored
 from ..errors import QueryError
 from . import association
-from .attributes import attribute_effects
+from .attributes import OWN_UNITS, attribute_effects
 from .averaging import correlate_over_images
-from .cells import FEW_CODES, read_cell, read_cells, runs_of
+from .cells import FEW_CODES, check_open, read_cell, read_cells, runs_of
 from .correlation import correlate, picks_of
 from .directions import sees_the_image
 from .picking import PICKS
@@ -126,6 +126,7 @@ def best_iterations(
     Raises:
         QueryError: `by` is no best PSNR, or no run is usable.
     """
+    check_open(bench)
     check_summary(by)
     runs = bench.to_frame()
     if f"{by}_iteration" not in runs or not str(by).startswith("best"):
@@ -200,7 +201,7 @@ def attributes_per_image(
     ]
     if rows:
         frames.append(pd.DataFrame(rows))
-    return describe(pd.concat(frames, ignore_index=True), by=by)
+    return describe(pd.concat(frames, ignore_index=True), OWN_UNITS, by=by)
 
 
 def best_models(bench: Any, by: str | int = "best_psnr_smooth") -> pd.DataFrame:
@@ -208,10 +209,15 @@ def best_models(bench: Any, by: str | int = "best_psnr_smooth") -> pd.DataFrame:
 
     `reason` says why a pair has none.
 
+    Raises:
+        QueryError: An unknown summary.
+
     >>> import dipbench
     >>> best_models(dipbench.load("pilot")).set_index("image")["psnr"].round(2).to_dict()
     {'astronaut': 24.42, 'camera': 27.09}
     """
+    check_open(bench)
+    check_summary(by)
     rows: list[dict[str, object]] = []
     for image, task in bench.pairs:
         try:

@@ -272,7 +272,7 @@ def _print_found(found: "SearchResult", truth: "Image | None", out: Path) -> Non
         for one in found.candidates
     ]
     rule = {"average": "distance", "discrepancy_variance": "variance at noise"}.get(
-        found.selection, found.selection
+        found.selected_by, found.selected_by
     )
     columns = ["trained", ">score", ">lowest loss", f">{rule}"]
     title = f"best {len(rows)} of {len(found.scores)} by {found.score}"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..data import Observation
 from ..data.images import MINIMUM_SIDE
 from ..errors import ImageError, TaskError
+from ..scalars import is_count
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,9 @@ def reduce_observation(observation: Observation, short_side: int) -> Reduced:
     ((1, 64, 64), 0.5)
     """
     _, height, width = observation.observed.shape
+    if not is_count(short_side) or short_side < MINIMUM_SIDE:
+        raise ImageError(f"a short side of {short_side!r} pixels is none: give 64 or more")
     target = -(-short_side // observation.zoom)
-    if short_side < MINIMUM_SIDE:
-        raise ImageError(f"a short side of {short_side} pixels is too small: give 64 or more")
     if target >= min(height, width):
         raise ImageError(
             f"the short side is to become {short_side} pixels and is "

@@ -48,6 +48,7 @@ def weighted_average(
     weights = selection_weights(scores, lower_is_better)
     if len(outputs) != len(weights):
         raise ScoreError(f"{len(outputs)} outputs and {len(weights)} scores: give one each")
+    _check_shapes(outputs)
     total = sum(
         weight * output.astype(np.float64) for weight, output in zip(weights, outputs, strict=True)
     )
@@ -110,40 +111,13 @@ def _mean_squares(outputs: Sequence[np.ndarray], other: np.ndarray) -> NDArray[n
     """
     if not len(outputs):
         raise ScoreError("no outputs to select from: give one or more")
-    shapes = {np.shape(output) for output in outputs} | {np.shape(other)}
-    if len(shapes) > 1:
-        raise ScoreError(f"shapes differ: {', '.join(map(str, sorted(shapes)))}; give one")
+    _check_shapes([*outputs, other])
     whole = np.asarray(other, np.float64)
     squares = [(np.asarray(output, np.float64) - whole) ** 2 for output in outputs]
     return np.array([float(square.mean()) for square in squares])
 
 
-def liveliest_at_noise(
-    variances: Sequence[float | None],
-    outputs: Sequence[np.ndarray],
-    observed: np.ndarray,
-    noise: float,
-) -> int:
-    """The index of the output that varied most where it came as near to the picture as its noise.
-
-    Of outputs as near as that, one that varies more from iteration to iteration gains more by
-    their moving average. Where none came so near, `nearest_to_noise` selects. What it leaves on the
-    table is measured in docs/search-replay.md. Of equal ones the first is taken.
-
-    Args:
-        variances: moving variance of each candidate's output where the criterion `discrepancy`
-            stops its training; None where it does not.
-        outputs: of the candidates, each of the observation's shape.
-        observed: the noisy picture, (C, H, W) in [0, 1].
-        noise: the mean squared noise in it, as `Task.mean_squared_noise` tells it.
-
-    >>> outputs = [np.full(4, 0.5), np.full(4, 0.1), np.zeros(4)]
-    >>> liveliest_at_noise([None, 1e-5, 2e-5], outputs, np.zeros(4), noise=0.01)
-    2
-    >>> liveliest_at_noise([None, None, None], outputs, np.zeros(4), noise=0.01)
-    1
-    """
-    arrived = {index: value for index, value in enumerate(variances) if value is not None}
-    if not arrived:
-        return nearest_to_noise(outputs, observed, noise)[0]
-    return max(arrived, key=arrived.__getitem__)
+def _check_shapes(arrays: Sequence[np.ndarray]) -> None:
+    shapes = {np.shape(array) for array in arrays}
+    if len(shapes) > 1:
+        raise ScoreError(f"shapes differ: {', '.join(map(str, sorted(shapes)))}; give one")

@@ -192,11 +192,11 @@ class Trace:
         """The model that the whole search speaks for.
 
         Raises:
-            QueryError: no trial gave a signal.
+            QueryError: no trial gave a signal, or longer ones of the same models took it back.
         """
         model = self.incumbents()[-1] if self.steps else None
         if model is None:
-            raise QueryError("no trial of this search gave a signal: give a larger budget")
+            raise QueryError("no model of this search has a signal: give a larger budget")
         return model
 
 

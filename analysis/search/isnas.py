@@ -21,8 +21,8 @@ from ...errors import MissingExtraError, QueryError, StoreError, unknown
 from ...evaluate.protocol import Iterations, Protocol, get_protocol
 from ...evaluate.reducing import reduce_observation
 from ...evaluate.registry import Score, get_score
-from ...evaluate.selecting import liveliest_at_noise, nearest_to_average, nearest_to_noise
-from ...scalars import is_count
+from ...evaluate.selecting import nearest_to_average, nearest_to_noise
+from ...scalars import is_count, is_number
 from .isnas_stages import Deadline, Progress, Work, score_all, spent, train_kept
 from .journal import Journal
 
@@ -46,9 +46,9 @@ class Candidate:
         score: of its untrained output.
         loss: the lowest of its training.
         seconds: of its training.
-        distance: mean squared difference of its output from the weighted average, or its
-            discrepancy, whichever selects; or its output's moving variance where it came as near to
-            the picture as the noise, None if it never did.
+        distance: what it was judged by: the mean squared difference of its output from the
+            weighted average; its discrepancy; or its output's moving variance where it came as near
+            to the picture as the noise, None if it never did.
     """
 
     model: str
@@ -68,7 +68,8 @@ class SearchResult:
         candidates: the trained ones, best score first.
         scores: of all models that were scored.
         score: name of the score.
-        selection: what selected among the candidates.
+        selection: what was to select among the candidates.
+        selected_by: what did: `discrepancy` where none came near enough for its variance.
         seconds: of scoring, of the candidates' trainings and of the last one, with what was done
             before the search was taken up.
         effective_sigma: of the noise in the smaller picture that the candidates were trained on,
@@ -81,16 +82,9 @@ class SearchResult:
     scores: dict[str, float] = field(repr=False)
     score: str
     selection: Selection
+    selected_by: Selection
     seconds: tuple[float, float, float]
     effective_sigma: float | None = None
-
-    @property
-    def selected_by(self) -> Selection:
-        """The selection, or `discrepancy` where no candidate came near enough for its variance."""
-        fell_back = self.selection == "discrepancy_variance" and all(
-            one.distance is None for one in self.candidates
-        )
-        return "discrepancy" if fell_back else self.selection
 
 
 def search(
@@ -165,8 +159,8 @@ def search(
     observation, task, output, truth = wished(image, task, output, truth)
     if not is_count(keep) or not is_count(models) or keep > models:
         raise QueryError(f"{keep} of {models} models cannot be kept: give 1 to {models}")
-    if budget is not None and not budget > 0:
-        raise QueryError(f"a budget of {budget:g} seconds buys nothing: give more")
+    if budget is not None and not (is_number(budget) and budget > 0):
+        raise QueryError(f"a budget of {budget!r} seconds buys nothing: give more")
     protocol = _protocol(iterations).replace(
         precision=resolve_precision(precision, resolve_device(device))
     )
@@ -193,7 +187,7 @@ def search(
     scores = score_all(work, chosen, models, journal, clock, tell)
     candidates = train_kept(work, chosen, scores, keep, journal, clock, tell)
     outputs = [_output(journal, record["model"]) for record in candidates]
-    index, distances = _select(selection, work, chosen, candidates, outputs)
+    index, distances, selected_by = _select(selection, work, chosen, candidates, outputs)
     selected = candidates[index]["model"]
 
     def report(done: int, training: Any) -> None:
@@ -223,6 +217,7 @@ def search(
         scores,
         chosen.name,
         selection,
+        selected_by,
         (spent(journal, "scores"), spent(journal, "trained"), restoration.fit.seconds),
         sigma,
     )
@@ -234,17 +229,23 @@ def _select(
     score: Score,
     candidates: Sequence[Mapping[str, Any]],
     outputs: Sequence[np.ndarray],
-) -> tuple[int, list[float | None]]:
-    """The index of the selected candidate, and by what each was judged."""
+) -> tuple[int, list[float | None], Selection]:
+    """The index of the selected candidate, what each was judged by, and by which rule.
+
+    Of outputs that came as near to the picture as its noise, the one that varies more from
+    iteration to iteration gains more by their moving average; what that leaves on the table is
+    measured in docs/search-replay.md. Where none came so near, their discrepancies are left.
+    """
     if selection == "average" or work.noise is None:
         scores = [record["score"] for record in candidates]
         index, distances = nearest_to_average(outputs, scores, score.sign < 0)
-        return index, distances.tolist()
-    if selection == "discrepancy":
-        index, distances = nearest_to_noise(outputs, work.trial.observed, work.noise)
-        return index, distances.tolist()
+        return index, distances.tolist(), "average"
     variances = [record["variance_at_noise"] for record in candidates]
-    return liveliest_at_noise(variances, outputs, work.trial.observed, work.noise), variances
+    arrived = {place: value for place, value in enumerate(variances) if value is not None}
+    if selection == "discrepancy" or not arrived:
+        index, distances = nearest_to_noise(outputs, work.trial.observed, work.noise)
+        return index, distances.tolist(), "discrepancy"
+    return max(arrived, key=arrived.__getitem__), variances, "discrepancy_variance"
 
 
 def _output(journal: Journal, model: str) -> np.ndarray:

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from types import NoneType
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -96,8 +97,9 @@ class Journal:
         if not path.is_file():
             return None
         try:
-            return np.asarray(np.load(path, allow_pickle=False))
-        except (ValueError, OSError, EOFError) as error:
+            with path.open("rb") as file:
+                return np.asarray(np.load(file, allow_pickle=False))
+        except (ValueError, OSError, EOFError, BadZipFile) as error:
             raise StoreError(f"{path} is damaged: delete it, and it is trained again") from error
 
     def _open(self, folder: Path, settings: Mapping[str, Any]) -> None:

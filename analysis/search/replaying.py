@@ -11,9 +11,9 @@ from ...benchmark.scorefiles import names_by_way
 from ...errors import QueryError, listed_names, unknown
 from ...genotypes import Genotype
 from ...scalars import is_count, is_integer
-from ...seeds import generator
+from ...seeds import checked_seed, generator
 from ..association import kendall_tau
-from ..cells import read_cell
+from ..cells import check_open, read_cell
 from ..resampling import check_level
 from .bayesian import BayesianOptimisation
 from .interface import UNITS, Budget, Searcher, Trace, Trial, run_search
@@ -88,6 +88,7 @@ def replay(
     Raises:
         QueryError: an unknown name, or an algorithm that this table cannot serve.
     """
+    check_open(bench)
     if not isinstance(budget, Budget):
         raise QueryError(f"give a budget as Budget({budget!r})")
     check_judged_by(by)
@@ -117,11 +118,11 @@ def _distinct(seeds: Sequence[int]) -> list[int]:
     """Each seed once.
 
     Raises:
-        QueryError: it is one number.
+        QueryError: it is one number, or one of them is no whole number.
     """
     if is_integer(seeds):
         raise QueryError(f"give the searches' seeds as a list, such as [{seeds}] or range({seeds})")
-    return list(dict.fromkeys(seeds))
+    return list(dict.fromkeys(checked_seed(seed, QueryError) for seed in seeds))
 
 
 def default_score(bench: Benchmark) -> str | None:
@@ -293,16 +294,20 @@ def regret_by_cost(replayed: pd.DataFrame, *, level: float = 0.95, seed: int = 0
     last = min(budget, float(replayed[unit].max()))
     rows, left_out = [], []
     for name, own in replayed.groupby("algorithm", sort=False):
-        known = [search.dropna(subset=["chosen"]) for _, search in own.groupby("seed")]
-        if any(search.empty for search in known) or budget < (
+        searches = [search for _, search in own.groupby("seed")]
+        known = [search.dropna(subset=["chosen"]) for search in searches]
+        # One that withdrew its choice, and found no other, has none.
+        if any(search["chosen"].isna().iloc[-1] for search in searches) or budget < (
             first := max(float(search[unit].iloc[0]) for search in known)
         ):
             left_out.append(name)
             continue
         grid = np.linspace(first, last, GRID)
         table = np.stack([_at(search, unit, grid) for search in known])
-        draws = generator("regret", seed).integers(len(table), size=(RESAMPLES, len(table)))
-        ends = np.quantile(table[draws].mean(axis=1), [(1 - level) / 2, (1 + level) / 2], axis=0)
+        even = np.full(len(table), 1 / len(table))
+        counts = generator("regret", seed).multinomial(len(table), even, size=RESAMPLES)
+        means = counts @ table / len(table)
+        ends = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
         if len(table) < FEWEST_SEARCHES:
             ends = np.full_like(ends, np.nan)
         rows.append(

@@ -67,3 +67,14 @@ def test_chance_is_taken_for_an_effect_no_more_often_than_is_said(make_bench):
         effects = attribute_effects(bench, "camera", "denoising", resamples=100)
         found += bool(effects["p_max"].min() < 0.05)
     assert found <= 7  # of 60 at 5 %: more have a chance of 1 %
+
+
+def test_a_small_side_has_no_smaller_p_value_than_by_welch(make_bench):
+    bench, rng, found, of = make_bench(models=30), np.random.default_rng(2), 0, 0
+    for _ in range(40):
+        bench.runs["best_psnr_smooth"] = rng.normal(26, 1, len(bench.runs))
+        effects = attribute_effects(bench, "camera", "denoising", resamples=100)
+        small = effects[effects[["n_with", "n_without"]].min(axis=1) <= 8]
+        found, of = found + (small["p_bootstrap"] < 0.05).sum(), of + len(small)
+    assert of > 100
+    assert found / of < 0.06

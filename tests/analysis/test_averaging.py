@@ -85,3 +85,11 @@ def test_a_score_without_an_average_says_what_one_image_lacks(bench):
     row = correlate_over_images(bench).set_index("score").loc[SCORE]
     assert row["reason"].startswith("no average: it has a tau on 1 image; ")
     assert ": no correlation on 0 models" in row["reason"]
+
+
+def test_of_few_models_no_average_has_a_p_value_among_many(make_bench):
+    few = correlate_over_images(make_bench(models=7), resamples=200)
+    assert few["p_max"].isna().all()
+    assert few["reason"].eq("no p_max: fewer than 8 models").all()
+    assert few["p_bootstrap"].notna().all()
+    assert correlate_over_images(make_bench(models=8), resamples=200)["p_max"].notna().all()

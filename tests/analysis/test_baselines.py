@@ -15,7 +15,11 @@ SCORE = "psd_db_strip_mse"
 
 
 def brute_force(psnr, model, image):
-    """Written out: the mean over the other images of (models better, ties half) / models."""
+    """Written out: the mean over the other images of (models better, ties half) / models.
+
+    Of the models that all images have.
+    """
+    psnr = np.where(np.isnan(psnr).any(axis=1, keepdims=True), np.nan, psnr)
     shares = []
     for other in range(psnr.shape[1]):
         mine = psnr[model, other]
@@ -37,10 +41,17 @@ def test_ranks_agree_with_brute_force_on_ties_and_gaps():
     rng = np.random.default_rng(0)
     psnr = rng.integers(20, 26, (15, 4)).astype(float)
     psnr[rng.random(psnr.shape) < 0.2] = np.nan
-    psnr[3, 1:] = np.nan
     expected = [[brute_force(psnr, model, image) for image in range(4)] for model in range(15)]
     np.testing.assert_allclose(ranks_elsewhere(psnr), expected)
-    assert np.isnan(ranks_elsewhere(psnr)[3, 0])
+
+
+def test_an_image_on_which_the_best_alone_were_trained_turns_no_rank_round():
+    order = np.arange(12, 0, -1.0)
+    psnr = np.stack([order, order, order, np.full(12, np.nan)], axis=1)
+    psnr[6:, 1] = np.nan
+    ranks = ranks_elsewhere(psnr)
+    np.testing.assert_allclose(ranks[:6], np.arange(1, 7)[:, None] / np.full(4, 6))
+    assert np.isnan(ranks[6:]).all()
 
 
 def test_kendall_and_correlate_judge_it_as_a_score(three):

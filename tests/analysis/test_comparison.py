@@ -127,3 +127,19 @@ def test_runs_that_a_rule_ended_too_early_are_in_the_way_of_their_own_kind_alone
         kinds.count("nearest") + kinds.count("bicubic"),
     )
     assert kendall(mini, "camera", "denoising", "macs", "stop:discrepancy", few).n == count
+
+
+def test_no_first_score_is_refused(bench):
+    with pytest.raises(QueryError, match="no first score"):
+        compare_scores(bench, [], "psd_db_mse")
+
+
+def test_the_baseline_of_other_images_is_none_where_there_is_one(make_bench):
+    bench = make_bench(tasks=("denoising-25", "sr-4"))
+    for frame in ("runs", "score_rows"):
+        rows = getattr(bench, frame)
+        setattr(bench, frame, rows[(rows["task"] != "sr-4") | (rows["image"] == "camera")])
+    found = compare_scores(bench, None, ELSEWHERE, resamples=10)
+    of_one = found[found["task"] == "sr-4"]
+    assert of_one["reason"].str.contains("there is only one").all()
+    assert found[found["task"] != "sr-4"]["difference"].notna().all()

@@ -512,3 +512,25 @@ def test_a_best_model_without_the_score_is_told(bench):
 def test_a_name_in_place_of_a_benchmark_is_told():
     with pytest.raises(QueryError, match=r"mini is not open: give dipbench.load\('mini'\)"):
         correlate("mini")
+
+
+@pytest.mark.parametrize(
+    ("asked", "lacking"), [((None, "denoising"), "image"), (("camera", None), "task")]
+)
+def test_one_image_and_one_task_are_named(bench, asked, lacking):
+    with pytest.raises(QueryError, match=f"no {lacking} is given: name one"):
+        kendall(bench, *asked, "psd_db_mse")
+
+
+@pytest.mark.parametrize("seed", [1.5, True, None, [1]])
+def test_a_seed_is_a_whole_number(bench, seed):
+    with pytest.raises(QueryError, match="is no whole number"):
+        correlate(bench, seed=seed)
+
+
+def test_runs_none_of_which_is_usable_are_told(bench):
+    bench.runs["status"] = "failed"
+    bench.runs["length"] = 0
+    for by in ("best_psnr_smooth", 3):
+        with pytest.raises(QueryError, match="no usable run"):
+            kendall(bench, "camera", "denoising", "psd_db_mse", by=by)

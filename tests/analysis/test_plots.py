@@ -245,3 +245,23 @@ def test_the_matrix_is_of_the_score_with_the_highest_mean(make_bench):
     known = rows["image"].isin(["camera", "coins"]) | (rows["score"] != SCORE)
     bench.score_rows = rows[known]
     assert SCORE in score_matrix(bench, "denoising").get_suptitle()
+
+
+def test_figures_in_no_format_or_no_folder_are_not_begun(bench, tmp_path):
+    with pytest.raises(QueryError, match=r"end it in \.png"):
+        write_figures(bench, tmp_path / "figures", ".gif")
+    assert not (tmp_path / "figures").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(QueryError, match="file/figures is no folder"):
+        write_figures(bench, tmp_path / "file" / "figures")
+
+
+def test_a_further_average_is_named_on_its_axis():
+    mini = dipbench.load("mini")
+    for kind, label in (
+        ("psnr", "PSNR (dB)"),
+        ("psnr_smooth", "smoothed PSNR (dB)"),
+        ("psnr_smooth_0.99", "PSNR smoothed with 0.99 (dB)"),
+    ):
+        figure = plots.curves(mini, "camera", "denoising", mini.models[:1], kind=kind)
+        assert figure.axes[0].get_ylabel() == label

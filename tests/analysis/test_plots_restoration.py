@@ -86,7 +86,8 @@ def test_the_course_of_a_search(restored, selection, label):
     scores = {"a": 1.0, "b": 2.0, "c": 7.0}
     seconds = (1.0, 2.0, 1.0)
     score = "psd_db_strip_mse"
-    found = SearchResult(restored, "a", candidates, scores, score, selection, seconds)
+    rules = {"selection": "discrepancy_variance", "selected_by": selection}
+    found = SearchResult(restored, "a", candidates, scores, score, **rules, seconds=seconds)
     upper, lower = search_course(found).axes
     assert [line.get_xdata()[0] for line in upper.lines] == [1.0, 2.0]
     assert len(lower.collections[0].get_offsets()) == 2

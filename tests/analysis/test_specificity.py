@@ -133,3 +133,16 @@ def test_too_few_models_with_every_seed_are_refused(four):
     four.runs = four.runs[(four.runs["image"] == "a") | four.runs["model"].isin(models[:4])]
     with pytest.raises(QueryError, match="4 models have every seed on all of 4 images"):
         truth_specificity(four, "denoising")
+
+
+def test_a_task_without_scores_is_told(make_bench):
+    bench = make_bench(tasks=("denoising-25", "sr-4"))
+    rows = bench.score_rows
+    bench.score_rows = rows[rows["task"] != "sr-4"]
+    with pytest.raises(QueryError, match="no score of sr-4 is there: score it first"):
+        all_score_transfers(bench, "sr-4")
+
+
+def test_the_baseline_of_other_images_has_no_image_of_its_own(four):
+    with pytest.raises(QueryError, match="is made of other images"):
+        score_transfer(four, "denoising", "mean_rank_elsewhere")

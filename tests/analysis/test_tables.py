@@ -5,6 +5,10 @@ import pytest
 
 import dipbench
 from dipbench.analysis import kendall
+from dipbench.analysis.early_stops import stopping_losses
+from dipbench.analysis.reporting import report
+from dipbench.analysis.search.interface import Budget
+from dipbench.analysis.search.replaying import replay
 from dipbench.analysis.specificity import score_transfer
 from dipbench.analysis.tables import (
     TABLES,
@@ -147,9 +151,11 @@ def test_the_best_models_are_those_of_the_queries():
 
 def test_a_pair_without_a_best_model_says_why():
     pilot = dipbench.load("pilot")
-    frame = best_models(pilot, "stop:nothing")
+    with pytest.raises(QueryError, match="unknown summary 'stop:nothing'"):
+        best_models(pilot, "stop:nothing")
+    frame = best_models(pilot, 3)
     assert frame["model"].isna().all()
-    assert frame["reason"].str.contains("nothing").all()
+    assert frame["reason"].str.contains("not recorded here").all()
 
 
 def test_attributes_of_too_few_models_on_both_sides_say_so(make_bench):
@@ -175,3 +181,16 @@ def test_psnrs_that_do_not_vary_have_no_shares(bench):
     bench.runs[["best_psnr", "best_psnr_smooth"]] = 25.0
     with pytest.raises(QueryError, match="do not vary"):
         variance(bench, "denoising")
+
+
+def test_a_name_in_place_of_a_benchmark_is_told_everywhere():
+    asked = (
+        lambda bench: best_models(bench),
+        lambda bench: best_iterations(bench),
+        lambda bench: stopping_losses(bench),
+        lambda bench: report(bench, "report.html"),
+        lambda bench: replay(bench, "camera", "denoising", ["random"], Budget(1)),
+    )
+    for ask in asked:
+        with pytest.raises(QueryError, match="pilot is not open"):
+            ask("pilot")

@@ -10,7 +10,6 @@ from scipy.ndimage import gaussian_filter
 from dipbench.data import load_image, parse_task
 from dipbench.errors import ScoreError
 from dipbench.evaluate.selecting import (
-    liveliest_at_noise,
     nearest_to_average,
     nearest_to_noise,
     selection_weights,
@@ -61,19 +60,15 @@ def test_the_picture_itself_is_nearer_to_clipped_noise_than_a_blurred_one():
     assert nearest_to_noise(outputs, noisy.observed, (50 / 255) ** 2)[0] == 0
 
 
-def test_of_the_outputs_that_arrived_the_liveliest_is_selected():
-    observed, noise = np.zeros(4), 0.01
-    outputs = [np.full(4, side) for side in (0.3, 0.1, 0.05, 0.2)]
-    assert liveliest_at_noise([None, 1e-6, 3e-6, 2e-6], outputs, observed, noise) == 2
-    assert liveliest_at_noise([None, 0.0, None, None], outputs, observed, noise) == 1
-    assert liveliest_at_noise([2e-6, 1e-6, 2e-6, 1e-6], outputs, observed, noise) == 0
-    assert liveliest_at_noise([None] * 4, outputs, observed, noise) == 1  # nearest to the noise
-
-
 @pytest.mark.parametrize("scores", [[], [np.nan, 1.0], [1.0]])
 def test_scores_must_be_there_and_finite(scores):
     with pytest.raises(ScoreError):
         weighted_average([np.zeros(2), np.ones(2)], scores)
+
+
+def test_outputs_of_several_shapes_are_not_averaged():
+    with pytest.raises(ScoreError, match=r"shapes differ: \(2,\), \(3,\)"):
+        nearest_to_average([np.zeros(2), np.ones(3)], [0.0, 1.0])
 
 
 def test_levels_of_eight_bits_do_not_wrap_round():

@@ -297,3 +297,8 @@ def test_a_matrix_without_an_interval_has_none_in_its_title(gaps):
     title = score_matrix(gaps, "denoising", "psd_99_per_bw").get_suptitle()
     assert "diagonal less rest" in title
     assert "[" not in title
+
+
+def test_resamples_that_cannot_be_drawn_are_refused(bench, tmp_path):
+    with pytest.raises(QueryError, match="-1 resamples cannot be drawn"):
+        report(bench, tmp_path / "report.html", resamples=-1)

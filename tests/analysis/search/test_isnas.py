@@ -301,7 +301,7 @@ def test_a_damaged_output_is_named(tmp_path):
     journal = Journal(tmp_path, {"task": "a"})
     journal.save_output("model", np.zeros((1, 2, 2)))
     assert journal.output("model").shape == (1, 2, 2)
-    for content in (b"junk", b""):
+    for content in (b"junk", b"", b"PK\x03\x04junk"):
         next(tmp_path.glob("*.npy")).write_bytes(content)
         with pytest.raises(StoreError, match="delete it"):
             journal.output("model")
@@ -336,3 +336,9 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "open", full)
     with pytest.raises(StoreError, match=r"cannot write to .*: No space left"):
         journal.add("scores", {"model": "a"})
+
+
+@pytest.mark.parametrize("budget", ["60", float("nan"), 0, True])
+def test_a_budget_is_a_number_of_seconds(budget):
+    with pytest.raises(QueryError, match="seconds buys nothing"):
+        search(NOISY, TASK, **OPTIONS | {"budget": budget})

@@ -590,3 +590,20 @@ def test_models_that_ended_before_the_iteration_are_not_searched(ended):
         found = replay(ended, "camera", "denoising", ["random"], Budget(5000), **asked)
         assert set(found["model"]) == set(ended.models) - set(map(str, ISNAS522[:3]))
     assert len(TableObjective(ended, "camera", "denoising", "truth").models) == 12
+
+
+def test_a_search_that_withdrew_its_choice_has_none(listed):
+    asked = (listed, "camera", "denoising", ["random"], Budget(900))
+    found = replay(*asked, seeds=range(2))
+    attrs = found.attrs
+    last = found.groupby("seed")["step"].transform("max") == found["step"]
+    found.loc[last & (found["seed"] == 1), ["chosen", "regret"]] = None
+    found.attrs = attrs
+    with pytest.raises(QueryError, match="not every search chose a model"):
+        regret_by_cost(found)
+
+
+@pytest.mark.parametrize("seeds", ["12", [1.5], [True]])
+def test_seeds_of_searches_are_whole_numbers(listed, seeds):
+    with pytest.raises(QueryError, match="is no whole number"):
+        replay(listed, "camera", "denoising", ["random"], Budget(900), seeds=seeds)

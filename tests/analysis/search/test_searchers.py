@@ -126,7 +126,7 @@ def test_a_failed_model_is_never_chosen():
             return Outcome(trial, None, Cost(1))
 
     trace = run_search(RandomSearch(MODELS, rng()), Failing(), Budget(10))
-    with pytest.raises(QueryError, match="no trial"):
+    with pytest.raises(QueryError, match="no model of this search has a signal"):
         trace.chosen  # noqa: B018
 
 
