@@ -44,7 +44,7 @@ class Added:
     differing: int
 
 
-def add(folder: Path, other: Path) -> Added:
+def add(folder: Path | str, other: Path | str) -> Added:
     """Add the runs, scores, images and observations of another benchmark; it can be repeated.
 
     Both must be of one protocol, one observation seed and the same images by their SHA-256; a run
@@ -59,6 +59,7 @@ def add(folder: Path, other: Path) -> Added:
         StoreError: if they do not go together, one holds runs that are not merged yet, or `other`
             is damaged; nothing is changed then.
     """
+    folder, other = Path(folder), Path(other)
     read_manifest(folder)
     check_writable(folder)
     refuse_unsound(other, "added")

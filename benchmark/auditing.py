@@ -17,7 +17,7 @@ from .pictures import read_images, read_observation
 from .schema import USABLE, Run, RunKey, summarise
 from .store import file_of, read_table
 from .thinning import dataset_name, restored, thinned_curves, thinned_iterations
-from .training import environment, make_run
+from .training import DIRTY, environment, make_run
 
 DEVIATIONS = 3.0
 SUMMARY = "best_psnr_smooth"
@@ -57,7 +57,7 @@ class Finding:
 
 
 def audit_runs(
-    folder: Path,
+    folder: Path | str,
     sample: int,
     seed: int = 0,
     device: str = "auto",
@@ -79,6 +79,7 @@ def audit_runs(
         StoreError: if it holds no run that could be compared, or `sample` is no count.
         DeviceError: if the device is not there, or has too little memory for one of them.
     """
+    folder = Path(folder)
     if not is_count(sample):
         raise StoreError(f"a sample of {sample!r} runs audits nothing: give a whole number from 1")
     generation = Generation(folder)
@@ -92,7 +93,7 @@ def audit_runs(
     for index in sorted(draw):
         stored, made = generation.run(keys[index]), remake(keys[index])
         exact = remake.on_cpu and _same_machine(generation, stored, made)
-        if exact and stored.facts.get("commit") != made.facts.get("commit"):
+        if exact and not _same_code(stored, made):
             # Code that has changed since may round otherwise.
             exact = _same_bits(stored, _as_kept(made, generation.manifest.stride))
         if not exact and tolerance is None:
@@ -182,6 +183,12 @@ class _Remaking:
             return make_run(key, image, observation, self._protocol, self._device)
         except MemoryError as error:
             raise DeviceError(str(error)) from error
+
+
+def _same_code(stored: Run, made: Run) -> bool:
+    """Whether both were made of one commit; two checkouts with changes may differ in those."""
+    first, second = (run.facts.get("commit") for run in (stored, made))
+    return first == second and not str(first).endswith(DIRTY)
 
 
 def _same_machine(generation: Generation, stored: Run, made: Run) -> bool:

@@ -122,7 +122,7 @@ def remaining(
 
 
 def build(
-    folder: Path,
+    folder: Path | str,
     executor: Executor,
     *,
     shard: Shard = WHOLE,
@@ -147,6 +147,7 @@ def build(
         StoreError: if there is no plan, its runs cannot stand beside those that are there, another
             builder is at work, or the disk is full.
     """
+    folder = Path(folder)
     plan = read_plan(folder)
     read_planned_images(folder, plan)
     check_joins(folder, plan, planned_observations(folder))
@@ -189,15 +190,16 @@ def _sole_builder(folder: Path, shard: Shard) -> Iterator[None]:
         yield
 
 
-def read_progress(folder: Path) -> Progress:
+def read_progress(folder: Path | str) -> Progress:
     """How far the benchmark of a plan is, seen from outside."""
+    folder = Path(folder)
     plan = read_plan(folder)
     statuses, damaged = recorded(folder, plan, readable_keys)
     failed = sum(status == "failed" for status in statuses.values())
     return Progress(len(plan.run_keys()), len(statuses) - failed, failed, tuple(damaged))
 
 
-def finish(folder: Path, patience: float = 0.0) -> Manifest:
+def finish(folder: Path | str, patience: float = 0.0) -> Manifest:
     """Merge the parts that are there into a new generation; it can be repeated at any time.
 
     Args:
@@ -208,6 +210,7 @@ def finish(folder: Path, patience: float = 0.0) -> Manifest:
         StoreError: if there is nothing to merge, or what cannot stand beside the runs that are
             there, another process merges, or the disk is full.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise StoreError(f"nothing to finish at {folder}: there is no such folder")
     refuse_orphans(folder)

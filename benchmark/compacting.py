@@ -24,6 +24,7 @@ from ..data import Image, Observation, parse_task
 from ..errors import StoreError
 from ..evaluate.protocol import Protocol
 from ..evaluate.stopping import STOPPING
+from ..files import sync_folder
 from ..scalars import is_count
 from .adding import check_alike, origins
 from .card import CARD_SECTIONS, LICENCE
@@ -75,8 +76,8 @@ class Compacted:
 
 
 def compact(
-    folders: Path | Sequence[Path],
-    out: Path,
+    folders: Path | str | Sequence[Path | str],
+    out: Path | str,
     stride: int = 4,
     *,
     licence: str | None = None,
@@ -101,7 +102,9 @@ def compact(
             together, the stride is none of theirs, no sweep of them is complete, or a curve cannot
             be packed.
     """
-    sources = _open([folders] if isinstance(folders, Path) else folders, out, stride)
+    given = [folders] if isinstance(folders, (Path, str)) else folders
+    out = Path(out)
+    sources = _open([Path(folder) for folder in given], out, stride, initialisations)
     remove_leftovers(out.parent, [f".{escape(out.name)}.{TOKEN}.tmp"])  # of copying that was killed
     temporary = out.with_name(f".{out.name}.{token_hex(4)}.tmp")
     try:
@@ -114,13 +117,14 @@ def compact(
             if problems:
                 raise StoreError(f"the compact copy {out} is not sound: {problems[0]}")
             temporary.replace(out)
+        sync_folder(out.parent)
     finally:
         rmtree(temporary, ignore_errors=True)
     return done
 
 
 def complete_sweeps(
-    entries: Iterable[tuple[RunKey, str]], planned: Iterable[str] = ()
+    entries: Iterable[tuple[RunKey, str]], planned: Iterable[RunKey] = ()
 ) -> tuple[list[Sweep], list[Sweep]]:
     """The images, tasks and seeds with a run of every model, and the others.
 
@@ -128,22 +132,25 @@ def complete_sweeps(
 
     Args:
         entries: key and status of each run.
-        planned: models that there are beside those of the entries.
+        planned: runs that there are to be.
     """
     held: defaultdict[Sweep, set[str]] = defaultdict(set)
-    models = set(planned)
-    for key, status in entries:
-        sweep = key.image, key.task, key.seed
+    models = set()
+    for key, status in chain(entries, ((key, "failed") for key in planned)):
         models.add(key.model)
-        held[sweep] |= {key.model} if status != "failed" else set()
+        held[key.image, key.task, key.seed] |= {key.model} if status != "failed" else set()
     complete = [sweep for sweep in held if held[sweep] == models]
     return complete, [sweep for sweep in held if sweep not in complete]
 
 
-def _open(folders: Sequence[Path], out: Path, stride: int) -> list[Generation]:
+def _open(
+    folders: Sequence[Path], out: Path, stride: int, initialisations: int | None
+) -> list[Generation]:
     """The benchmarks, checked."""
     if not is_count(stride):
         raise StoreError(f"a stride of {stride!r} keeps nothing: give a whole number from 1")
+    if initialisations is not None and not is_count(initialisations):
+        raise StoreError(f"{initialisations!r} initialisations keep no score: give 1 or more")
     if not folders:
         raise StoreError("no benchmark is given that a compact copy could be made of: name one")
     if out.exists():
@@ -174,12 +181,11 @@ def _write(
     further: Mapping[str, Any],
     initialisations: int | None,
 ) -> Compacted:
-    planned = [
-        model
+    planned = chain.from_iterable(
+        read_plan(source.folder).run_keys()
         for source in sources
         if (source.folder / PLAN).is_file()
-        for model in read_plan(source.folder).models
-    ]
+    )
     entries = chain.from_iterable(source.entries for source in sources)
     sweeps, left_out = complete_sweeps(entries, planned)
     if not sweeps:

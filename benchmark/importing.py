@@ -1,5 +1,6 @@
 """Importing a published tree: its files become the runs, scores and pictures of a benchmark."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from tempfile import TemporaryDirectory
 from ..data import Observation
 from ..data.archives import walk
 from ..data.refusal import RefusedError
-from ..errors import StoreError, listed
+from ..errors import StoreError, listed, listed_names
 from .importmerging import Committed, commit_import
 from .importreport import ImportReport, make_report
 from .intake import HASHES, Intake
@@ -69,7 +70,7 @@ def import_published(
     dipbench.data.refusal.RefusedError: nothing that could be imported was found in ...
     """
     folder = Path(out)
-    for source in sources:
+    for source in listed_names("sources", sources):
         if not Path(source).exists():
             raise RefusedError(f"nothing to import at {source}: there is no such file or folder")
     is_new = not folder.exists()
@@ -90,7 +91,13 @@ def _import(
         staging = Staging(scratch)
         committed, stored = _held_hashes(folder), committed_observations(folder)
         _stage_stored(folder, stored, staging)
-        by_part, _ = finished_keys(list_parts(folder / PARTS))
+        by_part, damaged = finished_keys(list_parts(folder / PARTS))
+        for path in damaged:
+            warnings.warn(
+                f"a damaged part is set aside as {path}: its runs are imported again where their "
+                "sources are given",
+                stacklevel=2,
+            )
         written = {key for keys in by_part.values() for key, _ in keys}
         intake = Intake(folder / PARTS, staging, outputs, committed, written, stored.keys())
         for source in sources:

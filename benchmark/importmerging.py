@@ -13,7 +13,7 @@ from ..errors import StoreError
 from ..evaluate.protocol import get_protocol
 from .intake import HASHES, Intake
 from .merging import merge
-from .parts import finished_keys, list_parts
+from .parts import list_parts, readable_keys
 from .pictures import LazyObservations, committed_observations, read_images, read_observation
 from .schema import Pair, RunKey
 from .scorefiles import (
@@ -137,7 +137,7 @@ def _is_new(found: _Found) -> bool:
 def _merge(found: _Found, sources: Sequence[str]) -> None:
     folder, staging, chosen = found.folder, found.staging, found.chosen
     before = find_manifest(folder)
-    by_part, _ = finished_keys(list_parts(folder / PARTS))
+    by_part, _ = readable_keys(list_parts(folder / PARTS))
     keys = found.committed.keys() | {key for entries in by_part.values() for key, _ in entries}
     stored_in = file_of(folder, before, "images") if before else Path()
     held = read_images(stored_in) if before else {}

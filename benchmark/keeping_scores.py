@@ -53,7 +53,7 @@ def restore_scores(kept: Path, folder: Path) -> int:
         folder: a finished benchmark.
 
     Returns:
-        How many values it was given.
+        How many values it was given: none where none are kept yet.
 
     Raises:
         StoreError: if there is no benchmark, or what is kept is damaged, or of another protocol,

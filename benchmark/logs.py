@@ -19,6 +19,16 @@ def log_path(folder: Path, unit: str) -> Path:
     return folder / LOGS / f"{unit}.log"
 
 
+def add_to_log(folder: Path, unit: str, text: str) -> None:
+    """Add lines to the log of a unit, if that can be done."""
+    # A full disk must not end a build that could still finish what it has.
+    with suppress(OSError):
+        path = log_path(folder, unit)
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+
+
 @contextmanager
 def unit_log(folder: Path, unit: str) -> Iterator[logging.Logger]:
     """Have what is logged meanwhile added to the unit's log; it gives the logger.
@@ -30,7 +40,7 @@ def unit_log(folder: Path, unit: str) -> Iterator[logging.Logger]:
     >>> log_path(folder, "aafb2f6ca5").read_text().split()[-1]
     'started'
     """
-    handler = _Appending(log_path(folder, unit))
+    handler = _Appending(folder, unit)
     logger.addHandler(handler)
     try:
         yield logger
@@ -64,15 +74,11 @@ class _Telling(logging.Handler):
 
 
 class _Appending(logging.Handler):
-    def __init__(self, path: Path) -> None:
+    def __init__(self, folder: Path, unit: str) -> None:
         super().__init__()
-        self.path = path
+        self.folder, self.unit = folder, unit
         where = f"{socket.gethostname()} {os.getpid()}"
         self.setFormatter(logging.Formatter(f"%(asctime)s {where} %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        # A full disk must not end a build that could still finish what it has.
-        with suppress(OSError):
-            self.path.parent.mkdir(exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(self.format(record) + "\n")
+        add_to_log(self.folder, self.unit, self.format(record) + "\n")

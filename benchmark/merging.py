@@ -41,6 +41,7 @@ from .store import (
     MANIFEST,
     PARTS,
     Manifest,
+    command,
     commit,
     file_of,
     read_manifest,
@@ -86,7 +87,7 @@ def merge(
     parts, damaged = finished_keys(list_parts(folder / PARTS) if pending is None else pending)
     for path in damaged:
         warnings.warn(
-            f"a damaged part is set aside as {path}: `dipbench train --out {folder}` makes its "
+            f"a damaged part is set aside as {path}: {command('train --out', folder)} makes its "
             "runs again",
             stacklevel=2,
         )
@@ -94,7 +95,7 @@ def merge(
     refuse_compact(folder, generations)
     sources = choose_sources(parts, generations)
     if not sources:
-        raise StoreError(f"{folder} holds no undamaged runs: run `dipbench train --out {folder}`")
+        raise StoreError(f"{folder} holds no undamaged runs: run {command('train --out', folder)}")
     # Names of this merging alone: another one at the same time would write over its files.
     own = f"{number}-{token_hex(4)}"
     paths = {
@@ -207,7 +208,7 @@ def refuse_unmerged(folder: Path) -> None:
     """
     if list_parts(folder / PARTS):
         raise StoreError(
-            f"{folder} holds runs that are not merged yet: `dipbench finish {folder}` does it"
+            f"{folder} holds runs that are not merged yet: {command('finish', folder)} does it"
         )
 
 

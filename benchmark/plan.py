@@ -4,12 +4,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from types import MappingProxyType
 from typing import Any
 
 from ..data import Image, Observation, parse_task
-from ..errors import DipbenchError, StoreError, TaskError
+from ..errors import DipbenchError, StoreError, TaskError, listed_names
 from ..evaluate.protocol import Protocol
 from ..files import published
 from ..genotypes.reference import check_fits
@@ -19,7 +18,7 @@ from .joining import check_joins, differing_observations, refuse_imported
 from .locking import PATIENCE_SECONDS, builder_lock
 from .pictures import StoredObservations, read_images, write_pictures
 from .schema import Pair, RunKey, row_order
-from .store import find_manifest, writing
+from .store import command, find_manifest, writing
 
 PLAN = "plan.json"
 PLAN_PICTURES = "plan-images.h5"
@@ -117,7 +116,7 @@ def make_plan(
     Raises:
         DipbenchError: if a model, task or seed is none, or if there is none of something.
     """
-    named = [str(task).strip() for task in tasks]
+    named = [str(task).strip() for task in listed_names("tasks", tasks)]
     masked = [task for task in named if task.startswith("inpainting-mask")]
     if masked:
         raise TaskError(
@@ -126,12 +125,14 @@ def make_plan(
         )
     plan = Plan(
         name=name,
-        models=tuple(dict.fromkeys(model_text(model) for model in models)),
+        models=tuple(dict.fromkeys(model_text(model) for model in listed_names("models", models))),
         images={image.name: image.sha256 for image in images},
         tasks=tuple(dict.fromkeys(str(parse_task(task)) for task in named)),
         seeds=tuple(dict.fromkeys(checked_seed(seed, DipbenchError) for seed in seeds)),
         protocol=protocol,
-        observation_seed=observation_seed,
+        observation_seed=None
+        if observation_seed is None
+        else checked_seed(observation_seed, DipbenchError),
         outputs=outputs,
     )
     for kind in ("models", "images", "tasks", "seeds"):
@@ -155,7 +156,7 @@ def check_fit(plan: Plan, images: Iterable[Image]) -> None:
 
 
 def freeze_plan(
-    folder: Path,
+    folder: Path | str,
     plan: Plan,
     images: Sequence[Image],
     observations: Mapping[Pair, Observation] = MappingProxyType({}),
@@ -171,6 +172,7 @@ def freeze_plan(
     Raises:
         DipbenchError: as `check_plan` and `check_fit`, or if the folder cannot be written.
     """
+    folder = Path(folder)
     check_plan(folder, plan, observations)
     if (folder / PLAN).is_file():
         return
@@ -217,7 +219,7 @@ def check_plan(
         if differing:
             raise StoreError(
                 f"{folder} was planned with other {', '.join(differing)}: resume it with "
-                f"`dipbench train --out {quote(str(folder))}` alone, or choose another folder"
+                f"{command('train --out', folder)} alone, or choose another folder"
             )
         if plan.observation_seed is None and observations:
             frozen = planned_observations(folder)
@@ -273,14 +275,13 @@ def read_plan(folder: Path) -> Plan:
 def _why_no_plan(folder: Path) -> str:
     refuse_imported(folder)
     manifest = find_manifest(folder)
-    shown = quote(str(folder))
     if manifest and (manifest.stride is not None or manifest.is_imported):
         return (
-            f"is complete: `dipbench info --store {shown}` tells what it holds; to train further "
-            "runs, give another folder"
+            f"is complete: {command('info --store', folder)} tells what it holds; to train "
+            "further runs, give another folder"
         )
     return (
-        f"holds no plan to go by: `dipbench train --out {shown}` starts one with --images, "
+        f"holds no plan to go by: {command('train --out', folder)} starts one with --images, "
         "--tasks and --models"
     )
 

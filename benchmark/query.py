@@ -342,8 +342,9 @@ class Benchmark:
         return pair, [int(places[row]) for row in rows]
 
     def _names(self, image: str, task: str | Task) -> Pair:
-        if image not in self.images:
-            swapped = image in [*self.tasks, *(known.split("-")[0] for known in self.tasks)]
+        if not isinstance(image, str) or image not in self.images:
+            kinds = [*self.tasks, *(known.split("-")[0] for known in self.tasks)]
+            swapped = isinstance(image, str) and image in kinds
             hint = f"; {image!r} is a task, and the image comes before it" if swapped else ""
             raise QueryError(unknown("image", image, self.images) + hint)
         text = task if isinstance(task, str) else str(task)

@@ -19,19 +19,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..data import PACKAGED, Image, Observation, load_image, parse_task
-from ..errors import ScoreError, StoreError
+from ..errors import ScoreError, StoreError, listed_names
 from ..evaluate.devices import resolve_device, thread_count
 from ..evaluate.registry import get_score
 from ..evaluate.scoring import How, check_way, initialisations_of, score_models
 from ..scalars import is_count
-from ..seeds import generator
+from ..seeds import checked_seed, generator
 from .locking import COMMITTING, PATIENCE_SECONDS, builder_lock
 from .parts import list_parts, remove_parts, set_aside
 from .pictures import StoredObservations, committed_observations, read_images
 from .query import Benchmark
 from .schema import Pair
 from .scorefiles import SCORES_SCHEMA, commit_scores, committed_scores, first_values
-from .store import Manifest, file_of, read_manifest, write_table, writing
+from .store import Manifest, command, file_of, read_manifest, write_table, writing
 
 SCORE_PARTS = "score-parts"
 PLACE = ["image", "task", "model", "initialisation"]
@@ -51,7 +51,7 @@ class Scored:
 
 
 def score_store(
-    folder: Path,
+    folder: Path | str,
     names: Sequence[str],
     how: How = "table",
     initialisations: int = 32,
@@ -93,15 +93,20 @@ def score_store(
     Raises:
         StoreError: if there is no benchmark, it lacks pictures, another process scores it, the
             disk is full, or another size is asked for of a picture that is no packaged one.
-        ScoreError: if a score or a way is unknown, or `sample` is no count.
+        ScoreError: if a score or a way is unknown, `sample` or `initialisations` is no count, or
+            the seed no whole number.
         DipbenchError: if memory, the device or a package is lacking; what is scored stays.
     """
+    folder = Path(folder)
     check_way(how)
-    names = [get_score(name).name for name in names]
+    names = [get_score(name).name for name in listed_names("scores", names)]
     if not names:
         raise ScoreError("no scores are given: name some, such as psd_db_strip_mse, or published")
     if not (sample is None or is_count(sample)):
         raise ScoreError(f"a sample of {sample!r} models is none: give a whole number from 1")
+    if not is_count(initialisations):
+        raise ScoreError(f"{initialisations!r} initialisations score nothing: give 1 or more")
+    seed = checked_seed(seed, ScoreError)
     resolve_device(device)
     bench = Benchmark(folder)
     pictures = file_of(folder, bench.manifest, "images")
@@ -279,7 +284,7 @@ def scores_so_far(folder: Path) -> pa.Table:
         except (pa.ArrowException, OSError):
             warnings.warn(
                 f"a damaged part of the scores is set aside as {set_aside(part)}: "
-                f"`dipbench score {folder}` makes its values again",
+                f"{command('score', folder)} makes its values again",
                 stacklevel=2,
             )
     return pa.concat_tables(tables)

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 
 from ..errors import StoreError, named, one_line
 from ..files import file_sha256, published
-from .card import write_card
+from .card import CARD, write_card
 from .schema import MIGRATIONS, SCHEMA_VERSION
 
 MANIFEST = "benchmark.json"
@@ -203,10 +204,12 @@ def read_record(folder: Path) -> dict[str, Any]:
 def _why_no_store(folder: Path) -> str:
     if not folder.exists():
         return f"no benchmark at {folder}: there is no such folder"
+    if not folder.is_dir():
+        return f"no benchmark at {folder}: it is a file, give the folder that a benchmark lies in"
     if (orphan := orphaned(folder)) and not any((folder / PARTS).glob("*.parquet")):
         return f"{folder} holds {orphan.name} without its {MANIFEST}: restore that from a copy"
     if (folder / "plan.json").is_file():
-        return f"{folder} is not finished yet: run `dipbench finish {folder}` to read what is there"
+        return f"{folder} is not finished yet: run {command('finish', folder)} to read it"
     return f"no benchmark at {folder}: it holds no {MANIFEST}; `dipbench train` makes one"
 
 
@@ -225,7 +228,7 @@ def file_of(folder: Path, manifest: Manifest, role: str) -> Path:
         StoreError: if the benchmark has no such file, or it is missing or cut short.
     """
     if role not in manifest.files:
-        remedy = f": `dipbench score {folder}` makes them" if role == "scores" else ""
+        remedy = f": {command('score', folder)} makes them" if role == "scores" else ""
         raise StoreError(f"the benchmark at {folder} holds no {role}{remedy}")
     entry = manifest.files[role]
     path = folder / str(entry["name"])
@@ -319,11 +322,24 @@ def commit(
     kept |= set(held)
     with published(folder / MANIFEST) as temporary:
         temporary.write_text(complete.to_json(), encoding="utf-8")
-    write_card(folder, complete)
     for path in folder.iterdir():
         if GENERATION_FILES.fullmatch(path.name) and path.name not in kept:
             path.unlink(missing_ok=True)
+    try:
+        write_card(folder, complete)
+    except (OSError, pa.ArrowException) as error:
+        # The data are committed: whoever made them must not make them again.
+        warnings.warn(f"{folder / CARD} could not be written: {one_line(error)}", stacklevel=2)
     return complete
+
+
+def command(name: str, folder: Path) -> str:
+    """A command on a benchmark, as a message shows it: to be pasted whatever the folder's name.
+
+    >>> command("finish", Path("my store"))
+    "`dipbench finish 'my store'`"
+    """
+    return f"`dipbench {name} {quote(str(folder))}`"
 
 
 @contextmanager
@@ -335,19 +351,21 @@ def writing(folder: Path, then: str | None = None) -> Iterator[None]:
         then: what goes on once that is mended; without it, training does.
 
     Raises:
-        StoreError: instead of an OSError.
+        StoreError: instead of an OSError, but for a pipe that whoever is told has closed.
     """
     try:
         yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
         why = one_line(error)
         place = error.filename or folder
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         mend = "make room" if full else "see to that"
-        again = f"dipbench train --out {quote(str(folder))}"
+        again = command("train --out", folder)
         told = StoreError(
             f"cannot {'write to' if full else 'read or write'} {place} ({why}): what is finished "
-            f"is kept; {mend}, then {then or f'go on with `{again}`'}"
+            f"is kept; {mend}, then {then or f'go on with {again}'}"
         )
         told.errno = error.errno
         raise told from error
@@ -357,7 +375,8 @@ def remove_leftovers(folder: Path, patterns: Iterable[str] = LEFTOVERS) -> None:
     """Remove what writers that died have left, once it is an hour old."""
     for path in chain(*(folder.glob(pattern) for pattern in patterns)):
         with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+            newest = max(each.stat().st_mtime for each in (path, *path.glob("*")))
+            if time.time() - newest > LEFTOVER_SECONDS:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

@@ -93,7 +93,7 @@ def thinned_curves(run: Run, kept: np.ndarray) -> dict[str, np.ndarray]:
         if len(curve) != length or not np.isfinite(curve).all():
             raise StoreError(
                 f"{run.key} has no finite {kind} in each of its {length} iterations: such a curve "
-                "cannot be packed, leave its image and task out"
+                "cannot be packed, so that no compact copy can hold this run"
             )
     return {
         dataset_name(kind): thinned(kind, curve, kept)

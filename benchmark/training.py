@@ -23,6 +23,9 @@ from .plan import PLAN_PICTURES, Plan
 from .schema import Run, RunKey
 from .store import PARTS
 
+DIRTY = "-dirty"
+"""What follows the commit of a checkout with changes."""
+
 CONCERNS_EVERY_RUN = (DeviceError, StoreError, MissingExtraError)
 """Errors that end a build: each further run would end by them, too."""
 
@@ -234,4 +237,4 @@ def _commit() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return commit + "-dirty" * bool(changed)
+    return commit + DIRTY * bool(changed)

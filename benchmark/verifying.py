@@ -23,6 +23,7 @@ from .scorefiles import SCORE_KEYS, SCORES_SCHEMA
 from .store import (
     SELF_SHA256,
     Manifest,
+    command,
     file_of,
     read_manifest,
     read_record,
@@ -37,7 +38,7 @@ TOLERANCE_DB = 1e-3
 SHOWN = 5
 
 
-def verify(folder: Path, on_step: Callable[[str], None] = lambda step: None) -> list[str]:
+def verify(folder: Path | str, on_step: Callable[[str], None] = lambda step: None) -> list[str]:
     """What is wrong with a benchmark, a line each; nothing where all of it can be trusted.
 
     Checked: the manifest against its own hash; each file against its size and SHA-256; the
@@ -52,6 +53,7 @@ def verify(folder: Path, on_step: Callable[[str], None] = lambda step: None) -> 
     Returns:
         Problems, in the order found. Those behind an unreadable file are not looked for.
     """
+    folder = Path(folder)
     try:
         manifest = read_manifest(folder)
     except StoreError as error:
@@ -110,7 +112,7 @@ def refuse_unsound(folder: Path, done: str) -> None:
     if problems:
         raise StoreError(
             f"{folder} cannot be {done}: {problems[0]} (problem 1 of {len(problems)}: "
-            f"`dipbench verify {folder}` lists them)"
+            f"{command('verify', folder)} lists them)"
         )
 
 

@@ -109,7 +109,10 @@ class Watch:
 
 
 def is_silent(builder: Builder) -> bool:
-    """Whether a builder has not been seen for so long that it must have died."""
+    """Whether a builder has not been seen for so long that it must have died.
+
+    By this machine's clock and by its own: those of a build must go alike within half a minute.
+    """
     return time.time() - builder.seen > SILENT_SECONDS
 
 

@@ -14,6 +14,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from ...errors import DipbenchError, StoreError, named, one_line
+from ...scalars import is_count
 from ..logs import unit_log
 from ..plan import Plan
 from ..roster import Roster
@@ -38,8 +39,8 @@ class LocalExecutor:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers < 1:
-            raise StoreError(f"{self.workers} workers train nothing: give 1 or more")
+        if self.workers is not None and not is_count(self.workers):
+            raise StoreError(f"{self.workers!r} workers train nothing: give 1 or more")
 
     def run(self, folder: Path, plan: Plan, units: Sequence[Unit]) -> Iterator[Outcome]:
         """Train the runs of the units; those of a worker that dies are tried again, then failed.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
-from ...errors import DeviceError
+from ...errors import DeviceError, StoreError
+from ...scalars import is_count, is_number
 from ..costs import run_cost
 from ..pictures import read_images
 from ..plan import PLAN_PICTURES, Plan
@@ -53,6 +54,10 @@ class RayExecutor:
             raise DeviceError(
                 f"a cluster gives out its GPUs itself: choose auto, cpu or cuda, not {self.device}"
             )
+        if self.workers is not None and not is_count(self.workers):
+            raise StoreError(f"{self.workers!r} workers train nothing: give 1 or more")
+        if self.timeout is not None and not (is_number(self.timeout) and self.timeout > 0):
+            raise StoreError(f"a timeout of {self.timeout!r} seconds trains nothing: give more")
 
     def run(self, folder: Path, plan: Plan, units: Sequence[Unit]) -> Iterator[Outcome]:
         """Train the runs of the units; those of lost workers again, then recorded as failed.

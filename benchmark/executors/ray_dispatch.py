@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..logs import log_path, unit_log
+from ..logs import add_to_log, unit_log
 from ..parts import receive_part
 from ..roster import Roster
 from ..store import PARTS
@@ -88,8 +88,4 @@ class Dispatch:
     def _keep(self, unit: Unit, answer: Answer) -> None:
         for name, content in answer.parts:
             receive_part(self._folder / PARTS, name, content)
-        if answer.log:
-            path = log_path(self._folder, unit.name)
-            path.parent.mkdir(exist_ok=True)
-            with path.open("a", encoding="utf-8") as file:
-                file.write(answer.log)
+        add_to_log(self._folder, unit.name, answer.log)

@@ -104,6 +104,24 @@ def test_runs_of_other_code_agree_to_the_bit_or_within_the_seeds_spread(
     assert found[0].tolerance > 0
 
 
+def test_two_checkouts_with_changes_are_not_the_same_code(
+    tmp_path: Path, frozen_plan: Freeze, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "_commit", lambda: "abc-dirty")
+    trained(tmp_path / "store", frozen_plan)
+    made = auditing.make_run
+
+    def rounded(*args: Any) -> Run:
+        run = made(*args)
+        curves = {kind: curve + np.float32(1e-5) for kind, curve in run.curves.items()}
+        return replace(run, curves=curves)
+
+    monkeypatch.setattr(auditing, "make_run", rounded)
+    [found] = audit_runs(str(tmp_path / "store"), 1, device="cpu")
+    assert found.agrees
+    assert found.tolerance > 0
+
+
 def test_what_was_tampered_with_is_found(tmp_path: Path, frozen_plan: Freeze) -> None:
     generation = trained(tmp_path / "store", frozen_plan)
     run = generation.run(generation.entries[0][0])

@@ -149,7 +149,10 @@ def test_a_seed_is_complete_with_a_record_of_every_model_that_did_not_fail() -> 
         [("camera", TASK, 2)],
         [("camera", TASK, 0), ("camera", TASK, 1)],
     )
-    assert complete_sweeps(entries, ["c"])[0] == []
+    further = RunKey("c", "camera", TASK, 0)
+    assert complete_sweeps(entries, [further])[0] == []
+    begun_nowhere = [RunKey(model, "coins", TASK, 0) for model in "ab"]
+    assert ("coins", TASK, 0) in complete_sweeps(entries, begun_nowhere)[1]
 
 
 def test_curves_are_those_of_the_kept_iterations_rounded(
@@ -371,7 +374,9 @@ def test_what_cannot_be_copied_is_refused_and_leaves_nothing(
 ) -> None:
     out = tmp_path / "out"
     refused(lambda: compact(full, out, 0), "stride of 0", "from 1")
-    refused(lambda: compact(full, copy), "is there already")
+    for count in (0, -3, "2"):
+        refused(lambda count=count: compact(full, out, initialisations=count), "keep no score")
+    refused(lambda: compact(str(full), str(copy)), "is there already")
     refused(lambda: compact(copy, tmp_path / "a" / "b", 6), "keeps one in 4 iterations, so not")
     refused(lambda: compact(tmp_path / "none", out), "no such folder")
     refused(lambda: compact(full, out, ITERATIONS + 1), "keeps no iteration")
@@ -554,7 +559,7 @@ def test_what_a_killed_copying_left_is_removed_in_time(full: Path, tmp_path: Pat
     for place in (old, fresh, other):
         place.mkdir()
         (place / "runs-1.parquet").write_bytes(b"half")
-    for place in (old, other):
+    for place in (old / "runs-1.parquet", old, other):
         os.utime(place, (0, fresh.stat().st_mtime - LEFTOVER_SECONDS - 60))
     compact(full, tmp_path / "copy", STRIDE)
     assert [place.exists() for place in (old, fresh, other)] == [False, True, True]

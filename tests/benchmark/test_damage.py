@@ -24,7 +24,7 @@ from dipbench.benchmark.card import CARD
 from dipbench.benchmark.compacting import compact
 from dipbench.benchmark.schema import Run
 from dipbench.benchmark.scorefiles import commit_scores, committed_scores
-from dipbench.benchmark.store import MANIFEST, read_manifest, write_table
+from dipbench.benchmark.store import MANIFEST, read_manifest, write_table, writing
 from dipbench.benchmark.verifying import verify
 from dipbench.errors import DipbenchError, StoreError
 from dipbench.files import file_sha256
@@ -245,7 +245,8 @@ def test_a_path_that_is_no_store_says_what_to_do(tmp_path: Path) -> None:
     refused(lambda: Benchmark(tmp_path / "none"), "no such folder")
     refused(lambda: load(tmp_path), "dipbench train")
     (tmp_path / "file").write_text("x")
-    refused(lambda: Benchmark(tmp_path / "file"), "no benchmark")
+    refused(lambda: Benchmark(tmp_path / "file"), "no benchmark", "it is a file")
+    assert len(verify(str(tmp_path / "file"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -408,3 +409,20 @@ def test_a_disk_without_locks_is_read(store: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(h5py, "File", without_locks)
     assert len(bench.curve(bench.models[0], *bench.pairs[0]))
     assert tried == [{}, {"locking": False}]
+
+
+def test_a_card_that_cannot_be_written_neither_fails_a_commit_nor_leaves_files(store: Path) -> None:
+    (store / CARD).unlink()
+    (store / CARD).mkdir()
+    before = read_manifest(store).generation
+    for generation in range(before + 1, before + 4):
+        with pytest.warns(UserWarning, match=r"README\.md could not be written"):
+            made = commit_scores(store, committed_scores(store))
+        assert read_manifest(store).generation == made.generation == generation
+    assert verify(store) == []
+    assert len(list(store.glob("scores-*"))) == 2  # and those of the generation before
+
+
+def test_a_pipe_that_is_closed_is_not_the_disk(tmp_path: Path) -> None:
+    with pytest.raises(BrokenPipeError), writing(tmp_path):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")

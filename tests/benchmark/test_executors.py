@@ -21,6 +21,7 @@ from dipbench.benchmark.plan import Plan, read_plan
 from dipbench.benchmark.schema import Run
 from dipbench.benchmark.store import MANIFEST, PARTS, read_manifest
 from dipbench.benchmark.training import train_unit
+from dipbench.errors import StoreError
 
 HERE = Path(__file__).parent
 MODELS = ("deep-decoder",)
@@ -318,3 +319,21 @@ def test_gpus_make_the_runs_of_a_plan_several_at_a_time(
     assert {f"cuda:{i}" for i in range(count_gpus())} == {
         word for log in logs for word in log.split() if word.startswith("cuda:")
     }
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"workers": 0}, "0 workers train nothing"),
+        ({"workers": 1.5}, "1.5 workers train nothing"),
+        ({"timeout": 0}, "a timeout of 0 seconds"),
+    ],
+)
+@pytest.mark.skipif(find_spec("ray") is None, reason="the extra `cluster` is not installed")
+def test_numbers_that_train_nothing_are_refused(asked: dict[str, Any], why: str) -> None:
+    from dipbench.benchmark.executors.local import LocalExecutor
+    from dipbench.benchmark.executors.ray import RayExecutor
+
+    for executor in (RayExecutor, LocalExecutor)[: 1 + ("workers" in asked)]:
+        with pytest.raises(StoreError, match=why):
+            executor(**asked)

@@ -373,7 +373,7 @@ def test_leftovers_of_dead_writers_are_removed_in_time(tmp_path: Path) -> None:
     folder.mkdir()
     for path in (old, fresh, folder / "runs-1.parquet"):
         path.write_bytes(b"half")
-    for path in (old, folder):
+    for path in (old, folder / "runs-1.parquet", folder):
         os.utime(path, (0, fresh.stat().st_mtime - LEFTOVER_SECONDS - 60))
     remove_leftovers(tmp_path)
     assert [path.exists() for path in (old, folder, fresh)] == [False, False, True]

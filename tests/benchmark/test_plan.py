@@ -271,3 +271,18 @@ def test_seeds_of_numpy_are_pythons(tmp_path: Path) -> None:
     plan = make_plan("two", ["dip"], [camera], ["denoising-25"], np.arange(2), QUICK)
     freeze_plan(tmp_path, plan, [camera])
     assert read_plan(tmp_path) == plan
+
+
+def test_an_observation_seed_is_a_whole_number(tmp_path: Path, camera: Image) -> None:
+    plan = make_plan("x", ["dip"], [camera], ["denoising-25"], [0], QUICK, np.int64(3))  # type: ignore[arg-type]
+    freeze_plan(tmp_path, plan, [camera])
+    assert read_plan(tmp_path) == plan
+    with pytest.raises(DipbenchError, match=r"seed 1\.0 is no whole number"):
+        make_plan("x", ["dip"], [camera], ["denoising-25"], [0], QUICK, 1.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [("dip", ["denoising-25"]), (["dip"], "denoising-25")])
+def test_one_name_in_place_of_a_list_is_told(camera: Image, given: Any) -> None:
+    models, tasks = given
+    with pytest.raises(DipbenchError, match="give a list of"):
+        make_plan("x", models, [camera], tasks, [0], QUICK)

@@ -428,3 +428,9 @@ def test_a_name_that_cannot_be_one_is_of_no_benchmark() -> None:
     for name in (None, 5):
         with pytest.raises(StoreError, match=f"^{name} names no benchmark"):
             load(name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("image", [np.array(["a", "b"]), ["camera"], None, 3])
+def test_an_image_that_is_no_name_is_told(image: Any) -> None:
+    with pytest.raises(QueryError, match="unknown image"):
+        dipbench.load("pilot").best(image, "denoising")

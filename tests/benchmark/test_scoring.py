@@ -18,7 +18,7 @@ from dipbench.benchmark.locking import COMMITTING, builder_lock
 from dipbench.benchmark.scoring import score_store
 from dipbench.benchmark.store import commit, file_of, read_manifest
 from dipbench.data import load_image
-from dipbench.errors import QueryError, StoreError
+from dipbench.errors import QueryError, ScoreError, StoreError
 from dipbench.evaluate import SCORES, register_score
 from dipbench.evaluate.scoring import score_models
 from dipbench.genotypes import ISNAS522
@@ -317,3 +317,22 @@ def test_a_full_disk_is_one_line(make_store, monkeypatch):
     monkeypatch.setattr(scoring, "write_table", full)
     with pytest.raises(StoreError, match=r"No space left on device.*then give the same"):
         score_store(folder, ["psd_99_per_bw"], initialisations=1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"initialisations": 0}, "0 initialisations score nothing"),
+        ({"initialisations": 2.5}, "2.5 initialisations score nothing"),
+        ({"seed": 1.0}, "seed 1.0 is no whole number"),
+        ({"sample": 0}, "a sample of 0 models"),
+    ],
+)
+def test_numbers_that_score_nothing_are_refused(make_store, asked, why):
+    with pytest.raises(ScoreError, match=why):
+        score_store(make_store("store"), ["macs"], **asked)
+
+
+def test_one_name_in_place_of_a_list_is_told(make_store):
+    with pytest.raises(QueryError, match="give a list of scores"):
+        score_store(make_store("store"), "macs")
