@@ -16,6 +16,9 @@ from ..scalars import is_number
 from .association import Floats
 
 MINIMUM_GROUPS = 5
+"""Of fewer groups there is no interval, and of fewer than some 20 it is too narrow: see the table
+of calibration in docs/judging-scores.md."""
+
 FEWEST_JUDGED = 8
 """Of fewer models some resamples are so alike that a p-value by them would find too much."""
 

@@ -55,7 +55,7 @@ UNITS = {
     "p_holm": f"{P_VALUE} of tau = 0, models taken as independent, adjusted (Holm)",
     "p_max": f"{P_VALUE} of 0, adjusted for all rows of the image and task (over images: of the "
     "task) by the max-statistic bootstrap by code; on one image of fewer than 8 models never below "
-    "Holm's",
+    "Holm's; too small where models share fewer than some 20 codes",
     "p_assignment": "one-sided: share of the assignments of scores' images to PSNRs' that do as "
     "well, never below one over their number (0.5 for two images); not adjusted",
     "spearman": f"Spearman's rho, {RAW}",
