@@ -68,8 +68,8 @@ def find_model(model: Any, places: Mapping[str, int]) -> int:
     text = text_of(model, places)
     if text not in places:
         raise QueryError(
-            f"{model} has no run here: `dipbench top IMAGE TASK -k {len(places)}`, or `models` in "
-            f"Python, lists the {len(places)} models that have"
+            f"{model} has no run here: `dipbench top IMAGE TASK -k {len(places)} --store STORE`, "
+            f"or `models` in Python, lists the {len(places)} models that have"
         )
     return places[text]
 

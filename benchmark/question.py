@@ -79,7 +79,7 @@ class Question:
             told = unknown("summary", self.by, [*SUMMARIES, FURTHER_SUMMARY, "an iteration"])
             criterion = str(self.by).removeprefix("stop:")
             if criterion in STOPPING:
-                raise QueryError(f"{told}; ask with stopping={criterion!r}")
+                raise QueryError(f"{told}; ask with --stopping {criterion}, in Python stopping=")
             if criterion.isdecimal():
                 raise QueryError(f"{told}; an iteration is a whole number: {int(criterion)}")
             raise QueryError(told)
@@ -100,7 +100,8 @@ class Question:
                 raise QueryError(unknown("stopping criterion", self.stopping, STOPPING))
             if self.by != DEFAULT_BY:
                 raise QueryError(
-                    f"the criterion {self.stopping} says which iteration counts: leave out by"
+                    f"the criterion {self.stopping} says which iteration counts: leave out --by, "
+                    "in Python by="
                 )
 
     @property

@@ -5,6 +5,7 @@ import sys
 import warnings
 from importlib import metadata
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated, NoReturn, TextIO
 
 import typer
@@ -80,6 +81,9 @@ EXTRAS = {
 }
 """Modules that a core install lacks, and the extra that brings each."""
 
+NARROW = 80
+"""Columns, below which help is plain text."""
+
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -94,7 +98,8 @@ def main() -> None:
                 warnings.showwarning = _note
                 status = _run([_home_told(argument) for argument in sys.argv[1:]])
         finally:
-            sys.stdout.flush()  # here, where a full disk is still one line
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, where a full disk is still one line
     except BrokenPipeError:
         # Who reads has heard enough; at its exit Python would flush into the pipe once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -116,6 +121,8 @@ def main() -> None:
 
 def _run(arguments: list[str]) -> int:
     """Run a command; return its exit status."""
+    # Help with markup is in tables, which cut the names of options where there is no room.
+    app.rich_markup_mode = "markdown" if get_terminal_size().columns >= NARROW else None
     command = typer.main.get_command(app)
     try:
         # Not `app()`, which puts its own errors on several lines.
@@ -164,5 +171,6 @@ def _note(
 
 
 def _refuse(why: str, status: int = 2) -> NoReturn:
-    print(f"dipbench: {why}", file=sys.stderr)
+    if sys.stderr is not None:
+        print(f"dipbench: {why}", file=sys.stderr)
     sys.exit(status)

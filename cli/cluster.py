@@ -100,7 +100,7 @@ def audit(
     store: options.NamedStore,
     sample: Annotated[int, typer.Option(min=1, help="Runs to train again.")] = 5,
     seed: Annotated[int, typer.Option(help="Seed that the runs are drawn by.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
+    device: options.Device = "auto",
     as_json: options.Json = False,
 ) -> None:
     """Train random runs of a benchmark again and see whether they agree; exit with 1 if not.

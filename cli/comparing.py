@@ -103,7 +103,7 @@ def compare(
                 line, description=model, completed=done, total=total
             ),
         )
-    degraded.tell_missing_lpips(rows[0].quality)
+    degraded.tell_missing_lpips(next((row.quality for row in rows if row.quality), {}))
     if as_json:
         print_json([{k: v for k, v in vars(row).items() if k != "image"} for row in rows])
     else:

@@ -22,7 +22,9 @@ Mask = Annotated[
         "those of a degraded picture's alpha 0 or NaN."
     ),
 ]
-Truth = Annotated[Path | None, typer.Option(help="The ground truth; for judging alone.")]
+Truth = Annotated[
+    Path | None, typer.Option(help="A file with the ground truth; for judging alone.")
+]
 Output = Literal["stopped", "discrepancy", "smooth", "last", "lowest_loss"]
 _OUTPUTS = (
     "stopped: where the moving variance is first lowest for long (needs no truth, and a long "
@@ -52,7 +54,7 @@ def read_degraded(image: str | Path, task: str, mask: Path | None) -> "tuple[Obs
             f"`dipbench compare {image}` degrades it and restores it with models side by side"
         )
     wanted = parse_task(task, mask if task.startswith("inpainting-mask") else None)
-    observation = load_observation(image, wanted, mask)
+    observation = load_observation(Path(image), wanted, mask)  # never a packaged image
     return observation, task_of(observation, task if task == "inpainting" else wanted)
 
 

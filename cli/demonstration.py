@@ -44,6 +44,7 @@ def demo(
     from ..evaluate.devices import resolve_device
 
     resolve_device("cpu")  # without torch nothing is begun
+    check_writable(out)
     draw = generator("demo").choice(len(ISNAS522), MODELS, replace=False)
     images = load_images("camera", size=64)
     protocol = get_protocol("quick").with_iterations(ITERATIONS).replace(name="demo")
@@ -53,7 +54,6 @@ def demo(
         f"training {MODELS} of the 522 models on camera at 64x64, {' and '.join(TASKS)}, "
         f"{ITERATIONS} iterations each"
     )
-    check_writable(out)
     freeze_plan(out, plan, images)
     run_build(out, LocalExecutor())
     run_scoring(out, SCORES, initialisations=INITIALISATIONS)

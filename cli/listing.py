@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from ..benchmark.loading import known_names, load
-from ..data import PACKAGED, parse_task
-from ..data.inpainting import MaskInpainting
+from ..data import PACKAGED
 from ..data.tasks import FORMS
 from ..errors import QueryError, StoreError, unknown
 from ..evaluate.protocol import PROTOCOLS
@@ -32,7 +31,8 @@ def list_names(
     what: Annotated[
         str | None,
         typer.Argument(
-            help="scores, tasks, networks, protocols, images or benchmarks.", show_default=False
+            help="scores, tasks, networks, protocols, images or benchmarks; those without it.",
+            show_default=False,
         ),
     ] = None,
     as_json: options.Json = False,
@@ -41,16 +41,14 @@ def list_names(
 
     Example: `dipbench list scores`
     """
-    if what is None:
-        raise QueryError(f"name what is to be listed: {', '.join(KINDS)}")
-    if what not in KINDS:
+    if what is not None and what not in KINDS:
         raise QueryError(unknown("kind of name", what, KINDS))
-    rows = KINDS[what]()
+    rows = KINDS[what].rows() if what else [{"name": n, "summary": k.are} for n, k in KINDS.items()]
     if as_json:
         print_json(rows)
         return
     cells = [["\n".join(_lines(row, True)), text_cell(_lines(row, False))] for row in rows]
-    console.print(table([what, ""], cells))
+    console.print(table([what or "names", ""], cells))
 
 
 def _lines(row: dict[str, Any], left: bool) -> list[str]:
@@ -109,11 +107,7 @@ def _words(settings: dict[str, Any]) -> str:
 
 
 def _tasks() -> Rows:
-    kinds = {form: MaskInpainting if "mask" in form else type(parse_task(form)) for form in FORMS}
-    return [
-        {"name": form, "summary": str(kind.__doc__).splitlines()[0].rpartition(": `")[0]}
-        for form, kind in kinds.items()
-    ]
+    return [{"name": form, "summary": summary} for form, summary in FORMS.items()]
 
 
 def _images() -> Rows:
@@ -137,11 +131,18 @@ def _held(name: str) -> dict[str, Any]:
     }
 
 
-KINDS: dict[str, Callable[[], Rows]] = {
-    "scores": _scores,
-    "tasks": _tasks,
-    "networks": _networks,
-    "protocols": _protocols,
-    "images": _images,
-    "benchmarks": _benchmarks,
+class Kind(NamedTuple):
+    """A kind of name: what they are, and a row for each."""
+
+    are: str
+    rows: Callable[[], Rows]
+
+
+KINDS = {
+    "scores": Kind("numbers of a model that is not trained yet, or little", _scores),
+    "tasks": Kind("what was done to a picture, and is to be undone", _tasks),
+    "networks": Kind("models that are no genotypes", _networks),
+    "protocols": Kind("all that defines a training beside model, image, task and seed", _protocols),
+    "images": Kind("pictures inside the packages", _images),
+    "benchmarks": Kind("what --store takes beside a folder", _benchmarks),
 }

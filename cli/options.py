@@ -68,7 +68,7 @@ Judged = Annotated[
     str,
     typer.Option(
         "--by",
-        help=f"{_SUMMARIES}, an iteration, or stop: and a criterion ({', '.join(STOPPING)}).",
+        help=f"{_SUMMARIES}, an iteration, or stop:CRITERION, of {', '.join(STOPPING)}.",
     ),
 ]
 Plugin = Annotated[

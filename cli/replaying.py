@@ -100,7 +100,8 @@ def search_replay(
     bench = load(store)
     guide = score or default_score(bench)
     default = [name for name in DEFAULT_ALGORITHMS if guide or name != "score"]
-    chosen = algorithms or ",".join(ON_SURROGATE if surrogate else default)
+    own = ",".join(ON_SURROGATE if surrogate else default)
+    chosen = own if algorithms is None else algorithms
     names = [name.strip() for name in chosen.split(",") if name.strip()]
     if score is not None and "score" not in names:
         raise QueryError(f"--score {score} is for the algorithm score: name it in --algorithms too")

@@ -61,7 +61,7 @@ def score(
         ),
     ] = 0,
     plugin: options.Plugin = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: options.Device = "auto",
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:

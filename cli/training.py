@@ -69,12 +69,16 @@ def train(
     protocol: Annotated[
         str, typer.Option("--protocol", "--preset", help="isnas, quick or mini64.")
     ] = "isnas",
-    size: Annotated[int | None, typer.Option(min=64, help="Resize images to this side.")] = None,
-    iterations: Annotated[int | None, typer.Option(help="Instead of the protocol's.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=64, help="Cut out a square of each image and resize it.")
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option(min=1, help="Instead of the protocol's.")
+    ] = None,
     seeds: Annotated[str, typer.Option(help="Comma list of run seeds.")] = "0",
     observation_seed: Annotated[int, typer.Option(help="Seed of the noise and the masks.")] = 0,
     outputs: Annotated[bool, typer.Option("--outputs", help="Keep smoothed outputs.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
+    device: options.Device = "auto",
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Runs side by side; by default as many as there are cores for."),

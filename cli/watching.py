@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 
 from ..benchmark.locking import Builder
+from ..benchmark.store import command
 from ..benchmark.watching import BuildReport, Watch, is_silent
 from ..errors import DipbenchError
 from . import options
@@ -63,8 +64,8 @@ def _watch(looking: Watch, folder: Path) -> None:
     report = (_watch_screen if console.is_terminal else _watch_lines)(looking, folder)
     if report.remaining:
         say(
-            f"{report.remaining} runs remain and no builder is at work: `dipbench train --out "
-            f"{folder}` goes on"
+            f"{report.remaining} of {report.planned} runs remain and no builder is at work: "
+            f"{command('train --out', folder)} goes on"
         )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from typing import BinaryIO, Self, cast
 
 from ..errors import one_line
@@ -151,7 +152,8 @@ def _walk_file(path: Path, name: str, refuse: Refuse) -> Iterator[Member]:
         yield Member(name, size, path.read_bytes)
     elif kind in NEEDED_TOOLS:
         tool = NEEDED_TOOLS[kind]
-        refuse(name, f"is a {kind} archive: unpack it (`{tool} {path}`) and import the folder")
+        unpack = f"{tool} {quote(str(path))}"
+        refuse(name, f"is a {kind} archive: unpack it (`{unpack}`) and import the folder")
     else:
         yield from _walk_archive(path, name, kind, refuse)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from ..errors import DownloadError
+from ..errors import DownloadError, one_line
 from ..files import data_home, published
 from .catalogue import Dataset, find_dataset
 from .transfer import RemoteFile, fetch, file_checksum, partial_path
@@ -95,7 +95,9 @@ def download(name: str, out: Path | str | None = None, offline: bool = False) ->
             _write_list(folder, files)
             return _fetch_all(files, folder)
     except OSError as error:
-        raise DownloadError(f"cannot write to {folder} ({error}): choose another --out") from error
+        raise DownloadError(
+            f"cannot write to {folder} ({one_line(error)}): choose another --out"
+        ) from error
 
 
 def _folder(name: str, out: Path | str | None) -> Path:

@@ -1,6 +1,7 @@
 """Image files: PNG, JPEG and TIFF, 8 and 16 bits, read into arrays and written by rename."""
 
 import logging
+from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,8 @@ SUFFIXES = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
 """The file names that a folder of images is searched for, in lower case."""
 
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274  # TIFF and EXIF tags
-_SAMPLE_FORMAT, _SIGNED = 339, 2
+_SAMPLE_FORMAT, _SIGNED, _FLOATS = 339, 2, 3
+_EXTRA_SAMPLES, _MULTIPLIED = 338, 1
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # either byte order, and BigTIFF
 
 
@@ -57,6 +59,7 @@ def read_file(path: Path) -> np.ndarray:
                 array = _with_transparency(read_png16(path), picture)
             elif isinstance(picture, TiffImageFile) and _has_16_bits(picture):
                 stored_as = picture.tag_v2.get(_PHOTOMETRIC, 1)
+                _check_alpha(picture.tag_v2.get(_EXTRA_SAMPLES, ()), path)
                 array = _grey_or_rgb(import_tifffile().imread(path), stored_as, path)
             else:
                 if isinstance(picture, TiffImageFile):
@@ -174,9 +177,25 @@ def _is_tiff(path: Path) -> bool:
 
 
 def _check_unsigned(picture: "TiffImageFile", path: Path) -> None:
-    """Refuse signed integers, which Pillow takes for unsigned ones where they have 8 bits."""
-    if _SIGNED in _of_samples(picture, _SAMPLE_FORMAT):
+    """Refuse integers that are signed, which Pillow hides where they have 8 bits, or of 32 bits."""
+    formats = _of_samples(picture, _SAMPLE_FORMAT)
+    if _SIGNED in formats:
         raise ImageError(f"{path} holds signed integers: save it with unsigned ones or floats")
+    if 32 in _of_samples(picture, _BITS_PER_SAMPLE) and _FLOATS not in formats:
+        raise ImageError(f"{path} holds integers of 32 bits: save it with 8 or 16, or with floats")
+
+
+def _check_alpha(extra: Sequence[int], path: Path) -> None:
+    """Refuse colours that are stored multiplied by their alpha, of whose kind Pillow undoes some.
+
+    Args:
+        extra: The TIFF's tag of that name.
+        path: Of the file.
+    """
+    if _MULTIPLIED in extra:
+        raise ImageError(
+            f"{path} has colours multiplied by its alpha: save it with unassociated alpha, or none"
+        )
 
 
 def _has_16_bits(picture: "TiffImageFile") -> bool:
@@ -228,6 +247,7 @@ def _unknown_tiff(path: Path, unknown: Exception) -> tuple[np.ndarray, int]:
                 raise ImageError(f"{path} holds several pages: save the one you mean by itself")
             if page.imagewidth * page.imagelength > limit:
                 raise ImageError(f"{path} has more than {limit:,} pixels: cut it into smaller ones")
+            _check_alpha(page.extrasamples, path)
             orientation = page.tags.valueof(_ORIENTATION, 1)
             return _grey_or_rgb(page.asarray(), int(page.photometric), path), orientation
     except ImageError:

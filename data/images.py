@@ -210,7 +210,7 @@ def _check_name(name: str) -> None:
     if not is_text or name in (".", "..") or set(name) & set("/\\,"):
         raise ImageError(
             f"{name!r} is no name for an image: it must be printable text without '/', '\\' and "
-            "',' (rename the file or pass name=)"
+            "',' (rename the file, or pass name= in Python)"
         )
 
 

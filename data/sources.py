@@ -62,7 +62,9 @@ def read_source(source: str | Path | np.ndarray) -> tuple[np.ndarray, str | None
         )
     if path.is_dir():
         raise ImageError(f"{path} is a folder: give one of its files")
-    return read_file(path), path.stem
+    array = read_file(path)
+    # Channels first, for a picture of few rows could be taken for one of few channels.
+    return np.moveaxis(array, 2, 0) if array.ndim == 3 else array, path.stem
 
 
 def expand(spec: str | Path | np.ndarray | Iterable[T]) -> Iterable[T | str | Path | np.ndarray]:

@@ -19,11 +19,16 @@ from .task import Task, number_text, settle
 ZOOMS = (2, 3, 4, 8)
 """The factors of super-resolution."""
 
-FORMS = (
-    "denoising-25", "denoising-poisson-30", "inpainting-50", "inpainting-hole-25",
-    "inpainting-text", "inpainting-mask", "sr-4",
-)  # fmt: skip
-"""One text form of each kind of task."""
+FORMS = {
+    "denoising-25": "Gaussian noise of deviation 25 on the 0-255 scale, clipped to black and white",
+    "denoising-poisson-30": "photon noise, of 30 photons where the image is white, clipped",
+    "inpainting-50": "50 % of the pixels missing, each drawn by itself",
+    "inpainting-hole-25": "a centred hole of 25 % of the height and of the width",
+    "inpainting-text": "lines of random letters over the image",
+    "inpainting-mask": "the pixels missing that a mask marks; of one picture, so in no benchmark",
+    "sr-4": "an image 4 times smaller in height and width, by Pillow's LANCZOS",
+}
+"""One text form of each kind of task, and what it does to an image."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,7 @@ def parse_task(task: str | Task, mask: str | Path | np.ndarray | None = None) ->
     if not isinstance(task, str | Task):
         raise TaskError(
             f"cannot read a task from {type(task).__name__} {task!r:.60}: give a text form, as "
-            f"{FORMS[0]}, or a task"
+            "denoising-25, or a task"
         )
     text = str(task).strip()
     if re.fullmatch(_MASK_FORM, text) and not (mask is None and isinstance(task, Task)):

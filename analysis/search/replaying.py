@@ -304,8 +304,8 @@ def regret_by_cost(replayed: pd.DataFrame, *, level: float = 0.95, seed: int = 0
             continue
         grid = np.linspace(first, last, GRID)
         table = np.stack([_at(search, unit, grid) for search in known])
-        even = np.full(len(table), 1 / len(table))
-        counts = generator("regret", seed).multinomial(len(table), even, size=RESAMPLES)
+        draws = generator("regret", seed).integers(len(table), size=(RESAMPLES, len(table)))
+        counts = np.stack([np.bincount(drawn, minlength=len(table)) for drawn in draws])
         means = counts @ table / len(table)
         ends = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
         if len(table) < FEWEST_SEARCHES:

@@ -105,7 +105,7 @@ def test_a_script_for_slurm_passes_on_what_train_takes(
 @pytest.fixture
 def half(store: Path, tmp_path: Path) -> Path:
     """A benchmark of whose plan a third of the runs are not made."""
-    folder = Path(shutil.copytree(store, tmp_path / "half"))
+    folder = Path(shutil.copytree(store, tmp_path / "half made"))
     plan = json.loads((folder / "plan.json").read_text())
     plan["seeds"].append(2)
     (folder / "plan.json").write_text(json.dumps(plan))
@@ -116,7 +116,8 @@ def test_watching_ends_where_no_one_builds(dipbench: Call, half: Path) -> None:
     answer = dipbench("status", half, "--watch")
     assert answer.status == 0, answer.err
     said = " ".join(answer.out.split())
-    assert "16 runs remain and no builder is at work: `dipbench train --out " in said
+    assert "16 of 48 runs remain and no builder is at work: `dipbench train --out '" in said
+    assert "half made' goes on" in said.replace("`", "")
 
 
 def test_who_scores_is_no_builder(
@@ -128,7 +129,7 @@ def test_who_scores_is_no_builder(
     monkeypatch.setattr("dipbench.cli.watching.time.sleep", look_again)
     with builder_lock(half, "scoring"):
         watched = dipbench("status", half, "--watch")
-        assert "16 runs remain and no builder is at work" in " ".join(watched.out.split())
+        assert "16 of 48 runs remain and no builder is at work" in " ".join(watched.out.split())
         shown = dipbench("status", half).out
         assert "\nalso at work, scoring: process " in shown
         assert "nothing is under way" in shown

@@ -226,3 +226,25 @@ def test_images_from_another_benchmark_are_trained_on_as_they_are(dipbench, stor
     missing = dipbench("train", *plan, "--tasks", "sr-4", "--out", tmp_path / "other")
     assert missing.status == 2
     assert "among camera denoising-25, camera inpainting-50" in missing.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "closed"),
+    [
+        ("best camera denoising", 0, ">&-"),
+        ("best camera denoising --json", 0, ">&-"),
+        ("best camra denoising", 2, "2>&-"),
+    ],
+)
+def test_closed_streams_are_no_mistake(arguments, status, closed):
+    command = f"{sys.executable} -P -m dipbench {arguments} {closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
+
+
+@pytest.mark.parametrize("columns", [40, 60, 79])
+def test_names_of_options_are_whole_in_narrow_terminals(dipbench, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    said = dipbench("train", "--help").out
+    assert "…" not in said
+    assert {"--images", "--images-from", "--observation-seed"} <= set(said.split())

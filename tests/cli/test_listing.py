@@ -27,8 +27,8 @@ def test_lists_are_as_wide_as_the_terminal(dipbench, monkeypatch, what):
 
 
 def test_without_a_kind_the_kinds_are_told(dipbench):
-    bare = dipbench("list")
-    assert (bare.status, bare.err) == (
-        2,
-        f"dipbench: name what is to be listed: {', '.join(KINDS)}\n",
-    )
+    listed = json.loads(dipbench("list", "--json").out)
+    assert [row["name"] for row in listed] == list(KINDS)
+    assert all(row["summary"] for row in listed)
+    for kind in KINDS:
+        assert kind in dipbench("list").out

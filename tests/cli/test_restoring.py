@@ -3,6 +3,7 @@
 import errno
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
+from dipbench.cli.degraded import read_degraded
 from dipbench.data import load_image, parse_task, save_image
+from dipbench.errors import ImageError
 from dipbench.evaluate import fitting
 from dipbench.evaluate.baselines import BASELINES, BaselineResult
 from dipbench.evaluate.quality import psnr
@@ -85,6 +88,16 @@ def test_a_packaged_name_is_no_degraded_picture(dipbench, files):
     answer = dipbench("restore", "camera", "--task", "denoising-25", "--out", files / "c.png")
     assert answer.status == 2
     assert "`dipbench compare camera` degrades it" in answer.err
+
+
+def test_a_degraded_file_goes_before_a_packaged_image_of_its_name(files, monkeypatch):
+    shutil.copy(files / "noisy.png", files / "coins")
+    (files / "camera").mkdir()
+    monkeypatch.chdir(files)
+    observation, _ = read_degraded("coins", "denoising", None)
+    assert observation.observed.shape == CAMERA.shape
+    with pytest.raises(ImageError, match="camera is a folder"):
+        read_degraded("camera", "denoising", None)
 
 
 @pytest.mark.filterwarnings("ignore:large has greys")
@@ -348,7 +361,7 @@ def test_help_of_compare_is_legible_on_a_narrow_terminal(dipbench, monkeypatch):
         monkeypatch.setenv("COLUMNS", columns)
         told = dipbench("compare", "--help").out
         assert "…" not in told
-        assert "conv-decoder" in told
+        assert "conv-decoder" in re.sub(r"-\n\s+", "-", told)  # a line may end in a hyphen
 
 
 def test_an_interrupted_comparison_keeps_its_rows(dipbench, files, monkeypatch):
@@ -437,8 +450,7 @@ def test_search_leaves_its_trace_and_its_picture(dipbench, files, select):
     )  # fmt: skip
     assert answer.status == 0, answer.err
     assert "selected" in answer.out
-    assert ("discrepancy" in answer.out) == (select == "discrepancy")
-    assert ("never" in answer.out) == (select == "discrepancy_variance")  # after one iteration
+    assert ("discrepancy" in answer.out) == (select != "average")  # so too by variance, after one
     names = {path.name for path in (files / "trace").iterdir()}
     assert {"search.json", "scores.jsonl", "trained.jsonl", "search.png"} <= names
     assert load_image(files / "found.png").shape == CAMERA.shape

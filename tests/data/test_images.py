@@ -204,6 +204,30 @@ def test_a_tiff_of_signed_integers_is_refused(tmp_path: Path, dtype: str) -> Non
         load_image(tmp_path / "x.tif")
 
 
+@pytest.mark.parametrize("dtype", ["uint32", "int32"])
+def test_a_tiff_of_32_bit_integers_is_named_so(tmp_path: Path, dtype: str) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", GREY.astype(dtype), photometric="minisblack")
+    with pytest.raises(ImageError, match=r"integers of 32 bits|signed integers"):
+        load_image(tmp_path / "x.tif")
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_colours_multiplied_by_alpha_are_refused(tmp_path: Path, dtype: str) -> None:
+    for kind in ("assocalpha", "unassalpha"):
+        array = np.full((64, 64, 4), 0.5 if dtype == "float32" else 30000, dtype)
+        tifffile.imwrite(tmp_path / f"{kind}.tif", array, photometric="rgb", extrasamples=[kind])
+    with pytest.raises(ImageError, match="colours multiplied by its alpha"):
+        load_image(tmp_path / "assocalpha.tif")
+    with pytest.warns(UserWarning, match="alpha channel was dropped"):
+        load_image(tmp_path / "unassalpha.tif")
+
+
+def test_a_picture_of_few_rows_is_told_by_its_sides(tmp_path: Path) -> None:
+    PIL.Image.new("RGB", (70, 3)).save(tmp_path / "strip.png")
+    with pytest.raises(ImageError, match="strip is 70 pixels wide and 3 high"):
+        load_image(tmp_path / "strip.png")
+
+
 def test_16_bit_alpha_and_grey_written_by_others(tmp_path: Path) -> None:
     write_png16(tmp_path / "alpha.png", np.dstack([COLOUR_16, GREY_16]))
     with pytest.warns(UserWarning, match="alpha channel was dropped"):
