@@ -87,7 +87,7 @@ def attribute_effects(
         receiving encoder level j, and `connections` the number of skips, at least against fewer
         than the median. A level with fewer than 5 models on a side is left out of the frame and
         named in `.attrs["left_out"]`; one with fewer than 5 upsample codes on a side has no
-        interval, and of fewer than some 15 it is too narrow. `p_bootstrap` is never below the
+        interval, and of fewer than some 20 it is too narrow. `p_bootstrap` is never below the
         p-value of Welch's t test, the models independent, and `p_max` never below Holm's of those.
 
     Raises:

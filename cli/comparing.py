@@ -1,7 +1,7 @@
 """The command that sets models beside each other on one picture."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -129,21 +129,18 @@ def compare(
 
 
 def _print_rows(rows: "list[Row]", title: str) -> None:
-    columns = ["model", ">PSNR dB", ">SSIM", ">best\nsmoothed", ">iterations", ">seconds"]
-    has_lpips = any("lpips" in row.quality for row in rows)
-    cells = [
-        (
-            model_cell(row.model),
-            number_text(row.quality.get("psnr"), ".2f"),
-            number_text(row.quality.get("ssim"), ".3f"),
-            number_text(row.best_psnr_smooth, ".2f"),
-            row.iterations or "",
-            f"{row.seconds:.1f}",
-            *([number_text(row.quality.get("lpips"), ".3f")] if has_lpips else []),
-        )
-        for row in rows
-    ]
-    console.print(table(columns + [">LPIPS"] * has_lpips, cells, title))
+    by_column: dict[str, list[Any]] = {
+        "model": [model_cell(row.model) for row in rows],
+        ">PSNR dB": [number_text(row.quality.get("psnr"), ".2f") for row in rows],
+        ">SSIM": [number_text(row.quality.get("ssim"), ".3f") for row in rows],
+        ">best\nsmoothed": [number_text(row.best_psnr_smooth, ".2f") for row in rows],
+        ">iterations": [row.iterations or "" for row in rows],
+        ">seconds": [f"{row.seconds:.1f}" for row in rows],
+        ">LPIPS": [number_text(row.quality.get("lpips"), ".3f") for row in rows],
+    }
+    # Without the truth there is nothing to judge by, and few have LPIPS.
+    shown = {name: cells for name, cells in by_column.items() if any(map(str, cells))}
+    console.print(table(shown, zip(*shown.values(), strict=True), title))
     for row in rows:
         if row.status in ("diverged", "failed"):
             notes.print(f"{row.model} {row.status}: {row.reason}")
