@@ -123,6 +123,8 @@ def make_plan(
             f"{masked[0]} is of one picture, whose mask a benchmark has no place for: "
             "give a task that any picture can have, such as inpainting-50 or inpainting-hole-25"
         )
+    if observation_seed is not None:
+        observation_seed = checked_seed(observation_seed, DipbenchError)
     plan = Plan(
         name=name,
         models=tuple(dict.fromkeys(model_text(model) for model in listed_names("models", models))),
@@ -130,9 +132,7 @@ def make_plan(
         tasks=tuple(dict.fromkeys(str(parse_task(task)) for task in named)),
         seeds=tuple(dict.fromkeys(checked_seed(seed, DipbenchError) for seed in seeds)),
         protocol=protocol,
-        observation_seed=None
-        if observation_seed is None
-        else checked_seed(observation_seed, DipbenchError),
+        observation_seed=observation_seed,
         outputs=outputs,
     )
     for kind in ("models", "images", "tasks", "seeds"):
