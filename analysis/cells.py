@@ -366,11 +366,11 @@ def _cell(
     try:
         seeds, psnr, untold = psnr_by_seed(bench, image, task, by, runs, models)
         reason = "" if seeds else NO_SHARED_SEED if len(runs) else NO_RUN
-        if seeds and not untold.any() and not np.isfinite(psnr).any():
-            reason = NO_USABLE_RUN
         if untold.any():
             withheld = Withheld(seeds, psnr, untold)
             seeds, psnr, reason = (), nothing, withheld.reason(by)
+        elif seeds and not np.isfinite(psnr).any():
+            reason = NO_USABLE_RUN
     except QueryError as error:
         seeds, psnr, reason = (), nothing, str(error)
     return Cell(

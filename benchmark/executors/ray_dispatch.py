@@ -88,4 +88,5 @@ class Dispatch:
     def _keep(self, unit: Unit, answer: Answer) -> None:
         for name, content in answer.parts:
             receive_part(self._folder / PARTS, name, content)
-        add_to_log(self._folder, unit.name, answer.log)
+        if answer.log:
+            add_to_log(self._folder, unit.name, answer.log)
