@@ -204,7 +204,8 @@ def sides(work: Path, kept: Path) -> list[tuple[int, str, Path, Path]]:
 def score(work: Path, kept: Path, shipped: Path) -> None:
     """Score what is shipped or complete, and keep that.
 
-    The published scores come first, then one initialisation of all, then the others.
+    The published scores come first, then one initialisation of all, then the others; those of the
+    published size last, an initialisation at a time.
     """
     folders = [*copy_of_shipped(work, shipped)]
     for sweep in missing_sweeps(shipped):
@@ -214,7 +215,8 @@ def score(work: Path, kept: Path, shipped: Path) -> None:
         (SCORED, 1, None),
         (SCORED_LARGE, 1, LARGE),
         (SCORED, MADE_INITIALISATIONS, None),
-        (SCORED_LARGE, MADE_INITIALISATIONS, LARGE),
+        # One after the other: only what all models have is shipped.
+        *((SCORED_LARGE, count, LARGE) for count in range(2, MADE_INITIALISATIONS + 1)),
     )
     for names, initialisations, size in steps:
         for folder in folders:
@@ -267,7 +269,7 @@ def keep_all(work: Path, kept: Path, piloted: Path, shipped: Path) -> int:
 def ship(work: Path, kept: Path, shipped: Path, card: Path) -> None:
     """Ship the sweeps that are complete, with their scores, and drop what was kept of them.
 
-    Scores that not all models have are not shipped, and kept on.
+    Scores and initialisations that not all models have are not shipped, and kept on.
 
     Raises:
         DipbenchError: if there is none, and none was shipped before.
@@ -332,10 +334,13 @@ def publish(work: Path, shipped: Path, card: Path, initialisations: int | None =
 
 
 def leave_out_partial_scores(folder: Path) -> None:
-    """Leave a sweep the scores that all its models have; the others stay among its score parts."""
+    """Leave a sweep the initialisations of its scores that all its models have.
+
+    The others stay among its score parts.
+    """
     with builder_lock(folder, COMMITTING, PATIENCE_SECONDS):
         table = committed_scores(folder)
-        made = ["image", "task", "score", "how"]
+        made = ["image", "task", "score", "how", "initialisation"]
         held = table.group_by(made).aggregate([("model", "count_distinct")])
         models = len(dipbench.load(folder).models)
         whole = held.filter(pc.field("model_count_distinct") == models).select(made)

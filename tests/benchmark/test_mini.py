@@ -352,6 +352,7 @@ def test_what_is_complete_is_scored_in_two_sizes(
     begun = driver.folder_of(work, driver.SWEEPS[0])
     finish(begun)
     score_store(begun, ("parameters_used",), sample=2)
+    score_store(begun, ("psd_99_per_bw",), sample=2, initialisations=3)
     driver.keep_scores(begun, kept)
     driver.ship(work, kept, shipped, DRIVER.with_name("card.md"))
     scores = dipbench.load(shipped).scores()
@@ -359,7 +360,7 @@ def test_what_is_complete_is_scored_in_two_sizes(
     assert scores["value"].notna().all()
     assert set(scores["how"]) == {"table", "table-96", "search"}
     [left] = kept.rglob("*.parquet")  # what not all models have is not shipped, and not lost
-    assert pd.read_parquet(left)["score"].tolist() == ["parameters_used"] * 2
+    assert numbered(left) == {("parameters_used", 0): 2, ("psd_99_per_bw", 2): 2}
 
     # What is shipped is scored further, and no run of it made again.
     rmtree(work)
@@ -369,14 +370,19 @@ def test_what_is_complete_is_scored_in_two_sizes(
     driver.score(work, kept, shipped)
     assert made == [3, 1]
     driver.keep_all(work, kept, tmp_path / "no", shipped)
-    left = pd.concat(map(pd.read_parquet, kept.rglob("*.parquet")))
-    assert set(left["score"]) == {"psd_db_strip_mse", "parameters_used"}
+    scored = {**{("psd_db_strip_mse", index): 3 for index in (0, 1)}, ("parameters_used", 0): 3}
+    assert numbered(left) == {**scored, ("psd_99_per_bw", 2): 2}
     rmtree(work)
     driver.ship(work, kept, shipped, DRIVER.with_name("card.md"))
     more = dipbench.load(shipped).scores()
     assert len(more) == 3 * (2 + 2 + 1) + 3 * (2 + 1)
     assert verify(shipped) == []
-    assert [path.name for path in kept.rglob("*.parquet")] == []
+    assert numbered(left) == {("psd_99_per_bw", 2): 2}
+
+
+def numbered(kept: Path) -> dict[Any, int]:
+    """How many models each initialisation of each score is kept of."""
+    return pd.read_parquet(kept)[["score", "initialisation"]].value_counts().to_dict()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
