@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..errors import QueryError, listed
 from .association import MINIMUM_MODELS, kendall_tau
-from .cells import Cell, read_cells, weights_over
+from .cells import Cell, fulfilling, narrowed, read_cells, weights_over
 from .resampling import interval, resampled_tau
 from .specificity import Floats, seeds_against_others
 from .transfer import aligned, union
@@ -28,6 +28,7 @@ def agreement(
     image: str | None = None,
     task: object | None = None,
     by: str | int = "best_psnr_smooth",
+    where: Any = None,
     *,
     resamples: int = 1000,
     level: float = 0.95,
@@ -46,6 +47,7 @@ def agreement(
         image: One image; all that both hold where None.
         task: A task, its text form or bare kind; all where None.
         by: The summary of a run, or an iteration of the smoothed curve.
+        where: Only models all of whose runs in the first benchmark fulfil this, as in `bench.best`.
         resamples: Bootstrap resamples by upsample code.
         level: Of the intervals.
         seed: Of the resampling.
@@ -58,7 +60,8 @@ def agreement(
         other's. `reason` says why a number is missing.
 
     Raises:
-        QueryError: An image, task or summary is unknown, or they share no image and task.
+        QueryError: An image, task or summary is unknown, they share no image and task, or the
+            condition cannot be read or no model fulfils it.
 
     >>> import dipbench
     >>> from dipbench.analysis.agreeing import agreement
@@ -67,25 +70,32 @@ def agreement(
     >>> row["tau"], row["transfer_regret"], row["n"]
     (1.0, 0.0, 32)
     """
-    mine = _cells(bench, image, task, by)
+    judged = where is None  # of some of the models more may be known than of all
+    mine = _by_place(fulfilling(bench, _cells(bench, image, task, by, judged), where))
     try:
-        theirs = _cells(other, image, task, by)
+        theirs = _by_place(_cells(other, image, task, by, judged))
     except QueryError as error:
         raise QueryError(f"of the other benchmark: {error}") from None
     shared = [place for place in mine if place in theirs]
     if not shared:
         held = " and ".join(listed([" ".join(at) for at in cells]) for cells in (mine, theirs))
         raise QueryError(f"the two benchmarks share no image and task: they hold {held}")
-    rows = [_row(mine[place], theirs[place], resamples, level, seed) for place in shared]
+    pairs = [(mine[place], theirs[place]) for place in shared]
+    if where is not None:
+        pairs = [(one, narrowed(two, np.isin(two.models, one.models))) for one, two in pairs]
+    rows = [_row(one, two, resamples, level, seed) for one, two in pairs]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     lacking = {"missing": "models that lack a usable run of a seed in one of the benchmarks"}
     return describe(frame, lacking, by=by, level=level, resamples=resamples)
 
 
 def _cells(
-    bench: Any, image: str | None, task: object | None, by: str | int
-) -> dict[tuple[str, str], Cell]:
-    cells = read_cells(bench, image, task, by, scored=False)
+    bench: Any, image: str | None, task: object | None, by: str | int, judged: bool
+) -> list[Cell]:
+    return list(read_cells(bench, image, task, by, scored=False, judged=judged))
+
+
+def _by_place(cells: Sequence[Cell]) -> dict[tuple[str, str], Cell]:
     return {(cell.image, cell.task): cell for cell in cells}
 
 

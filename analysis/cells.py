@@ -219,16 +219,16 @@ def fulfilling(bench: Any, cells: Sequence[Cell], where: Any) -> list[Cell]:
             answers = bench.query_many(list(cell.models), cell.image, cell.task, where=where)
         except QueryError as error:
             refused.append(error)
-            found.append(replace(_chosen(cell, kept), reason=str(error)))
+            found.append(replace(narrowed(cell, kept), reason=str(error)))
         else:
-            found.append(_chosen(cell, answers["n"].to_numpy() > 0))
+            found.append(narrowed(cell, answers["n"].to_numpy() > 0))
     if refused and len(refused) == len(cells):
         raise refused[0]
     return found
 
 
-def _chosen(cell: Cell, kept: NDArray[np.bool_]) -> Cell:
-    """A cell of those of its models alone."""
+def narrowed(cell: Cell, kept: NDArray[np.bool_]) -> Cell:
+    """A cell of some of its models alone, (models,); more may be known of them than of all."""
     part = replace(
         cell,
         models=tuple(compress(cell.models, kept)),

@@ -141,6 +141,7 @@ def agreement(
     image: options.OneImage = None,
     task: options.OneTask = None,
     by: options.Judged = "best_psnr_smooth",
+    where: options.Where = None,
     as_json: options.Json = False,
 ) -> None:
     """Whether another benchmark orders the models alike: of another size, protocol or laboratory.
@@ -154,10 +155,11 @@ def agreement(
     """
     from ..analysis.agreeing import agreement as judge
 
-    frame = judge(load(store), load(other), image, task, options.read_by(by))
+    frame = judge(load(store), load(other), image, task, options.read_by(by), where)
     records = records_of(frame)
+    how = options.asked_words(by, {"where": where})
     if all(row["tau"] is None for row in records):
-        raise QueryError(f"nothing could be compared by {by}: {records[0]['reason']}")
+        raise QueryError(f"nothing could be compared by {how}: {records[0]['reason']}")
     if as_json:
         print_json(records)
         return
@@ -175,7 +177,7 @@ def agreement(
         if row["tau"] is not None
     ]
     columns = ["image, task", ">tau", ">95 %", ">seeds", ">at most", ">regret", ">n"]
-    console.print(table(columns, rows, f"{store} and {other}, by {by}; regret in dB"))
+    console.print(table(columns, rows, f"{store} and {other}, by {how}; regret in dB"))
     for row in records:
         if row["reason"]:
             notes.print(f"{row['image']}, {row['task']}: {row['reason']}")

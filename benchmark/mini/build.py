@@ -45,7 +45,6 @@ from dipbench.data import load_image
 from dipbench.errors import DipbenchError
 from dipbench.evaluate import SCORES
 from dipbench.evaluate.protocol import Protocol, get_protocol
-from dipbench.evaluate.scores import PUBLISHED
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / "kept"
@@ -84,8 +83,8 @@ SWEEPS: tuple[Sweep, ...] = tuple(
 """In the order of the build. Every image is taken in grey."""
 
 SCORED = tuple(SCORES)
-SCORED_FIRST = (*PUBLISHED, *(name for name, score in SCORES.items() if not score.cost.forward))
-"""The published ones, and those that cost nothing."""
+SCORED_FIRST = tuple(name for name, score in SCORES.items() if not score.cost.backward)
+"""Those that cost little."""
 SCORED_LARGE = tuple(
     name
     for name, score in SCORES.items()
@@ -204,8 +203,8 @@ def sides(work: Path, kept: Path) -> list[tuple[int, str, Path, Path]]:
 def score(work: Path, kept: Path, shipped: Path) -> None:
     """Score what is shipped or complete, and keep that.
 
-    The published scores come first, then one initialisation of all, then the others; those of the
-    published size last, an initialisation at a time.
+    What costs little comes first, then one initialisation of the others, then outputs of the
+    published size, an initialisation at a time: what only some models have of one is not shipped.
     """
     folders = [*copy_of_shipped(work, shipped)]
     for sweep in missing_sweeps(shipped):
@@ -213,10 +212,8 @@ def score(work: Path, kept: Path, shipped: Path) -> None:
     steps = (
         (SCORED_FIRST, MADE_INITIALISATIONS, None),
         (SCORED, 1, None),
-        (SCORED_LARGE, 1, LARGE),
+        *((SCORED_LARGE, count, LARGE) for count in range(1, MADE_INITIALISATIONS + 1)),
         (SCORED, MADE_INITIALISATIONS, None),
-        # One after the other: only what all models have is shipped.
-        *((SCORED_LARGE, count, LARGE) for count in range(2, MADE_INITIALISATIONS + 1)),
     )
     for names, initialisations, size in steps:
         for folder in folders:

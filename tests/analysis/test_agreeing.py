@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
+import dipbench
 from dipbench.analysis.agreeing import agreement
 from dipbench.errors import QueryError
 from dipbench.evaluate.protocol import get_protocol
@@ -71,6 +72,31 @@ def test_only_models_with_every_seed_in_both_are_compared(bench, other):
     other.runs.loc[(other.runs["model"] == short) & (other.runs["seed"] == 1), "status"] = "failed"
     row = agreement(bench, other, "camera").iloc[0]
     assert (row["n"], row["missing"]) == (59, 1)
+
+
+def test_models_that_fulfil_a_condition_in_the_first_alone_are_compared():
+    mini, pilot = dipbench.load("mini"), dipbench.load("pilot")
+    row = agreement(pilot, mini, "camera", where="spikes < 100").iloc[0]
+    runs = pilot.to_frame().query("image == 'camera'")
+    fulfils = (runs["spikes"] < 100).groupby(runs["model"]).all()
+    chosen = fulfils.index[fulfils]
+    assert 5 < len(chosen) < len(fulfils)
+    assert (row["n"], row["missing"]) == (len(chosen), 0)
+    here, there = (
+        bench.query_many(list(chosen), "camera", "denoising")["psnr"] for bench in (pilot, mini)
+    )
+    assert row["tau"] == pytest.approx(scipy.stats.kendalltau(here, there).statistic)
+    with pytest.raises(QueryError, match="no run fulfils 'length == 7'"):
+        agreement(pilot, mini, where="length == 7")
+
+
+def test_models_of_a_condition_are_judged_though_others_were_ended_too_early():
+    mini, pilot = dipbench.load("mini"), dipbench.load("pilot")
+    with pytest.raises(QueryError, match="2 of the 1044 runs were stopped"):
+        agreement(mini, pilot, "camera", by="stop:discrepancy")
+    where = "stop_discrepancy > 0"
+    row = agreement(mini, pilot, "camera", by="stop:discrepancy", where=where).iloc[0]
+    assert (row["n"], row["missing"]) == (32, 488)
 
 
 def test_what_is_missing_is_told(bench, other):

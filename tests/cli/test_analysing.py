@@ -80,6 +80,8 @@ def test_two_benchmarks_are_compared(dipbench, store, monkeypatch):
         dipbench("agreement", store, "--store", store, "--task", "denoising", "--json").out
     )
     assert (row["tau"], row["transfer_regret"], row["n"]) == (pytest.approx(1), 0, 8)
+    some = dipbench("agreement", "pilot", "--where", "kernel == 3")
+    assert "mini and pilot, by best_psnr_smooth, where kernel == 3; regret in dB" in some.out
     assert dipbench("agreement", "pilot", "--store", store, "--image", "page").status == 2
     answer = dipbench("agreement", "pilot", "--by", "final_psnr")
     assert (answer.status, answer.out, answer.err.count("\n")) == (2, "", 1)
