@@ -149,7 +149,8 @@ def agreement(
     `tau` is Kendall's tau-b between the PSNRs of the models that both hold, means over the seeds,
     with its 95 % bootstrap interval by upsample block; `seeds` the same between single seeds,
     `at most` what that would be if both had one order, by how well the seeds of each agree.
-    `regret` is what taking the other's best model costs in --store. --json gives every column.
+    `regret` is what taking the other's best model costs in --store, whose runs --where is asked of.
+    --json gives every column.
 
     Example: `dipbench agreement mine-128 --store mine-64`
     """
