@@ -57,7 +57,8 @@ def _without_them(by: str | int) -> str:
     """How a stopping criterion is judged on the models that it can be judged on."""
     if not str(by).startswith(STOP):
         return ""
-    return f", or without those models: where='stop_{str(by).removeprefix(STOP)} > 0'"
+    without = f"'stop_{str(by).removeprefix(STOP)} > 0'"
+    return f", or leave those models out: --where {without}, in Python where={without}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,7 +308,7 @@ NO_USABLE_RUN = "no usable run: all diverged or failed, or have no such PSNR"
 NO_RUN = "nothing was trained here: train it first"
 """Why a cell that is scored alone has no PSNR."""
 
-FEW_CODES = f"no interval: fewer than {MINIMUM_GROUPS} upsample codes"
+FEW_CODES = f"no interval: fewer than {MINIMUM_GROUPS} upsample blocks"
 
 
 def weights_over(

@@ -61,7 +61,7 @@ def group_weights(groups: ArrayLike, resamples: int, rng: np.random.Generator) -
     if labels.size < MINIMUM_GROUPS:
         raise QueryError(
             f"no bootstrap over {labels.size} groups of models: at least {MINIMUM_GROUPS} "
-            "different upsample codes are needed"
+            "different upsample blocks are needed"
         )
     chances = np.full(labels.size, 1 / labels.size)
     counts = rng.multinomial(labels.size, chances, size=resamples)

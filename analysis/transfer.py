@@ -178,10 +178,12 @@ def task_cells(bench: Any, task: object, by: str | int, scored: bool = False) ->
     """
     cells = list(read_cells(bench, None, task, by, scored=scored))
     if len(cells) < 2:
-        raise QueryError(f"transfer needs at least 2 images of {task}: there are {len(cells)}")
+        raise QueryError(
+            f"how images differ takes at least 2 images of {task}: there are {len(cells)}"
+        )
     tasks = dict.fromkeys(cell.task for cell in cells)
     if len(tasks) > 1:
-        raise QueryError(f"transfer is of the images of one task: name one of {', '.join(tasks)}")
+        raise QueryError(f"how images differ is asked of one task: name one of {', '.join(tasks)}")
     lacking = [cell for cell in cells if cell.reason]
     if len(lacking) > len(cells) - 2:
         raise QueryError(f"{lacking[0].image} {lacking[0].task}: {lacking[0].reason}")

@@ -151,7 +151,11 @@ def rank(
     left_out = {reason: int(which[asked].sum()) for reason, which in answers.left_out.items()}
     if not len(held):
         reasons = ", ".join(f"{reason}: {n}" for reason, n in left_out.items() if n)
-        where = "; a model counts if all its runs fulfil `where`" if left_out.get("where") else ""
+        where = (
+            "; a model counts if all its runs fulfil `where` (of one seed: --seed, in Python seed=)"
+            if left_out.get("where")
+            else ""
+        )
         raise QueryError(
             f"no usable run on {pair[0]}, {pair[1]} answers that (left out: {reasons}): choose "
             f"another limit, iteration or criterion{where}"

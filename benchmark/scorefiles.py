@@ -5,6 +5,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -71,15 +72,17 @@ def write_scores(table: pa.Table, path: Path) -> None:
 
 
 def first_values(scores: pa.Table) -> pa.Table:
-    """Of several rows of one identity the first that has a value, else the first.
+    """Of several rows of one identity the first that has a value, else the last.
 
     >>> rows = [{"score": "x", "value": value} for value in (None, 2.0, 3.0)]
     >>> first_values(pa.Table.from_pylist(rows, schema=SCORES_SCHEMA))["value"].to_pylist()
     [2.0]
     """
-    order = pc.sort_indices(pc.is_null(scores["value"]))  # which is stable
-    ordered = scores.take(order)
-    placed = ordered.append_column("place", pa.array(range(ordered.num_rows), pa.int64()))
+    rows = np.arange(scores.num_rows)
+    # Of failures the last counts, whose reason is that of the latest attempt.
+    places = np.where(pc.is_null(scores["value"]).to_numpy(), 2 * rows.size - rows, rows)
+    ordered = scores.take(np.argsort(places))
+    placed = ordered.append_column("place", pa.array(rows))
     first = placed.group_by(SCORE_KEYS, use_threads=False).aggregate([("place", "min")])
     return ordered.take(first["place_min"])
 

@@ -93,8 +93,8 @@ def _tell_held(folder: Path, added: Sequence[str], how: str, size: int | None) -
     """Say which values of a plugin's scores are there: they may be of an earlier formula."""
     from ..benchmark.scoring import way_of
 
-    rows = committed_scores(folder).select(["score", "how"]).to_pylist()
-    held = Counter((row["score"], row["how"]) for row in rows)
+    rows = committed_scores(folder).select(["score", "value", "how"]).to_pylist()
+    held = Counter((row["score"], row["how"]) for row in rows if row["value"] is not None)
     for name in added:
         count = held[name, way_of(name, how, size)]
         if not count:
@@ -141,3 +141,5 @@ def _tell_missing(folder: Path, names: Sequence[str], how: str, size: int | None
     reasons = Counter((row["score"], row["reason"]) for row in asked)
     for (name, reason), count in reasons.most_common(MOST_REASONS):
         notes.print(f"{name} lacks {count} values: {reason}")
+    if reasons:
+        notes.print("--retry-failed tries them again, once the cause is mended")

@@ -76,7 +76,7 @@ def settle_share(task: Task, field: str, value: float) -> None:
         TaskError: The value is no number or out of range, as 0.5 % is where a half is meant.
     """
     number = _number(task, field, value)
-    if 0 < number < SMALLEST_SHARE:
+    if 0 < number < SMALLEST_SHARE or number > 1:
         raise TaskError(
             f"{task.kind} needs {SMALLEST_SHARE} <= {field} < 1, got {number:g}: its text form is "
             f"in percent, as in {task.kind}-50"

@@ -70,7 +70,8 @@ def register_score(
         name: with underscores (spaces are replaced), not yet taken, but for a function that is
             defined once more in a notebook or at a prompt.
         direction: `lower` or `higher`, whichever should go with a better prior.
-        inputs: what the function is called with, see `Score`.
+        inputs: what the function is called with: an `output`, `output+image`, or `network`, which
+            is a `dipbench.evaluate.scores_network_probe.Probe`; see `Score`.
         cost: (forward, backward) passes of the network.
         source: where the score was published.
         sees_image: whether the value may depend on the picture; where None, as all do but those

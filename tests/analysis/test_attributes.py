@@ -55,7 +55,7 @@ def test_a_level_of_few_codes_has_no_interval(make_bench):
     frame = attribute_effects(bench, "camera", "denoising").set_index(["attribute", "level"])
     assert frame.loc[("primitive", "nearest"), "reason"] is None
     few = attribute_effects(make_bench(models=12), "camera", "denoising")
-    few = few[few["reason"].eq("no interval: fewer than 5 upsample codes")]
+    few = few[few["reason"].eq("no interval: fewer than 5 upsample blocks")]
     assert few[["low", "high", "p_bootstrap", "p_max"]].isna().all(axis=None)
 
 

@@ -60,7 +60,7 @@ def test_what_has_no_interval_says_why(bench):
     frame = correlate_over_images(bench)
     assert frame["tau_low"].isna().all()
     assert (
-        frame["reason"].str.fullmatch(r"no interval: fewer than 5 upsample codes on .*coins").all()
+        frame["reason"].str.fullmatch(r"no interval: fewer than 5 upsample blocks on .*coins").all()
     )
 
 

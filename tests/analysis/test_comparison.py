@@ -118,7 +118,7 @@ def test_runs_that_a_rule_ended_too_early_are_in_the_way_of_their_own_kind_alone
     assert correlate(mini, where="primitive != 'bilinear'", **asked)["n"].tolist() == [408]
     with pytest.raises(QueryError, match="2 of the 228 runs were stopped by the protocol's rule"):
         correlate(mini, where="primitive == 'bilinear'", **asked)
-    told = "2 of the 1044 runs were stopped .*without those models: where='stop_discrepancy > 0'$"
+    told = "2 of the 1044 runs were stopped .*in Python where='stop_discrepancy > 0'$"
     with pytest.raises(QueryError, match=told):
         correlate(mini, **asked)
     kinds = [genotype.primitive for genotype in mini.genotypes]

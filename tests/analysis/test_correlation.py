@@ -253,7 +253,7 @@ def test_few_upsample_codes_have_no_interval_and_say_so(bench):
     bench.score_rows["model"] = bench.score_rows["model"].map(names)
     frame = correlate(bench, "camera")
     assert frame[["tau_low", "p_max"]].isna().all(axis=None)
-    assert frame["reason"].str.contains("fewer than 5 upsample codes").all()
+    assert frame["reason"].str.contains("fewer than 5 upsample blocks").all()
 
 
 def test_a_score_of_few_upsample_codes_has_no_interval(bench):
@@ -264,7 +264,7 @@ def test_a_score_of_few_upsample_codes_has_no_interval(bench):
     table = correlate(bench, "camera").set_index("score")
     assert table.loc[SCORE, "n"] == len(few) >= 5
     assert table.loc[SCORE, ["tau_low", "tau_high", "p_max"]].isna().all()
-    assert "fewer than 5 upsample codes" in table.loc[SCORE, "reason"]
+    assert "fewer than 5 upsample blocks" in table.loc[SCORE, "reason"]
     assert table.drop(SCORE)["tau_low"].notna().all()
     paired = compare_scores(bench, SCORE, "psd_db_mse", "camera")
     assert paired[["low", "high", "p_bootstrap"]].isna().all(axis=None)

@@ -15,6 +15,7 @@ from dipbench.analysis.specificity import all_score_transfers, truth_specificity
 from dipbench.analysis.transfer import variance_over_images, variance_shares
 from dipbench.evaluate import SCORES
 from dipbench.evaluate.scores import PUBLISHED
+from dipbench.evaluate.scoring import score_models
 
 
 def test_the_page_on_scores(bench, run_page: Callable[..., dict[str, Any]]) -> None:
@@ -24,6 +25,8 @@ def test_the_page_on_scores(bench, run_page: Callable[..., dict[str, Any]]) -> N
     before = dict(SCORES)
     try:
         scope = run_page("judging-scores.md", bench=bench)
+        norms = score_models([0], "camera", "denoising-25", ["weight_norm"], size=64)
+        assert len({row["value"] for row in norms if row["value"] > 0}) == 32
     finally:
         SCORES.clear()
         SCORES.update(before)

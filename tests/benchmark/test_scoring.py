@@ -96,6 +96,25 @@ def test_a_score_that_fails_is_missing_and_counted(make_store):
     assert np.isnan(missing["value"].to_numpy(np.float64, na_value=np.nan)).all()
 
 
+def test_a_score_that_fails_again_is_missing_for_the_latest_reason(make_store):
+    folder = make_store("store")
+
+    def reasons(error, **wishes):
+        def failing(output):
+            raise error
+
+        register_score("failing", inputs="output")(failing)
+        try:
+            score_store(folder, ["failing"], initialisations=1, **wishes)
+        finally:
+            SCORES.pop("failing")
+        return set(values(folder)["reason"])
+
+    assert reasons(ValueError("the first")) == {"ValueError: the first"}
+    assert reasons(ValueError("not tried")) == {"ValueError: the first"}
+    assert reasons(KeyError("then"), retry_failed=True) == {"KeyError: 'then'"}
+
+
 def test_two_ways_of_making_outputs_are_kept_apart(make_store):
     folder = make_store("store")
     score_store(folder, ["psd_99_per_bw"], "table", initialisations=1)

@@ -165,6 +165,9 @@ def test_why_scores_have_no_value_is_told(dipbench, scored, tmp_path):
     assert "of them missing" in answer.err
     count = committed_scores(scored)["score"].to_pylist().count("broken")
     assert f"broken lacks {count} values: " in answer.err
+    assert answer.err.endswith("--retry-failed tries them again, once the cause is mended\n")
+    again = dipbench("score", scored, "--names", "macs", "--plugin", broken)
+    assert "stay as they are" not in again.err
 
 
 def test_why_scores_of_the_network_have_no_value_is_told(dipbench, scored, tmp_path):
