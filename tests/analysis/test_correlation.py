@@ -534,3 +534,8 @@ def test_runs_none_of_which_is_usable_are_told(bench):
     for by in ("best_psnr_smooth", 3):
         with pytest.raises(QueryError, match="no usable run"):
             kendall(bench, "camera", "denoising", "psd_db_mse", by=by)
+
+
+def test_a_group_of_the_command_line_is_told_in_python(bench):
+    with pytest.raises(QueryError, match=r"in Python give dipbench\.evaluate\.scores\.PUBLISHED"):
+        correlate(bench, scores=["published"])
