@@ -67,15 +67,18 @@ def score(
 ) -> None:
     """Score the untrained networks of a benchmark's models; run it again to resume.
 
+    It exits with 1 where scores that were asked for lack values.
+
     Example: `dipbench score demo-store --names psd_db_strip_mse,psd_99_per_bw`
     """
     added = []
     if plugin is not None:
         added = load_plugin(plugin)
         _tell_held(folder, added, how, size)
+    wanted = [*options.read_scores(filter(None, map(str.strip, names.split(",")))), *added]
     scored = run_scoring(
         folder,
-        [*options.read_scores(filter(None, map(str.strip, names.split(",")))), *added],
+        wanted,
         how=how,
         initialisations=initialisations,
         seed=seed,
@@ -85,8 +88,16 @@ def score(
         retry_failed=retry_failed,
         threads=threads,
     )
+    lacking = _reasons(folder, wanted, how, size) if scored.missing else Counter()
     if as_json:
-        print_json({"store": str(folder), "values": scored.values, "missing": scored.missing})
+        told = [
+            {"score": name, "reason": reason, "values": count}
+            for (name, reason), count in lacking.most_common()
+        ]
+        values = {"values": scored.values, "missing": scored.missing}
+        print_json({"store": str(folder), **values, "lacking": told})
+    if lacking:
+        raise typer.Exit(1)
 
 
 def _tell_held(folder: Path, added: Sequence[str], how: str, size: int | None) -> None:
@@ -127,18 +138,24 @@ def run_scoring(folder: Path, names: Sequence[str], **wishes: Any) -> "Scored":
     missing = f", {scored.missing} of them missing" if scored.missing else ""
     notes.print(f"{folder}: {scored.values} values of scores{missing}")
     if scored.missing:
-        _tell_missing(folder, names, wishes.get("how", "table"), wishes.get("size"))
+        _tell_missing(_reasons(folder, names, wishes.get("how", "table"), wishes.get("size")))
     return scored
 
 
-def _tell_missing(folder: Path, names: Sequence[str], how: str, size: int | None) -> None:
-    """Say why scores made in this way have no value, the commonest reasons first."""
+def _reasons(
+    folder: Path, names: Sequence[str], how: str, size: int | None
+) -> Counter[tuple[str, str]]:
+    """How many values scores made in this way lack, by the score and the reason."""
     from ..benchmark.scoring import way_of
 
     rows = committed_scores(folder).select(["score", "value", "how", "reason"]).to_pylist()
     bare = [row for row in rows if row["value"] is None and row["score"] in names]
     asked = [row for row in bare if row["how"] == way_of(row["score"], how, size)]
-    reasons = Counter((row["score"], row["reason"]) for row in asked)
+    return Counter((row["score"], row["reason"]) for row in asked)
+
+
+def _tell_missing(reasons: Counter[tuple[str, str]]) -> None:
+    """Say why values are missing, the commonest reasons first."""
     for (name, reason), count in reasons.most_common(MOST_REASONS):
         notes.print(f"{name} lacks {count} values: {reason}")
     if reasons:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -136,7 +137,8 @@ def test_correlate_takes_a_plugin_and_a_number_of_picks(dipbench, scored, plugin
 
 
 def test_values_of_another_size_are_not_said_to_stay(dipbench, scored, plugin, monkeypatch):
-    monkeypatch.setattr("dipbench.cli.scoring.run_scoring", lambda *asked, **wishes: None)
+    scored_already = SimpleNamespace(values=1, missing=0)
+    monkeypatch.setattr("dipbench.cli.scoring.run_scoring", lambda *_, **wishes: scored_already)
     asked = ("score", scored, "--names", "macs", "--plugin", plugin)
     assert "stay as they are" in dipbench(*asked).err
     assert "stay as they are" not in dipbench(*asked, "--size", 512).err
@@ -163,11 +165,17 @@ def test_why_scores_have_no_value_is_told(dipbench, scored, tmp_path):
         "score", scored, "--names", "macs", "--initialisations", 1, "--plugin", broken
     )
     assert "of them missing" in answer.err
+    assert answer.status == 1
     count = committed_scores(scored)["score"].to_pylist().count("broken")
     assert f"broken lacks {count} values: " in answer.err
     assert answer.err.endswith("--retry-failed tries them again, once the cause is mended\n")
-    again = dipbench("score", scored, "--names", "macs", "--plugin", broken)
+    SCORES.pop("broken")  # which another process would not know
+    asked = ("score", scored, "--names", "macs", "--initialisations", 1)
+    again = dipbench(*asked, "--plugin", broken, "--json")
     assert "stay as they are" not in again.err
+    [told] = json.loads(again.out)["lacking"]
+    assert (told["score"], told["values"]) == ("broken", count)
+    assert dipbench(*asked).status == 0
 
 
 def test_why_scores_of_the_network_have_no_value_is_told(dipbench, scored, tmp_path):
